@@ -1,0 +1,44 @@
+// What the nginx subjects share: one worker, no access log, open files remembered.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { exists, freePort, startServer } from '../lib/children.mjs';
+
+export async function nginxAvailable() {
+  return (await exists('nginx', ['-v'])) || 'nginx is not installed (Debian: apt install nginx-light)';
+}
+
+export async function startNginx(name, directives, { root, port, cpu, scratch }) {
+  const prefix = join(scratch, name);
+  const chosen = port || await freePort();
+  await mkdir(prefix);
+  const conf = join(prefix, 'nginx.conf');
+  // Started by root its worker would become another user, who cannot read the temporary directory.
+  const user = process.getuid() === 0 ? `user ${userInfo().username};` : '';
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((part) => `${part}_temp_path ${join(prefix, part)};`).join('\n  ');
+  await writeFile(conf, `${user}
+daemon off;
+worker_processes 1;
+pid ${join(prefix, 'nginx.pid')};
+error_log ${join(prefix, 'error.log')};
+events { worker_connections 4096; }
+http {
+  ${temporary}
+  access_log off;
+  default_type application/octet-stream;
+  keepalive_requests 1000000000;
+  keepalive_timeout 300s;
+  open_file_cache max=1000 inactive=300s;
+  open_file_cache_valid 60s;
+  tcp_nodelay on;
+  ${directives}
+  server {
+    listen 127.0.0.1:${chosen};
+    root ${root};
+  }
+}
+`);
+  const args = ['-e', join(prefix, 'error.log'), '-p', prefix, '-c', conf];
+  return startServer({ command: 'nginx', args, cpu, port: chosen });
+}

@@ -1,0 +1,82 @@
+// The command line of bench:http.
+import { parseArgs } from 'node:util';
+import { parseSize } from '../lib/format.mjs';
+
+const FULL = { sizes: '512,1KiB,4KiB,16KiB,26510,64KiB,100KiB,256KiB,1MiB', seconds: '2', rounds: '5', repeats: 2, quietSeconds: 10 };
+const QUICK = { sizes: '1KiB,26510,1MiB', seconds: '0.8', rounds: '3', repeats: 1, quietSeconds: 2 };
+const MAX_SIZE_BYTES = 64 << 20;
+const MAX_CONNECTIONS = 4096;
+
+export const HELP = `bench:http: server CPU per request of static files, as a multiple of a bare C epoll server
+
+  npm run bench:http -- [options]
+
+  --quick             three sizes, three short rounds: about a minute
+  --sizes LIST        body sizes, for example 512,1KiB,26510,1MiB (at most 64MiB each)
+  --only LIST         only these subjects; the bare server always runs, it is the yardstick
+  --seconds S         length of one measurement (default ${FULL.seconds}; --quick ${QUICK.seconds})
+  --rounds N          measurements of each subject and size (default ${FULL.rounds}; --quick ${QUICK.rounds})
+  --connections N     keep-alive connections (default 64, at most ${MAX_CONNECTIONS})
+  --load own|wrk      who makes the requests (default own: lets the kernel drop the bodies)
+  --json FILE         also write { machine, run, rows } there
+  --list              print the subjects and what is missing, and end
+  --help              this text
+`;
+
+export class UsageError extends Error {}
+
+function number(name, text, { min, max, whole }) {
+  const value = Number(text);
+  if (text.trim() === '' || !(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
+    throw new UsageError(`--${name} must be ${whole ? 'a whole number' : 'a number'} from ${min} to ${max}, not '${text}'`);
+  }
+  return value;
+}
+
+function sizes(text) {
+  return [...new Set(text.split(',').map((part) => {
+    const bytes = parseSize(part);
+    if (bytes === null || bytes < 1 || bytes > MAX_SIZE_BYTES) {
+      throw new UsageError(`--sizes: '${part}' is no size from 1 to 64MiB`);
+    }
+    return bytes;
+  }))];
+}
+
+export function parseOptions(argv, subjectNames) {
+  const text = { type: 'string' };
+  const flag = { type: 'boolean', default: false };
+  let values;
+  try {
+    ({ values } = parseArgs({
+      args: argv,
+      options: {
+        quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text,
+        connections: { type: 'string', default: '64' }, load: { type: 'string', default: 'own' }, json: text,
+      },
+    }));
+  } catch (error) {
+    throw new UsageError(error.message);
+  }
+  const defaults = values.quick ? QUICK : FULL;
+  const only = values.only?.split(',') ?? subjectNames;
+  for (const name of only) {
+    if (!subjectNames.includes(name)) {
+      throw new UsageError(`--only: no subject '${name}'; there are ${subjectNames.join(', ')}`);
+    }
+  }
+  if (!['own', 'wrk'].includes(values.load)) throw new UsageError(`--load must be own or wrk, not '${values.load}'`);
+  return {
+    help: values.help,
+    list: values.list,
+    json: values.json,
+    load: values.load,
+    only,
+    repeats: defaults.repeats,
+    quietSeconds: defaults.quietSeconds,
+    sizes: sizes(values.sizes ?? defaults.sizes),
+    seconds: number('seconds', values.seconds ?? defaults.seconds, { min: 0.1, max: 600 }),
+    rounds: number('rounds', values.rounds ?? defaults.rounds, { min: 1, max: 1000, whole: true }),
+    connections: number('connections', values.connections, { min: 1, max: MAX_CONNECTIONS, whole: true }),
+  };
+}

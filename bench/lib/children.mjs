@@ -1,0 +1,119 @@
+// Child processes of a bench: started on one processor, ready when they say so, ended by pid with all they started.
+import { spawn } from 'node:child_process';
+import { createServer, connect } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
+import { processTree, startTime } from './cpu.mjs';
+
+const READY_TIMEOUT_MS = 60_000;
+const STOP_TIMEOUT_MS = 5_000;
+const KEPT_OUTPUT = 4_000;
+
+const running = new Set();
+
+/**
+ * Starts a program pinned to `cpu`. `ready` (a RegExp) is looked for in its standard output; its first group is the port.
+ * Without `ready` the program is ready when `port` accepts a connection. Resolves to `{ port, pids, stop }`.
+ */
+export async function startServer({ command, args, cpu, ready, port, cwd, env, readyTimeoutMs = READY_TIMEOUT_MS }) {
+  const child = spawn('taskset', ['-c', String(cpu), command, ...args],
+    { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const server = { pids: [child.pid], stop: () => stopTree(child, server) };
+  running.add(server);
+  let output = '';
+  const ended = new Promise((resolve) => {
+    child.once('error', (error) => resolve(error.message));
+    child.once('exit', (code, signal) => resolve(`ended with ${signal ?? `status ${code}`}`));
+  });
+  const said = new Promise((resolve) => {
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text) => {
+        output = (output + text).slice(-KEPT_OUTPUT);
+        const match = ready?.exec(output);
+        if (match) resolve({ port: Number(match[1]) });
+      });
+    }
+  });
+  const waiting = new AbortController();
+  const outcome = await Promise.race([
+    ready ? said : accepts(port, waiting.signal),
+    ended.then((why) => ({ why })),
+    delay(readyTimeoutMs, { why: `not ready within ${readyTimeoutMs / 1000} s` }, { signal: waiting.signal }),
+  ]);
+  waiting.abort();
+  if (outcome.why === undefined) return Object.assign(server, { port: outcome.port });
+  await server.stop();
+  throw new Error(`${command} ${outcome.why}${output ? `\n${output.trim()}` : ''}`);
+}
+
+/** Runs a program to its end on `cpu`; resolves to `{ code, stdout, stderr }`. */
+export function run(command, args, { cpu } = {}) {
+  const [file, argv] = cpu === undefined ? [command, args] : ['taskset', ['-c', String(cpu), command, ...args]];
+  return new Promise((resolve, reject) => {
+    const child = spawn(file, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const entry = { stop: () => stopTree(child, entry), pids: [child.pid] };
+    running.add(entry);
+    let stdout = '';
+    let stderr = '';
+    child.stdout.setEncoding('utf8').on('data', (text) => { stdout += text; });
+    child.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
+    child.once('error', (error) => { running.delete(entry); reject(error); });
+    child.once('close', (code) => { running.delete(entry); resolve({ code, stdout, stderr }); });
+  });
+}
+
+/** Whether a program is there and answers; `args` should make it end at once. */
+export async function exists(command, args) {
+  return run(command, args).then(() => true, () => false);
+}
+
+/** Ends everything that still runs. */
+export async function stopAll() {
+  await Promise.all([...running].map((server) => server.stop()));
+}
+
+async function stopTree(child, entry) {
+  running.delete(entry);
+  if (child.pid === undefined) return;
+  // A pid may be used again once its process ended; with the start time it names one process only.
+  const tree = processTree([child.pid]).map((pid) => ({ pid, since: startTime(pid) }));
+  const left = () => tree.filter(({ pid, since }) => since !== null && startTime(pid) === since);
+  signal([child.pid], 'SIGTERM', left());
+  for (let waited = 0; left().length > 0 && waited < STOP_TIMEOUT_MS; waited += 10) await delay(10);
+  signal(left().map(({ pid }) => pid), 'SIGKILL', left());
+}
+
+function signal(pids, name, alive) {
+  for (const pid of pids) {
+    if (!alive.some((process) => process.pid === pid)) continue;
+    try {
+      process.kill(pid, name);
+    } catch {
+      // ended in the meantime
+    }
+  }
+}
+
+/** A port that was free a moment ago, for programs that cannot say which one they took. */
+export function freePort() {
+  return new Promise((resolve, reject) => {
+    const probe = createServer();
+    probe.once('error', reject);
+    probe.listen(0, '127.0.0.1', () => {
+      const { port } = probe.address();
+      probe.close(() => resolve(port));
+    });
+  });
+}
+
+async function accepts(port, signal) {
+  while (!signal.aborted) {
+    const open = await new Promise((resolve) => {
+      const socket = connect(port, '127.0.0.1');
+      socket.once('connect', () => { socket.destroy(); resolve(true); });
+      socket.once('error', () => resolve(false));
+    });
+    if (open) return { port };
+    await delay(20);
+  }
+  return { why: 'was not waited for' };
+}
