@@ -1,0 +1,72 @@
+# iolite_core       floors base..http: C++20 without Node, exceptions or RTTI
+# io-lite           the addon: src-native/node on top of the core
+# native_tests, head_parser_tool   only with -Dbuild_native_tests=1
+#                   (scripts/native-tests.mjs builds the same without gyp, also under sanitizers)
+#
+# Sources are found by folder: a new .cc file needs no entry here.
+{
+  "variables": {
+    "sanitizer%": "",
+    "build_native_tests%": 0,
+    "core_floors": [
+      "base", "sys", "window", "pool", "aggregate", "channel", "cache", "net", "io", "http"
+    ]
+  },
+  "target_defaults": {
+    "include_dirs": ["src-native"],
+    "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-lto"],
+    "cflags!": ["-O3"],
+    # Why exclude: Node 20 asks for C++17; an exclusion of gnu++20 would remove our own, too.
+    "cflags_cc!": ["-std=gnu++17"],
+    "cflags_cc": ["-std=gnu++20"],
+    "conditions": [
+      ["sanitizer!=''", {
+        "cflags": ["-g", "-fno-omit-frame-pointer", "-fsanitize=<(sanitizer)"],
+        "ldflags": ["-fsanitize=<(sanitizer)"],
+        "defines": ["IOL_DEBUG"]
+      }]
+    ]
+  },
+  "targets": [
+    {
+      "target_name": "iolite_core",
+      "type": "static_library",
+      "sources": ["<!@(node scripts/list-sources.cjs <(core_floors))"],
+      "cflags": ["-fPIC"]
+    },
+    {
+      "target_name": "io-lite",
+      "sources": ["<!@(node scripts/list-sources.cjs node)"],
+      "dependencies": [
+        "iolite_core",
+        "<!(node -p \"require('node-addon-api').targets\"):node_addon_api_except_all"
+      ],
+      # Why 9: a NAPI_VERSION=10 addon ends Node 20 with a bare SIGSEGV.
+      "defines": [
+        "NAPI_VERSION=9",
+        "IOL_VERSION=\"<!(node -p \"require('./package.json').version\")\""
+      ],
+      # Why nodelete: the SIGSEGV handler must outlive the worker that loaded the addon.
+      "ldflags": ["-Wl,-z,nodelete", "-fno-lto"]
+    }
+  ],
+  "conditions": [
+    ["build_native_tests==1", {
+      "targets": [
+        {
+          "target_name": "native_tests",
+          "type": "executable",
+          "sources": ["<!@(node scripts/list-sources.cjs --tests)"],
+          "include_dirs": ["test/native"],
+          "dependencies": ["iolite_core"]
+        },
+        {
+          "target_name": "head_parser_tool",
+          "type": "executable",
+          "sources": ["test/native/head_parser_tool.cc"],
+          "dependencies": ["iolite_core"]
+        }
+      ]
+    }]
+  ]
+}
