@@ -1,0 +1,167 @@
+// cache/file_cache.h: extents of files, read once into the window and found again by name.
+//
+//   path ──> CachedFile (open descriptor, facts, when they were checked)
+//                └──> file-id <dev, ino, mtime, ctime, size>
+//                         └──> entries by offset: [0, 1 MiB) [1 MiB, 2 MiB) ...  one buffer each
+//                                                  └─ the same entries in the shared index
+//
+// A hit hands out slices of the very buffers that the cache holds. A miss becomes disk jobs on a
+// DiskQueue; requests for the same extent share one. Another version of a file is another
+// file-id: whoever still has a CachedFile of the old version gets its bytes or FileChanged, never
+// a mixture.
+//
+// Ownership   the cache holds one hold per entry; aggregates handed out have their own. Jobs keep
+//             the cache alive; the pool, its domain and the queue must outlive them.
+// Threads     the domain's; nothing here waits for the disk (jobs do).
+// Failure     System, NotRegular, FileChanged, PoolFull, WindowFull, NoMemory, Closed, WouldBlock.
+// Cost        tryOpen: one hash look-up; tryRead of a small file: a search and one retain. No
+//             system call on either.
+// May include base/ sys/ window/ pool/ aggregate/
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "aggregate/aggregate.h"
+#include "base/status.h"
+#include "cache/disk_job.h"
+#include "cache/policy.h"
+#include "pool/pool.h"
+#include "sys/disk.h"
+#include "sys/file.h"
+
+namespace iol {
+
+class FileCache;
+struct FileVersion;
+
+// One version of one file, open. Shared by all who asked for the path; keeps its descriptor until
+// the last pointer goes.
+class CachedFile {
+ public:
+  const std::string& path() const { return path_; }  // Empty when opened by descriptor.
+  const sys::FileFacts& facts() const { return facts_; }
+  uint64_t byteLength() const { return facts_.size; }
+  uint64_t mtimeMs() const { return static_cast<uint64_t>(facts_.mtimeNs / 1'000'000); }
+  // Strong and quoted; of dev, ino, size, mtime and ctime, none of which it shows.
+  const std::string& etag() const { return etag_; }
+  // False once a change is known or the last look at the file is older than the interval.
+  bool isFresh() const;
+
+  // For the binding alone: its handle of the JavaScript object, 0 while there is none.
+  int32_t scriptHandle = 0;
+
+ private:
+  friend class FileCache;
+  friend class OpenJob;
+  friend class FillJob;
+  friend class RefreshJob;
+  std::string path_;
+  std::string etag_;
+  sys::FileFacts facts_;
+  sys::Fd fd_;
+  std::weak_ptr<FileCache> cache_;
+  std::shared_ptr<FileVersion> version_;
+  uint64_t checkedAtMs_ = 0;
+  bool isSuspect_ = false;  // Something happened to it; ask the kernel before the next use.
+  int watch_ = -1;
+};
+using CachedFilePtr = std::shared_ptr<CachedFile>;
+
+class FileCache : public std::enable_shared_from_this<FileCache> {
+ public:
+  using OpenDone = std::function<void(Result<CachedFilePtr>)>;
+  using ReadDone = std::function<void(Result<Aggregate>)>;
+
+  struct Options {
+    uint64_t maxBytes = 0;            // Of cached payload; 0: a quarter of the window.
+    uint32_t checkIntervalMs = 1000;  // Longest unnoticed outside change; 0: ask at every open.
+    uint32_t openFilesMax = 1024;     // Paths remembered, each with an open descriptor.
+    bool watches = true;              // inotify: most changes are noticed at once.
+    bool exportsNames = false;        // Others may attach to the index: buffers become exported.
+    std::unique_ptr<ReplacementPolicy> policy;  // Null: the paper's rule.
+    // Test hooks.
+    uint64_t (*nowMs)() = sys::monotonicMs;
+    std::function<void()> betweenReadAndCheck;  // In FillJob::run, before the second statx.
+    sys::ColdOptions cold;
+  };
+  struct Stats {
+    uint64_t entries = 0;
+    uint64_t bytes = 0;
+    uint64_t maxBytes = 0;
+    uint64_t openFiles = 0;
+    uint64_t hits = 0;
+    uint64_t misses = 0;
+    uint64_t evictions = 0;
+    uint64_t invalidations = 0;  // Entries dropped because their file changed.
+    uint64_t alsoInPageCacheBytes = 0;
+    uint64_t readsDontCache = 0;  // Disk reads by way taken.
+    uint64_t readsDirect = 0;
+    uint64_t readsBuffered = 0;
+    uint64_t watches = 0;
+    uint64_t jobsInFlight = 0;
+  };
+
+  static Result<std::shared_ptr<FileCache>> create(Pool& pool, DiskQueue& queue, Options options);
+  ~FileCache();
+  FileCache(const FileCache&) = delete;
+  FileCache& operator=(const FileCache&) = delete;
+
+  // The file, if it is known and still fresh by the bound; else null. After a non-null answer
+  // look at wantsRefresh().
+  CachedFilePtr tryOpen(std::string_view path);
+  // `done` is called exactly once, from here when the answer is known, else from a job's finish()
+  // (unless the queue destroys the job unfinished). A directory is System EISDIR, any other
+  // non-file NotRegular.
+  void open(std::string_view path, OpenDone done);
+  // The regular file behind somebody's descriptor, through a duplicate of it. `fd` must be
+  // readable. One statx on this thread; the answer is never remembered by path.
+  Result<CachedFilePtr> openDescriptor(int fd);
+
+  // Bytes [offset, offset + length), clamped to the file, when all are cached; else WouldBlock.
+  Result<Aggregate> tryRead(CachedFile& file, uint64_t offset, uint64_t length);
+  // The same, reading what is missing. `done` as in open().
+  void read(const CachedFilePtr& file, uint64_t offset, uint64_t length, ReadDone done);
+
+  // Puts bytes that the program already has into the cache as [offset, offset + its length) of
+  // this version, replacing what overlaps. Takes its own holds.
+  Status insert(CachedFile& file, uint64_t offset, const Aggregate& bytes);
+
+  // True when files in use come near the interval: call refresh() then (it queues one job that
+  // looks at all of them), so that hot files never leave the synchronous path.
+  bool wantsRefresh() const { return wantsRefresh_; }
+  void refresh();
+
+  // The inotify descriptor to poll for reading, or -1; then call drainWatches().
+  int watchFd() const;
+  void drainWatches();
+
+  // Drops the least useful entries until at most `bytes` remain.
+  void evictTo(uint64_t bytes);
+  Stats stats() const;
+  const sys::Fd* indexFd() const;  // Read-only, to be given to readers; null before first use.
+  Pool& pool() { return pool_; }
+  bool isClosed() const { return isClosed_; }
+  // Drops all entries and paths. Jobs in flight end with Closed. Idempotent.
+  void close();
+
+ private:
+  FileCache(Pool& pool, DiskQueue& queue, Options options);
+  friend class CachedFile;
+  friend class OpenJob;
+  friend class FillJob;
+  friend class RefreshJob;
+  struct State;  // Tables; see file_cache.cc.
+
+  Pool& pool_;
+  DiskQueue& queue_;
+  Options options_;
+  Stats stats_;
+  bool isClosed_ = false;
+  bool wantsRefresh_ = false;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace iol

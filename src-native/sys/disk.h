@@ -1,0 +1,48 @@
+// sys/disk.h: reading a file into memory without leaving a second copy in the page cache (I7).
+//
+//   file   |edge|========== aligned middle ==========|edge|
+//   ways   DontCache   all of it, pages the kernel brought in are dropped as it goes (6.14)
+//          Direct      the middle by O_DIRECT, the edges through a bounce page (copied, counted)
+//          Buffered    an ordinary read; then only ranges that were shown absent before are dropped
+//
+// What others keep in the page cache is theirs: it stays, and is reported. Which way works is
+// found out by trying, per filesystem, and remembered.
+//
+// Ownership   borrows the descriptor. A ColdFile keeps a second, O_DIRECT one when it needs it.
+// Threads     any; one ColdFile by one thread at a time.
+// Failure     System. A short count means the end of the file came early.
+// Cost        DontCache: two system calls a MiB. Others: up to six more.
+// May include base/
+#pragma once
+
+#include <cstdint>
+
+#include "base/status.h"
+#include "sys/file.h"
+
+namespace iol::sys {
+
+enum class ColdWay : uint8_t { DontCache, Direct, Buffered };
+
+struct ColdOptions {
+  bool noDontCache = false;  // For tests: as on a kernel or filesystem without it.
+  bool noDirect = false;
+};
+
+struct ColdRead {
+  uint64_t bytes = 0;
+  ColdWay way = ColdWay::Buffered;
+  uint64_t alsoInPageCacheBytes = 0;  // Resident before we came, so resident still.
+};
+
+// Reads [offset, offset + length) of a regular file into `to`; waits for the disk.
+Result<ColdRead> readCold(int fd, const FileFacts& facts, uint64_t offset, uint8_t* to,
+                          uint64_t length, const ColdOptions& options = {});
+
+// Bytes of the range that are in the page cache, in whole pages; 0 where the kernel tells nobody.
+Result<uint64_t> residentBytes(int fd, uint64_t offset, uint64_t length);
+
+// Our own open file wants no read-ahead: what it would bring in is never dropped again.
+void disableReadAhead(int fd);
+
+}  // namespace iol::sys

@@ -1,0 +1,78 @@
+// sys/file.h: open, look at, read and write files and other descriptors, without ever hanging.
+//
+// Every call repeats itself when a signal interrupts it (EINTR). A number of bytes may be short;
+// 0 from a read is the end. Not being able to move now is WouldBlock, where a call promises so.
+//
+// Ownership   borrows descriptors; open() returns one.
+// Threads     any.
+// Failure     System with the call's name and errno; WouldBlock.
+// Cost        one system call each unless stated.
+// May include base/
+#pragma once
+
+#include <sys/uio.h>
+
+#include <cstddef>
+#include <cstdint>
+
+#include "base/status.h"
+#include "sys/fd.h"
+
+namespace iol::sys {
+
+enum class FdKind : uint8_t { Regular, Directory, Pipe, Socket, Terminal, Other };
+
+// What identifies one version of a file's bytes, and what HTTP wants to know about it.
+struct FileFacts {
+  uint64_t dev = 0;
+  uint64_t ino = 0;
+  uint64_t size = 0;
+  int64_t mtimeNs = 0;
+  int64_t ctimeNs = 0;
+  uint32_t mode = 0;
+  FdKind kind = FdKind::Other;
+
+  // The same bytes of the same file, as far as the kernel's time stamps tell.
+  bool sameVersion(const FileFacts& other) const {
+    return dev == other.dev && ino == other.ino && size == other.size &&
+           mtimeNs == other.mtimeNs && ctimeNs == other.ctimeNs;
+  }
+};
+
+// For reading, close-on-exec, and non-blocking so that a FIFO cannot hang us.
+Result<Fd> openForRead(const char* path);
+// A second, independent open file of the same inode; `direct` asks for O_DIRECT.
+enum class Reopen : uint8_t { Plain, Direct };
+Result<Fd> reopenForRead(int fd, Reopen how);
+Result<Fd> duplicate(int fd);
+
+Result<FileFacts> factsOf(int fd);
+Result<FileFacts> factsOf(const char* path);  // Follows symbolic links.
+
+// How an fd may be used without waiting. Two system calls.
+struct FdModes {
+  FdKind kind = FdKind::Other;
+  bool canRead = false;
+  bool canWrite = false;
+  bool isNonBlocking = false;
+};
+Result<FdModes> modesOf(int fd);
+
+// May wait for the disk. `offset` is absolute.
+Result<size_t> readAt(int fd, void* to, size_t length, uint64_t offset);
+Result<size_t> writeAt(int fd, const iovec* vectors, int count, uint64_t offset);
+Result<size_t> writeNext(int fd, const iovec* vectors, int count);  // At the file's position.
+Result<uint64_t> position(int fd);
+Status setPosition(int fd, uint64_t offset);
+
+// Never wait, whatever the descriptor's own flags are (they may be shared with a peer: A9).
+// One system call; two for a blocking descriptor that knows no per-call flag (a terminal).
+Result<size_t> readNow(int fd, const FdModes& modes, void* to, size_t length);
+// SIGPIPE: never from a socket; for pipes the process ignores it, as Node does.
+Result<size_t> writeNow(int fd, const FdModes& modes, const iovec* vectors, int count);
+
+constexpr int kVectorsMax = 1024;  // IOV_MAX of Linux.
+
+uint64_t monotonicMs();
+
+}  // namespace iol::sys
