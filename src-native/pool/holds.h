@@ -1,0 +1,118 @@
+// pool/holds.h: who holds which buffer: one domain's counters, and an owner's view of everybody's.
+//
+//   HoldTable          this domain's counts of one owner's buffers; only its thread stores here
+//   PeerHolds          the owner's read-only mappings of other domains' tables, their deaths, and
+//                      the domain epoch that says whether all of them are known
+//
+// The discipline (design.md section 4, model in test/model):
+//   take     count + 1; full fence (one per batch); read the generation: equal and even, or drop
+//   drop     release store after the last load of the payload
+//   free     mark odd; full fence; read the epoch and every count: all zero, or restore
+//
+// Ownership   a HoldTable owns its memfd; PeerHolds own their mappings and pidfds.
+// Threads     the domain's own thread; other domains read the counts through their own mapping.
+// Failure     System, NoMemory. Counts saturate and then stick: such a buffer is never reused.
+// Cost        take, drop: two loads and one or two stores. A scan: one or two loads per domain.
+// May include base/ sys/ window/
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/status.h"
+#include "sys/fd.h"
+#include "window/layout.h"
+#include "window/segment.h"
+
+namespace iol {
+
+class HoldTable {
+ public:
+  static Result<std::unique_ptr<HoldTable>> create(uint64_t windowId, DomainName holder,
+                                                   DomainName owner);
+  ~HoldTable();
+  HoldTable(const HoldTable&) = delete;
+  HoldTable& operator=(const HoldTable&) = delete;
+
+  // Count + 1. The caller fences (once for a batch), then checks the generation.
+  void take(uint32_t ordinal, uint32_t chunk, uint32_t slot);
+  // Count - 1; true when this domain holds the slot no more.
+  bool drop(uint32_t ordinal, uint32_t chunk, uint32_t slot);
+  uint32_t count(uint32_t ordinal, uint32_t slot) const;
+  // Slots of the chunk that this domain holds.
+  uint32_t heldInChunk(uint32_t ordinal, uint32_t chunk) const;
+  // The kernel may read the pages after the call returns (I4). Set while held; taken back only
+  // after every completion was read from the still-open socket.
+  void setKernelVisible(uint32_t ordinal, uint32_t slot, bool visible);
+  // For the owner that frees a slot nobody holds: true when the bit was left set; clears it.
+  bool clearKernelVisible(uint32_t ordinal, uint32_t chunk, uint32_t slot);
+
+  uint64_t liveHolds() const { return liveHolds_; }
+  const sys::Fd& readOnlyFd() const { return readOnlyFd_; }
+
+ private:
+  HoldTable() = default;
+  HoldWord* chunkCounts(uint32_t ordinal) const;
+  HoldWord* slotCounts(uint32_t ordinal) const;
+
+  sys::Fd memory_;
+  sys::Fd readOnlyFd_;
+  uint8_t* base_ = nullptr;
+  uint64_t liveHolds_ = 0;  // Sum of all counts.
+};
+
+// The fence between a batch of takes and the generation reads; pairs with PeerHolds::scan.
+void fenceAfterTake();
+
+enum class TakeOutcome : uint8_t {
+  Taken,     // Yours until you drop it.
+  Revoking,  // Keep the hold, leave the message where it is, look again later.
+  Stale,     // Not yours: drop.
+};
+
+// After the fence: is the content still the one that was named? `ownerIsDead` makes the odd
+// generation of an owner that died while revoking count as the even one below it.
+TakeOutcome checkTaken(const Segment& segment, uint32_t slot, uint64_t generation,
+                       bool ownerIsDead);
+
+class PeerHolds {
+ public:
+  // `hostBlock` may be null while this process is the only domain's host.
+  explicit PeerHolds(const HostBlock* hostBlock = nullptr) : hostBlock_(hostBlock) {}
+  ~PeerHolds();
+  PeerHolds(const PeerHolds&) = delete;
+  PeerHolds& operator=(const PeerHolds&) = delete;
+
+  // Maps the table of a domain that joined. `epoch` is the domain epoch under which the host
+  // passed it: from now on the owner knows everybody up to there.
+  Status add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t epoch);
+
+  struct Scan {
+    bool isHeld = false;
+    bool isKernelVisible = false;
+  };
+  // Call after marking and after the owner's fence. A domain that joined but whose table is not
+  // here counts as holding.
+  Scan scan(uint32_t ordinal, uint32_t chunk, uint32_t slot) const;
+
+  struct Death {
+    DomainName domain;
+    std::vector<std::pair<uint32_t, uint32_t>> kernelVisible;  // ordinal, slot
+  };
+  // Domains whose process the kernel reports dead: their counts are zero from now on.
+  std::vector<Death> reapDead(const std::vector<const Segment*>& segments);
+
+  size_t size() const { return tables_.size(); }
+
+ private:
+  struct Table {
+    DomainName domain;
+    sys::Fd pidfd;
+    const uint8_t* base;
+  };
+  std::vector<Table> tables_;
+  const HostBlock* hostBlock_;
+  uint64_t epochKnown_ = 0;
+};
+
+}  // namespace iol

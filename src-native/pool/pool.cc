@@ -1,0 +1,296 @@
+#include "pool/pool.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/check.h"
+#include "base/fence.h"
+#include "pool/committer.h"
+#include "pool/span.h"
+#include "sys/limits.h"
+
+namespace iol {
+
+Draft& Draft::operator=(Draft&& other) noexcept {
+  if (this != &other) {
+    abandon();
+    pool_ = std::exchange(other.pool_, nullptr);
+    slice_ = other.slice_;
+  }
+  return *this;
+}
+
+Slice Draft::seal(uint32_t length) {
+  IOL_CHECK(isOpen() && length <= slice_.length);
+  pool_->stats_.drafts--;
+  pool_ = nullptr;
+  Slice sealed = slice_;
+  sealed.length = length;
+  return sealed;
+}
+
+void Draft::abandon() {
+  if (pool_ == nullptr) return;
+  pool_->stats_.drafts--;
+  std::exchange(pool_, nullptr)->domain_.release(slice_);
+}
+
+Result<std::unique_ptr<Pool>> Pool::create(Domain& domain, Options options) {
+  if (sys::isForkedChild()) return Status(Code::Forked, "pool");
+  std::unique_ptr<Pool> pool(new (std::nothrow) Pool(domain, options));
+  if (pool == nullptr) return Status(Code::NoMemory, "pool");
+  domain.pools_.push_back(pool.get());
+  return pool;
+}
+
+Pool::Pool(Domain& domain, Options options)
+    : domain_(domain), options_(options), ownPeers_(new PeerHolds()), peers_(ownPeers_.get()) {
+  if (options_.maxBytes == 0) options_.maxBytes = domain.window().maxBytes();
+}
+
+Pool::~Pool() {
+  settleJobs(true);
+  for (std::unique_ptr<OwnSegment>& own : segments_) {
+    if (own != nullptr) retireSegment(*own);
+  }
+  std::erase(domain_.pools_, this);
+}
+
+OwnSegment& Pool::ownOf(const Segment& segment) {
+  IOL_DCHECK(segment.isOwn());
+  return *static_cast<OwnSegment*>(segment.keeper());
+}
+
+Result<Draft> Pool::allocate(uint64_t byteLength) {
+  if (sys::isForkedChild()) return Status(Code::Forked, "pool");
+  if (byteLength > kBufferBytesMax) {
+    return Status(Code::TooLarge, "buffer", byteLength, kBufferBytesMax);
+  }
+  const uint32_t length = static_cast<uint32_t>(std::max<uint64_t>(byteLength, 1));
+  if (length <= kSmallBytesMax) {
+    const uint32_t units = (length + kSmallUnitBytes - 1) / kSmallUnitBytes;
+    return allocateFrom(small_[classOfUnits(units)], kSmallUnitBytes,
+                        unitsOfClass(classOfUnits(units)), byteLength);
+  }
+  if (length <= kMediumBytesMax) {
+    const uint32_t units = (length + kMediumUnitBytes - 1) / kMediumUnitBytes;
+    return allocateFrom(medium_[classOfUnits(units)], kMediumUnitBytes,
+                        unitsOfClass(classOfUnits(units)), byteLength);
+  }
+  return length <= kOwnSegmentBytes ? allocateChunks(byteLength) : allocateSegment(byteLength);
+}
+
+Result<Draft> Pool::allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t units,
+                                 uint64_t byteLength) {
+  if (list.empty()) {
+    if (!pending_.empty()) collect();
+    if (list.empty()) {
+      const uint32_t chunks = unitBytes == kSmallUnitBytes ? 1 : kRunChunks;
+      Result<Span*> span = carveSpan(unitBytes, chunks, uint64_t{unitBytes} * units,
+                                     chunks * kChunkBytes, &list);
+      if (!span.isOk()) return span.status();
+    }
+  }
+  return takeSlot(*list.back(), byteLength);
+}
+
+Result<Draft> Pool::allocateChunks(uint64_t byteLength) {
+  const uint32_t chunks = static_cast<uint32_t>((byteLength + kChunkBytes - 1) / kChunkBytes);
+  const uint64_t pages = (byteLength + sys::kPageBytes - 1) / sys::kPageBytes * sys::kPageBytes;
+  Result<Span*> span = carveSpan(kMediumUnitBytes, chunks, chunks * kChunkBytes, pages, nullptr);
+  if (!span.isOk()) return span.status();
+  return takeSlot(*span.value(), byteLength);
+}
+
+Result<Draft> Pool::allocateSegment(uint64_t byteLength) {
+  const uint64_t pages = (byteLength + sys::kPageBytes - 1) / sys::kPageBytes * sys::kPageBytes;
+  Result<OwnSegment*> own = addSegment(0, pages + kChunkBytes);
+  if (!own.isOk()) return own.status();
+  Status status = commitChunks(*own.value(), 0, 1, pages);
+  if (!status.isOk()) {
+    retireSegment(*own.value());
+    return status;
+  }
+  return takeSlot(*own.value()->spanAt(0), byteLength);
+}
+
+Draft Pool::takeSlot(Span& span, uint64_t byteLength) {
+  OwnSegment& own = *span.segment;
+  Segment& segment = *own.segment;
+  uint32_t slot;
+  if (!span.freeSlots.empty()) {
+    slot = span.freeSlots.back();
+    span.freeSlots.pop_back();
+  } else {
+    slot = segment.slotAt(segment.dataOffset() + span.firstChunk * kChunkBytes) +
+           span.carved++ * span.slotStep;
+  }
+  span.live++;
+  if (span.freeSlots.empty() && span.carved == span.capacity) unlistSpan(span);
+  domain_.ownHolds_->take(segment.ordinal(), segment.chunkOf(slot), slot);
+  stats_.allocations++;
+  stats_.buffers++;
+  stats_.drafts++;
+  stats_.bytesInUse += span.bufferBytes;
+  stats_.requestedTotal += byteLength;
+  stats_.grantedTotal += span.bufferBytes;
+  Draft draft;
+  draft.pool_ = this;
+  draft.slice_.segment = &segment;
+  draft.slice_.slot = slot;
+  draft.slice_.length = static_cast<uint32_t>(byteLength);
+  draft.slice_.generation = segment.generation(slot).load(std::memory_order_relaxed);
+  return draft;
+}
+
+void Pool::exportBuffer(const Slice& slice) {
+  OwnSegment& own = ownOf(*slice.segment);
+  if (own.exported.empty()) own.exported.resize(own.segment->slots());
+  own.exported[slice.slot] = true;
+}
+
+// This domain holds the buffer no more. Nobody else ever knew an unexported name.
+void Pool::onLastHold(const Slice& slice) {
+  OwnSegment& own = ownOf(*slice.segment);
+  const bool isExported = !own.exported.empty() && own.exported[slice.slot];
+  Span& span = *own.spanAt(own.segment->chunkOf(slice.slot));
+  if (domain_.ownHolds_->clearKernelVisible(own.segment->ordinal(),
+                                              own.segment->chunkOf(slice.slot), slice.slot)) {
+    span.mustPunch = true;
+  }
+  if (span.isViewed && domain_.viewListener_ != nullptr) {
+    const HoldTable& holds = *domain_.ownHolds_;
+    bool isIdle = true;
+    for (uint32_t chunk = 0; chunk < span.chunks && isIdle; chunk++) {
+      isIdle = holds.heldInChunk(own.segment->ordinal(), span.firstChunk + chunk) == 0;
+    }
+    if (isIdle) {
+      span.isViewed = false;
+      domain_.viewListener_->onViewIdle(*own.segment, span.firstChunk);
+    }
+  }
+  if (!isExported) {
+    GenerationWord& word = own.segment->generation(slice.slot);
+    word.store(word.load(std::memory_order_relaxed) + 2, std::memory_order_release);
+    putBack(own, slice.slot);
+  } else if (!tryFree(own, slice.slot)) {
+    pending_.emplace_back(&own, slice.slot);
+    stats_.pending++;
+  }
+}
+
+// The free protocol of design.md section 4; the entry that named the buffer is already removed.
+bool Pool::revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible) {
+  const uint32_t ordinal = own.segment->ordinal();
+  const uint32_t chunk = own.segment->chunkOf(slot);
+  if (peers_->scan(ordinal, chunk, slot).isHeld) return false;  // Racy, only to save the mark.
+  GenerationWord& word = own.segment->generation(slot);
+  const uint64_t generation = word.load(std::memory_order_relaxed);
+  word.store(generation | kGenerationRevoking, std::memory_order_release);
+  fullFence();  // Pairs with fenceAfterTake: the taker sees the mark, or we see its count.
+  const PeerHolds::Scan scan = peers_->scan(ordinal, chunk, slot);
+  if (scan.isHeld) {
+    word.store(generation, std::memory_order_release);
+    return false;
+  }
+  word.store(generation + 2, std::memory_order_release);
+  *kernelVisible = scan.isKernelVisible;
+  return true;
+}
+
+bool Pool::tryFree(OwnSegment& own, uint32_t slot) {
+  fullFence();  // Between removing the entry and looking at the counts.
+  bool kernelVisible = false;
+  if (!revoke(own, slot, &kernelVisible)) return false;
+  own.exported[slot] = false;
+  if (kernelVisible) own.spanAt(own.segment->chunkOf(slot))->mustPunch = true;
+  putBack(own, slot);
+  return true;
+}
+
+void Pool::putBack(OwnSegment& own, uint32_t slot) {
+  Span& span = *own.spanAt(own.segment->chunkOf(slot));
+  stats_.buffers--;
+  stats_.bytesInUse -= span.bufferBytes;
+  span.live--;
+  if (own.isLarge) {
+    retireSegment(own);
+    return;
+  }
+  const bool isWornOut =
+      own.segment->generation(slot).load(std::memory_order_relaxed) + 2 >= kGenerationMax;
+  if (!span.mustPunch && !isWornOut) span.freeSlots.push_back(slot);
+  if (span.list != nullptr && span.listIndex == SIZE_MAX && !span.freeSlots.empty()) {
+    listSpan(span);
+  }
+  // One empty span stays with its class, so that a lone buffer does not carve each time.
+  const bool isSpare = span.list != nullptr && span.list->size() == 1 && !span.mustPunch;
+  if (span.live == 0 && !isSpare) releaseSpan(span);
+}
+
+size_t Pool::collect() {
+  reapDeadPeers();
+  size_t freed = 0;
+  for (size_t index = 0; index < pending_.size();) {
+    const auto [own, slot] = pending_[index];
+    if (tryFree(*own, slot)) {
+      pending_[index] = pending_.back();
+      pending_.pop_back();
+      stats_.pending--;
+      freed++;
+    } else {
+      index++;
+    }
+  }
+  return freed;
+}
+
+void Pool::reapDeadPeers() {
+  if (peers_->size() == 0) return;
+  std::vector<const Segment*> known;
+  for (const std::unique_ptr<OwnSegment>& own : segments_) {
+    if (own != nullptr) known.push_back(own->segment.get());
+  }
+  for (const PeerHolds::Death& death : peers_->reapDead(known)) {
+    for (const auto& [ordinal, slot] : death.kernelVisible) {
+      for (const std::unique_ptr<OwnSegment>& own : segments_) {
+        if (own == nullptr || own->segment->ordinal() != ordinal) continue;
+        if (Span* span = own->spanAt(own->segment->chunkOf(slot))) span->mustPunch = true;
+      }
+    }
+  }
+}
+
+Pool::Stats Pool::stats() const {
+  Stats stats = stats_;
+  for (const std::unique_ptr<OwnSegment>& own : segments_) {
+    if (own == nullptr) continue;
+    stats.segments++;
+  }
+  stats.bytesFree = stats.bytesCommitted > stats.bytesInUse
+                        ? stats.bytesCommitted - stats.bytesInUse : 0;
+  return stats;
+}
+
+std::vector<Segment*> Pool::segments() const {
+  std::vector<Segment*> list;
+  for (const std::unique_ptr<OwnSegment>& own : segments_) {
+    list.push_back(own == nullptr ? nullptr : own->segment.get());
+  }
+  return list;
+}
+
+Pool::Extent Pool::viewExtent(const Slice& slice) const {
+  const OwnSegment& own = ownOf(*slice.segment);
+  const Segment& segment = *own.segment;
+  if (own.isLarge) return {segment.dataOffset(), segment.dataBytes()};
+  const Span& span = *own.spanAt(segment.chunkOf(slice.slot));
+  return {segment.dataOffset() + span.firstChunk * kChunkBytes, span.chunks * kChunkBytes};
+}
+
+void Pool::markViewed(const Slice& slice) {
+  OwnSegment& own = ownOf(*slice.segment);
+  own.spanAt(own.segment->chunkOf(slice.slot))->isViewed = true;
+}
+
+}  // namespace iol

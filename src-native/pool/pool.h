@@ -1,0 +1,161 @@
+// pool/pool.h: buffers with one owner; grows and shrinks by segments.
+//
+//   pool -> segments -> spans (1 chunk, a run of 16, or n chunks) -> buffers
+//
+//   free --allocate--> draft --seal--> sealed --last hold--> free (generation + 2)
+//                                         \--held elsewhere--> pending --collect--> free
+//
+// Ownership   allocate() returns a draft with one hold; seal() turns it into a slice with that
+//             hold; Domain::release gives it back.
+// Threads     the owning domain's. A helper thread commits memory ahead of need.
+// Failure     PoolFull, WindowFull, NoMemory, TooLarge, Forked: before the kernel is asked, and
+//             nothing was taken.
+// Cost        allocate, release: tens of nanoseconds, no system call while committed memory is
+//             left (stats().commitsInline counts the exceptions).
+// May include base/ sys/ window/
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "base/status.h"
+#include "pool/domain.h"
+#include "pool/holds.h"
+#include "pool/size_classes.h"
+#include "pool/slice.h"
+
+namespace iol {
+
+// Memory that is being filled. Move-only; an abandoned draft gives its memory back.
+class Draft {
+ public:
+  Draft() = default;
+  Draft(Draft&& other) noexcept { *this = std::move(other); }
+  Draft& operator=(Draft&& other) noexcept;
+  ~Draft() { abandon(); }
+
+  bool isOpen() const { return pool_ != nullptr; }
+  // Writable, `byteLength()` bytes; what an earlier buffer left is still there until overwritten.
+  uint8_t* bytes() const { return slice_.segment->writable() + slice_.segment->slotOffset(slice_.slot); }
+  uint32_t byteLength() const { return slice_.length; }
+  uint64_t address() const { return slice_.address(); }
+  uint64_t generation() const { return slice_.generation; }
+
+  // The first `length` bytes become immutable; the draft's hold goes to the returned slice.
+  Slice seal(uint32_t length);
+  Slice seal() { return seal(byteLength()); }
+  void abandon();
+
+ private:
+  friend class Pool;
+  Pool* pool_ = nullptr;
+  Slice slice_;
+};
+
+struct CommitJob;
+struct Span;
+struct OwnSegment;
+
+class Pool {
+ public:
+  struct Options {
+    const char* name = "default";
+    uint64_t maxBytes = 0;                  // Of data committed; 0: as much as the window.
+    uint64_t idleBytesMax = 64ull << 20;    // Free committed memory kept for reuse.
+    bool sealed = false;                    // F_SEAL_FUTURE_WRITE; shrinks by whole segments only.
+  };
+  struct Stats {
+    uint64_t bytesInUse = 0;      // Capacity of live buffers: drafts, held, pending.
+    uint64_t bytesFree = 0;       // Committed and free.
+    uint64_t bytesCommitted = 0;  // Data pages; tables are the window's account.
+    uint64_t buffers = 0;         // Live: drafts, held, pending.
+    uint64_t drafts = 0;
+    uint64_t pending = 0;         // Released here, still held elsewhere.
+    uint32_t segments = 0;
+    uint64_t allocations = 0;     // Since creation.
+    uint64_t requestedTotal = 0;  // Bytes asked for since creation, and what was given for them:
+    uint64_t grantedTotal = 0;    // the difference is the size classes' waste.
+    uint64_t commitsInline = 0;   // Commits made on the domain's own thread.
+    uint64_t commitsAhead = 0;
+    uint64_t bytesReturned = 0;   // Given back to the system since creation.
+  };
+
+  static Result<std::unique_ptr<Pool>> create(Domain& domain, Options options);
+  // Drafts and aggregates must be gone: their memory goes with the pool.
+  ~Pool();
+
+  Result<Draft> allocate(uint64_t byteLength);
+
+  // The buffer's name is about to leave this domain: from now on freeing follows the protocol.
+  void exportBuffer(const Slice& slice);
+  // Tries to free what was released here while others held it. Returns the buffers freed.
+  size_t collect();
+  // Gives free memory beyond `keepBytes` back to the system, now, on this thread.
+  uint64_t trim(uint64_t keepBytes);
+
+  Stats stats() const;
+  // The span that has the slice's buffer: offset and bytes in its segment. What a view covers.
+  struct Extent {
+    uint64_t offset;
+    uint64_t bytes;
+  };
+  Extent viewExtent(const Slice& slice) const;
+  // From now on the domain's ViewListener hears when the last hold in that span goes.
+  void markViewed(const Slice& slice);
+  Domain& domain() { return domain_; }
+  PeerHolds& peers() { return *peers_; }
+  void setPeers(PeerHolds* peers) { peers_ = peers; }
+  const Options& options() const { return options_; }
+  // Segments in creation order; null where one was retired.
+  std::vector<Segment*> segments() const;
+
+ private:
+  friend class Draft;
+  friend class Domain;
+  using ClassList = std::vector<Span*>;  // Spans of one size class that have room.
+
+  Pool(Domain& domain, Options options);
+  static OwnSegment& ownOf(const Segment& segment);
+
+  // Buffers (pool.cc)
+  Result<Draft> allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t units,
+                             uint64_t byteLength);
+  Result<Draft> allocateChunks(uint64_t byteLength);
+  Result<Draft> allocateSegment(uint64_t byteLength);
+  Draft takeSlot(Span& span, uint64_t byteLength);
+  void onLastHold(const Slice& slice);
+  bool tryFree(OwnSegment& own, uint32_t slot);
+  bool revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible);
+  void putBack(OwnSegment& own, uint32_t slot);
+  void reapDeadPeers();
+
+  // Spans, chunks and segments (pool_chunks.cc)
+  Result<Span*> carveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t bufferBytes,
+                          uint64_t spanBytes, ClassList* list);
+  Result<Span*> tryCarveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t bufferBytes,
+                             uint64_t spanBytes, ClassList* list);
+  void releaseSpan(Span& span);
+  void listSpan(Span& span);
+  void unlistSpan(Span& span);
+  Result<OwnSegment*> addSegment(uint32_t unitBytes, uint64_t totalBytes);
+  void retireSegment(OwnSegment& own);
+  Status commitChunks(OwnSegment& own, uint32_t first, uint32_t chunks, uint64_t bytes);
+  std::shared_ptr<CommitJob> jobFor(const OwnSegment& own, uint32_t first, uint32_t chunks) const;
+  void commitAhead(OwnSegment& own);
+  void settleJobs(bool wait);
+  Status checkLimit(uint64_t moreBytes) const;
+  uint64_t punchFree(uint64_t keepBytes, bool onHelper);
+
+  Domain& domain_;
+  Options options_;
+  std::vector<std::unique_ptr<OwnSegment>> segments_;  // By creation; null where retired.
+  ClassList small_[kClassesPerUnit];
+  ClassList medium_[kClassesPerUnit];
+  std::vector<std::pair<OwnSegment*, uint32_t>> pending_;
+  std::vector<std::shared_ptr<CommitJob>> jobs_;
+  std::unique_ptr<PeerHolds> ownPeers_;
+  PeerHolds* peers_;
+  Stats stats_;
+};
+
+}  // namespace iol

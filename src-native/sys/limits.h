@@ -1,0 +1,28 @@
+// sys/limits.h: how much memory the machine and the control group still grant, and whether this
+// process was forked since it was loaded.
+//
+// A commit beyond the cgroup's limit is not an error but the OOM killer, so it is asked before.
+//
+// Threads     any.
+// Cost        memory(): opens and reads up to a dozen small files, about 50 us.
+// May include base/
+#pragma once
+
+#include <cstdint>
+
+namespace iol::sys {
+
+struct MemoryRoom {
+  uint64_t totalBytes;      // The machine's, or the tightest cgroup limit above us.
+  uint64_t availableBytes;  // What could be committed now, without head-room.
+};
+MemoryRoom memoryRoom();
+
+// True in a child of fork() that has not exec'd: it owns nothing (I1). One relaxed load.
+bool isForkedChild();
+// Registers the fork handler; idempotent.
+void watchForks();
+
+uint64_t randomId();  // 64 random bits, never 0.
+
+}  // namespace iol::sys

@@ -1,0 +1,32 @@
+#include "sys/process.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#ifndef SYS_pidfd_open
+#define SYS_pidfd_open 434
+#endif
+
+namespace iol::sys {
+
+Result<Fd> openPidfd(int32_t pid) {
+  Fd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+  if (!pidfd.isOpen()) return Status::system("pidfd_open", errno);
+  return pidfd;
+}
+
+bool processHasEnded(const Fd& pidfd) {
+  pollfd entry{pidfd.get(), POLLIN, 0};
+  return ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
+}
+
+Result<Fd> duplicate(const Fd& fd) {
+  Fd copy(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 0));
+  if (!copy.isOpen()) return Status::system("fcntl(F_DUPFD_CLOEXEC)", errno);
+  return copy;
+}
+
+}  // namespace iol::sys

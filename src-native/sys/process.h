@@ -1,0 +1,21 @@
+// sys/process.h: who is alive. Death is the kernel's word only: a pidfd that reports it.
+//
+// Threads     any.
+// May include base/
+#pragma once
+
+#include <cstdint>
+
+#include "base/status.h"
+#include "sys/fd.h"
+
+namespace iol::sys {
+
+// A descriptor of the process, of which poll(2) says when it has ended; never of a later process
+// with the same number.
+Result<Fd> openPidfd(int32_t pid);
+bool processHasEnded(const Fd& pidfd);
+// A second descriptor of the same open file, close-on-exec.
+Result<Fd> duplicate(const Fd& fd);
+
+}  // namespace iol::sys
