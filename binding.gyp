@@ -13,8 +13,10 @@
     ]
   },
   "target_defaults": {
-    "include_dirs": ["src-native"],
-    "cflags": ["-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-lto"],
+    # Why not include_dirs: <sys/socket.h> must be the system's, not the one of our floor sys/.
+    "cflags": [
+      "-iquote../src-native", "-O2", "-Wall", "-Wextra", "-fvisibility=hidden", "-fno-lto"
+    ],
     "cflags!": ["-O3"],
     # Why exclude: Node 20 asks for C++17; an exclusion of gnu++20 would remove our own, too.
     "cflags_cc!": ["-std=gnu++17"],
@@ -57,7 +59,6 @@
           "target_name": "native_tests",
           "type": "executable",
           "sources": ["<!@(node scripts/list-sources.cjs --tests)"],
-          "include_dirs": ["test/native"],
           "dependencies": ["iolite_core"]
         },
         {

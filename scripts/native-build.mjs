@@ -1,0 +1,135 @@
+// Compiles Node-free programs (native tests, tools, fuzz targets) straight with g++ or clang++,
+// each source only when it, a header it includes, or the flags have changed.
+import { spawn, spawnSync } from 'node:child_process';
+import { mkdirSync, readFileSync, renameSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import path from 'node:path';
+import sources from './list-sources.cjs';
+
+export const root = path.join(import.meta.dirname, '..');
+
+const baseFlags = [
+  '-std=gnu++20', '-fno-exceptions', '-fno-rtti', '-fPIC', '-pthread', '-fvisibility=hidden',
+  '-Wall', '-Wextra', '-Werror', '-iquotesrc-native', '-iquotetest/native', '-MMD',
+];
+
+export const coreSources = () => sources.floorSources(sources.coreFloors);
+
+export function hasCommand(name) {
+  return spawnSync(name, ['--version'], { stdio: 'ignore' }).status === 0;
+}
+
+export function chooseCompiler(wanted = ['g++', 'clang++']) {
+  const found = wanted.find(hasCommand);
+  if (found === undefined) throw new Error(`none of these compilers was found: ${wanted.join(', ')}`);
+  return found;
+}
+
+function mtimeMs(file) {
+  return statSync(path.join(root, file), { throwIfNoEntry: false })?.mtimeMs;
+}
+
+// Everything that `object` was made from, as the compiler wrote it down; undefined when not built.
+function dependencies(object) {
+  try {
+    const text = readFileSync(path.join(root, object.replace(/\.o$/, '.d')), 'utf8');
+    return text.slice(text.indexOf(':') + 1).split(/[\s\\]+/).filter(Boolean);
+  } catch {
+    return undefined;
+  }
+}
+
+function isFresh(object) {
+  const built = mtimeMs(object);
+  const inputs = dependencies(object);
+  if (built === undefined || inputs === undefined) return false;
+  return inputs.every((input) => {
+    const changed = input.startsWith('/') ? 0 : mtimeMs(input);
+    return changed !== undefined && changed < built;
+  });
+}
+
+function run(command, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { cwd: root, stdio: 'inherit' });
+    child.on('error', reject);
+    child.on('exit', (code) => {
+      if (code === 0) resolve();
+      else reject(new Error(`${command} failed for ${args.at(-1)}`));
+    });
+  });
+}
+
+// Why temporary names: another build of the same folder must never see half an object.
+async function compile(compiler, flags, source, object) {
+  const started = new Date();
+  const stem = object.replace(/\.o$/, '');
+  const temporary = `${stem}.${process.pid}`;
+  mkdirSync(path.join(root, path.dirname(object)), { recursive: true });
+  console.log(`  ${compiler} ${source}`);
+  try {
+    await run(compiler, [...baseFlags, ...flags, '-c', '-o', `${temporary}.o`, source]);
+  } catch (error) {
+    rmSync(path.join(root, `${temporary}.d`), { force: true });
+    throw error;
+  }
+  // A source that was edited while it was compiled must look newer than its object.
+  utimesSync(path.join(root, `${temporary}.o`), started, started);
+  renameSync(path.join(root, `${temporary}.d`), path.join(root, `${stem}.d`));
+  renameSync(path.join(root, `${temporary}.o`), path.join(root, object));
+}
+
+// The first failure ends the queue; what runs beside it is let finish.
+async function compileAll(jobs) {
+  const queue = [...jobs];
+  let failure;
+  const worker = async () => {
+    for (let job = queue.shift(); job !== undefined; job = queue.shift()) {
+      await job().catch((error) => {
+        failure ??= error;
+        queue.length = 0;
+      });
+    }
+  };
+  await Promise.all(Array.from({ length: availableParallelism() }, worker));
+  if (failure !== undefined) throw failure;
+}
+
+// A folder that was built with other flags is emptied first.
+function claimFolder(folder, signature) {
+  const stamp = path.join(root, folder, 'flags.txt');
+  let previous;
+  try {
+    previous = readFileSync(stamp, 'utf8');
+  } catch {
+    previous = undefined;
+  }
+  if (previous === signature) return;
+  rmSync(path.join(root, folder), { recursive: true, force: true });
+  mkdirSync(path.join(root, folder), { recursive: true });
+  writeFileSync(stamp, signature);
+}
+
+// Builds `programs` ({ name: [sources] }) into `folder`; returns { name: path }.
+export async function buildPrograms({ folder, compiler, flags, programs }) {
+  claimFolder(folder, [compiler, ...baseFlags, ...flags].join(' '));
+  const objectOf = (source) => `${folder}/${source.replace(/\.cc$/, '.o')}`;
+  const stale = [...new Set(Object.values(programs).flat())].filter((each) => !isFresh(objectOf(each)));
+  await compileAll(stale.map((source) => () => compile(compiler, flags, source, objectOf(source))));
+
+  const built = {};
+  for (const [name, list] of Object.entries(programs)) {
+    const program = `${folder}/${name}`;
+    const objects = list.map(objectOf);
+    const linked = mtimeMs(program);
+    const isCurrent =
+      linked !== undefined && stale.length === 0 && objects.every((each) => mtimeMs(each) < linked);
+    if (!isCurrent) {
+      const temporary = `${program}.${process.pid}`;
+      await run(compiler, [...flags, '-pthread', ...objects, '-o', temporary]);
+      renameSync(path.join(root, temporary), path.join(root, program));
+    }
+    built[name] = path.join(root, program);
+  }
+  return built;
+}
