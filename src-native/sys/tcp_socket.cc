@@ -1,0 +1,143 @@
+#include "sys/tcp_socket.h"
+
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
+
+namespace iol::sys {
+namespace {
+
+Status setOption(const Fd& socket, int level, int name, int value) {
+  if (setsockopt(socket.get(), level, name, &value, sizeof value) != 0) {
+    return Status::system("setsockopt", errno);
+  }
+  return {};
+}
+
+// Fills `storage` from a numeric address; 0 when it is none.
+socklen_t parseAddress(const char* host, uint16_t port, sockaddr_storage& storage) {
+  auto* v4 = reinterpret_cast<sockaddr_in*>(&storage);
+  if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
+    v4->sin_family = AF_INET;
+    v4->sin_port = htons(port);
+    return sizeof(sockaddr_in);
+  }
+  auto* v6 = reinterpret_cast<sockaddr_in6*>(&storage);
+  if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
+    v6->sin6_family = AF_INET6;
+    v6->sin6_port = htons(port);
+    return sizeof(sockaddr_in6);
+  }
+  return 0;
+}
+
+Result<uint32_t> received(ssize_t bytes) {
+  if (bytes >= 0) return static_cast<uint32_t>(bytes);
+  if (errno == EAGAIN || errno == EINTR) return Status(Code::WouldBlock, "socket");
+  return Status::system("recv", errno);
+}
+
+}  // namespace
+
+Result<Fd> listenTcp(const ListenOptions& options) {
+  sockaddr_storage address{};
+  const socklen_t addressBytes = parseAddress(options.host, options.port, address);
+  if (addressBytes == 0) return Status::system("inet_pton", EINVAL);
+  Fd listener(socket(address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!listener.isOpen()) return Status::system("socket", errno);
+  IOL_TRY(setOption(listener, SOL_SOCKET, SO_REUSEADDR, 1));
+  IOL_TRY(setOption(listener, IPPROTO_TCP, TCP_NODELAY, 1));
+  if (address.ss_family == AF_INET6) {
+    IOL_TRY(setOption(listener, IPPROTO_IPV6, IPV6_V6ONLY, options.isV6Only ? 1 : 0));
+  }
+  if (options.sendBufferBytes != 0) {
+    IOL_TRY(setOption(listener, SOL_SOCKET, SO_SNDBUF, static_cast<int>(options.sendBufferBytes)));
+  }
+  if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), addressBytes) != 0) {
+    return Status::system("bind", errno);
+  }
+  if (listen(listener.get(), options.backlog) != 0) return Status::system("listen", errno);
+  return listener;
+}
+
+Result<Endpoint> localEndpoint(const Fd& socket) {
+  sockaddr_storage address{};
+  socklen_t bytes = sizeof address;
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &bytes) != 0) {
+    return Status::system("getsockname", errno);
+  }
+  Endpoint endpoint;
+  endpoint.isV6 = address.ss_family == AF_INET6;
+  if (endpoint.isV6) {
+    const auto* v6 = reinterpret_cast<const sockaddr_in6*>(&address);
+    inet_ntop(AF_INET6, &v6->sin6_addr, endpoint.host, sizeof endpoint.host);
+    endpoint.port = ntohs(v6->sin6_port);
+  } else {
+    const auto* v4 = reinterpret_cast<const sockaddr_in*>(&address);
+    inet_ntop(AF_INET, &v4->sin_addr, endpoint.host, sizeof endpoint.host);
+    endpoint.port = ntohs(v4->sin_port);
+  }
+  return endpoint;
+}
+
+bool isOutOfDescriptors(int error) {
+  return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
+
+bool isLostConnection(int error) {
+  // accept(2): errors already pending on the new socket are reported as those of accept.
+  switch (error) {
+    case ECONNABORTED:
+    case EPERM:
+    case EPROTO:
+    case ENETDOWN:
+    case ENETUNREACH:
+    case EHOSTDOWN:
+    case EHOSTUNREACH:
+    case ENONET:
+    case ENOPROTOOPT:
+    case EOPNOTSUPP:
+      return true;
+    default:
+      return false;
+  }
+}
+
+Result<Fd> acceptConnection(const Fd& listener) {
+  Fd connection(accept4(listener.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+  if (connection.isOpen()) return connection;
+  if (errno == EAGAIN || errno == EINTR) return Status(Code::WouldBlock, "listener");
+  return Status::system("accept4", errno);
+}
+
+Result<uint32_t> receive(const Fd& socket, uint8_t* to, uint32_t maxBytes) {
+  return received(recv(socket.get(), to, maxBytes, MSG_DONTWAIT));
+}
+
+Result<uint32_t> receiveAndDrop(const Fd& socket, uint32_t maxBytes) {
+  // Why MSG_TRUNC: on a TCP socket it drops instead of copying, and touches no buffer (tcp(7)).
+  return received(recv(socket.get(), nullptr, maxBytes, MSG_DONTWAIT | MSG_TRUNC));
+}
+
+Result<uint64_t> sendVectors(const Fd& socket, const iovec* vectors, uint32_t count, More more) {
+  msghdr message{};
+  message.msg_iov = const_cast<iovec*>(vectors);
+  message.msg_iovlen = count;
+  const int flags = MSG_DONTWAIT | MSG_NOSIGNAL | (more == More::Follows ? MSG_MORE : 0);
+  const ssize_t sent = sendmsg(socket.get(), &message, flags);
+  if (sent >= 0) return static_cast<uint64_t>(sent);
+  if (errno == EAGAIN || errno == EINTR) return Status(Code::WouldBlock, "socket");
+  return Status::system("sendmsg", errno);
+}
+
+void shutdownSending(const Fd& socket) { (void)shutdown(socket.get(), SHUT_WR); }
+
+void closeAbortively(Fd socket) {
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  (void)setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+}
+
+}  // namespace iol::sys
