@@ -2,7 +2,8 @@
 import { parseArgs } from 'node:util';
 import { parseSize } from '../lib/format.mjs';
 
-const FULL = { sizes: '512,1KiB,4KiB,16KiB,26510,64KiB,100KiB,256KiB,1MiB', seconds: '2', rounds: '5', repeats: 2, quietSeconds: 10 };
+const ALL_SIZES = '512,1KiB,4KiB,16KiB,26510,64KiB,100KiB,256KiB,1MiB';
+const FULL = { sizes: ALL_SIZES, seconds: '2', rounds: '5', repeats: 2, quietSeconds: 3 };
 const QUICK = { sizes: '1KiB,26510,1MiB', seconds: '0.8', rounds: '3', repeats: 1, quietSeconds: 2 };
 const MAX_SIZE_BYTES = 64 << 20;
 const MAX_CONNECTIONS = 4096;
