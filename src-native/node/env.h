@@ -1,0 +1,142 @@
+// node/env.h: what one JavaScript environment (the main thread or a worker) has of the library.
+//
+//   environment -> EnvState -> Domain -> default Pool, further pools
+//                           -> handle tables: drafts, aggregates, files
+//                           -> Views: the mappings that JavaScript sees
+//
+// Every native function gets its EnvState as callback data; Call (node/call.h) unpacks it.
+//
+// Ownership   the environment owns it. On a natural exit, a worker's exit or terminate() it shuts
+//             down: hooks run, uv handles close, holds are dropped, then it is deleted. After
+//             process.exit() nothing runs: the kernel takes everything back.
+// Threads     the environment's own, but for post().
+// Failure     start() answers WindowFull, NoMemory, Forked or System; nothing else can fail.
+// May include everything below node/
+#pragma once
+
+#include <node_api.h>
+#include <uv.h>
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#include "aggregate/aggregate.h"
+#include "base/status.h"
+#include "node/handles.h"
+#include "pool/domain.h"
+#include "pool/pool.h"
+
+namespace iol::node {
+
+class Views;
+
+// A draft, and the ArrayBuffer through which JavaScript fills it.
+struct DraftEntry {
+  Draft draft;
+  napi_ref bytes = nullptr;   // Weak; null until bytes() was called on a large draft.
+  uint32_t operations = 0;    // Library operations that fill it now: seal() answers Busy.
+};
+
+class EnvState {
+ public:
+  // Made by addon.cc once per environment; lives as its instance data.
+  static EnvState& create(napi_env env);
+  static EnvState& of(napi_env env);
+  EnvState(const EnvState&) = delete;
+  EnvState& operator=(const EnvState&) = delete;
+
+  // Makes domain and default pool at first use; cheap afterwards. Call (node/call.h) does it for
+  // every native function that says it needs memory; whoever has passed it may use domain() etc.
+  Status start();
+  bool isStarted() const { return domain_ != nullptr; }
+  bool isShuttingDown() const { return isShuttingDown_; }
+
+  napi_env env() const { return env_; }
+  uv_loop_t* loop() const { return loop_; }
+  Domain& domain() { return *domain_; }
+  Pool& defaultPool() { return *defaultPool_; }
+  Views& views() { return *views_; }
+
+  Handles<Aggregate>& aggregates() { return aggregates_; }
+  Handles<DraftEntry>& drafts() { return drafts_; }
+  Handles<std::unique_ptr<Pool>>& pools() { return pools_; }
+  // 0 is the default pool; null for a stale handle.
+  Pool* poolOf(int32_t handle);
+  // Ends a pool as soon as its last buffer is gone.
+  void retirePool(std::unique_ptr<Pool> pool);
+  void reapRetiredPools();
+
+  // Puts the shared pages back under stray stores. Call does it before every native function.
+  void healIfPending() {
+    if (healIsPending_.load(std::memory_order_relaxed)) heal();
+  }
+  void heal();
+  // Signal context: a store into sealed bytes was caught.
+  void onStoreCaught();
+
+  // Runs `work` on the environment's thread; any thread may call. Does not keep the loop alive.
+  void post(std::function<void()> work);
+  // Runs at shutdown, before handles and holds go, last added first. JavaScript cannot be called.
+  void atShutdown(std::function<void()> work) { shutdownHooks_.push_back(std::move(work)); }
+  // Every uv handle and every queued uv request has one claim from its start until its close (or
+  // after-work) callback: the state is deleted only when all were given back.
+  void claim() { ++claims_; }
+  void unclaim();
+
+  // Errors are made by lib/errors.ts, so that native and TypeScript ones are the same class.
+  void setErrorFactory(napi_value factory);
+  napi_value errorFactory() const;
+  void setImmutableReporter(napi_value reporter);
+
+  // Numbers that do not fit one return value: a Float64Array shared with TypeScript.
+  static constexpr size_t kScratchNumbers = 64;
+  double* scratch() { return scratch_; }
+  napi_value scratchArray();
+
+ private:
+  explicit EnvState(napi_env env);
+  ~EnvState();
+  static void onCleanup(napi_async_cleanup_hook_handle handle, void* data);
+  static void onWake(uv_async_t* handle);
+  void shutDown();
+  void finish();
+  void runPosted();
+  void deliverReports();
+
+  napi_env env_;
+  uv_loop_t* loop_ = nullptr;
+  uv_async_t* wake_ = nullptr;
+  napi_async_cleanup_hook_handle cleanup_ = nullptr;
+  bool isShuttingDown_ = false;
+  uint32_t claims_ = 0;
+
+  // Declared in the order in which they are needed: destroyed the other way round.
+  std::unique_ptr<Domain> domain_;
+  std::unique_ptr<Views> views_;
+  std::unique_ptr<Pool> defaultPool_;
+  std::vector<std::unique_ptr<Pool>> retiredPools_;
+  Handles<std::unique_ptr<Pool>> pools_;
+  Handles<DraftEntry> drafts_;
+  Handles<Aggregate> aggregates_;
+
+  std::vector<std::function<void()>> shutdownHooks_;
+  std::mutex postedMutex_;
+  std::vector<std::function<void()>> posted_;
+
+  std::atomic<bool> healIsPending_{false};
+  struct Report {
+    uint64_t address;
+    uint64_t generation;
+  };
+  std::vector<Report> reports_;  // Healed stores that JavaScript has not been told of.
+
+  napi_ref errorFactory_ = nullptr;
+  napi_ref immutableReporter_ = nullptr;
+  napi_ref scratchArray_ = nullptr;
+  double* scratch_ = nullptr;
+};
+
+}  // namespace iol::node

@@ -1,0 +1,16 @@
+// node/exports.h: one line per wrap_*.cc: the functions that it adds to the addon's exports.
+//
+// May include everything below node/
+#pragma once
+
+#include <node_api.h>
+
+#include "node/env.h"
+
+namespace iol::node {
+
+void exportWindow(EnvState& state, napi_value exports);
+// NET: wrap_http.cc. Weak until that file is there.
+__attribute__((weak)) void exportHttp(EnvState& state, napi_value exports);
+
+}  // namespace iol::node

@@ -1,0 +1,165 @@
+#include "node/views.h"
+
+#include "base/check.h"
+#include "node/env.h"
+#include "sys/fault_guard.h"
+#include "sys/memory.h"
+
+namespace iol::node {
+
+Result<napi_value> externalArrayBuffer(napi_env env, void* data, size_t bytes) {
+  napi_value arrayBuffer = nullptr;
+  const napi_status status =
+      napi_create_external_arraybuffer(env, data, bytes, nullptr, nullptr, &arrayBuffer);
+  if (status == napi_ok) return arrayBuffer;
+  if (status == napi_no_external_buffers_allowed) {
+    return Status(Code::Unsupported, "external ArrayBuffer");
+  }
+  bool isPending = false;
+  if (napi_is_exception_pending(env, &isPending) == napi_ok && isPending) {
+    napi_value ignored;  // Why: our own coded error is thrown in its place.
+    napi_get_and_clear_last_exception(env, &ignored);
+  }
+  return Status(Code::NoMemory, "ArrayBuffer", bytes);
+}
+
+Views::~Views() {
+  // No JavaScript can run any more: unmapping is enough, nobody is left to look.
+  for (auto& [segment, mapping] : mappings_) {
+    sys::unguardRegion(mapping->guard);
+    sys::unmap(mapping->base, segment->totalBytes());
+  }
+}
+
+Result<Views::Mapping*> Views::mappingOf(Segment& segment) {
+  if (last_ != nullptr && last_->segment == &segment) return last_;
+  if (auto found = mappings_.find(&segment); found != mappings_.end()) {
+    last_ = found->second.get();
+    return last_;
+  }
+  Result<uint8_t*> base = sys::mapReadOnly(segment.readOnlyFd(), segment.totalBytes());
+  if (!base.isOk()) return base.status();
+  sys::GuardedRegion region{};
+  region.base = base.value();
+  region.bytes = segment.totalBytes();
+  region.readOnlyFd = segment.readOnlyFd().get();
+  region.notify = [](void* data) { static_cast<EnvState*>(data)->onStoreCaught(); };
+  region.data = &state_;
+  Result<int> guard = sys::guardRegion(region);
+  if (!guard.isOk()) {
+    sys::unmap(base.value(), segment.totalBytes());
+    return guard.status();
+  }
+  auto mapping = std::make_unique<Mapping>();
+  mapping->segment = &segment;
+  mapping->base = base.value();
+  mapping->guard = guard.value();
+  mapping->spans.resize(segment.chunks() > 0 ? segment.chunks() : 1, nullptr);
+  last_ = mapping.get();
+  mappings_.emplace(&segment, std::move(mapping));
+  return last_;
+}
+
+Result<Views::View> Views::viewOf(const Slice& slice) {
+  Segment& segment = *slice.segment;
+  Result<Mapping*> mapped = mappingOf(segment);
+  if (!mapped.isOk()) return mapped.status();
+  Mapping& mapping = *mapped.value();
+  const Pool::Extent extent = state_.defaultPool().viewExtent(slice);
+  const uint64_t firstChunk = (extent.offset - segment.dataOffset()) / kChunkBytes;
+  View view;
+  view.offset = segment.slotOffset(slice.slot) + slice.offset - extent.offset;
+  napi_ref& cached = mapping.spans[firstChunk];
+  if (cached != nullptr) {
+    napi_get_reference_value(state_.env(), cached, &view.arrayBuffer);
+    return view;
+  }
+  Result<napi_value> made =
+      externalArrayBuffer(state_.env(), mapping.base + extent.offset, extent.bytes);
+  if (!made.isOk()) return made.status();
+  view.arrayBuffer = made.value();
+  napi_create_reference(state_.env(), view.arrayBuffer, 1, &cached);
+  state_.defaultPool().markViewed(slice);
+  return view;
+}
+
+Result<Views::View> Views::unsafeViewOf(const Slice& slice) {
+  Segment& segment = *slice.segment;
+  Result<Mapping*> mapped = mappingOf(segment);
+  if (!mapped.isOk()) return mapped.status();
+  Mapping& mapping = *mapped.value();
+  View view;
+  view.offset = segment.slotOffset(slice.slot) + slice.offset;
+  if (mapping.whole != nullptr) {
+    napi_get_reference_value(state_.env(), mapping.whole, &view.arrayBuffer);
+    return view;
+  }
+  Result<napi_value> made = externalArrayBuffer(state_.env(), mapping.base, segment.totalBytes());
+  if (!made.isOk()) return made.status();
+  view.arrayBuffer = made.value();
+  napi_create_reference(state_.env(), view.arrayBuffer, 1, &mapping.whole);
+  return view;
+}
+
+void Views::detach(napi_ref* reference) {
+  if (*reference == nullptr) return;
+  napi_handle_scope scope;
+  napi_open_handle_scope(state_.env(), &scope);
+  napi_value arrayBuffer = nullptr;
+  napi_get_reference_value(state_.env(), *reference, &arrayBuffer);
+  if (arrayBuffer != nullptr) napi_detach_arraybuffer(state_.env(), arrayBuffer);
+  napi_delete_reference(state_.env(), *reference);
+  *reference = nullptr;
+  napi_close_handle_scope(state_.env(), scope);
+}
+
+void Views::onViewIdle(Segment& segment, uint32_t firstChunk) {
+  if (state_.isShuttingDown()) return;
+  auto found = mappings_.find(&segment);
+  if (found != mappings_.end()) detach(&found->second->spans[firstChunk]);
+}
+
+void Views::onSegmentRetired(Segment& segment) {
+  auto found = mappings_.find(&segment);
+  if (found == mappings_.end()) return;
+  Mapping& mapping = *found->second;
+  if (!state_.isShuttingDown()) {
+    detach(&mapping.whole);
+    for (napi_ref& span : mapping.spans) detach(&span);
+  }
+  sys::unguardRegion(mapping.guard);
+  sys::unmap(mapping.base, segment.totalBytes());
+  if (last_ == &mapping) last_ = nullptr;
+  mappings_.erase(found);
+}
+
+uint64_t Views::generationAt(Segment& segment, uint64_t offset) const {
+  if (offset < segment.dataOffset()) return 0;
+  if (segment.slots() == 1) return segment.generation(0).load(std::memory_order_relaxed);
+  Slice slice;
+  slice.segment = &segment;
+  slice.slot = segment.slotAt(offset);
+  const uint64_t bufferBytes =
+      segment.chunkEntry(segment.chunkOf(slice.slot)).load(std::memory_order_relaxed);
+  if (bufferBytes == 0) return 0;  // Not carved: nobody's bytes.
+  const Pool::Extent extent = state_.defaultPool().viewExtent(slice);
+  const uint64_t start = (offset - extent.offset) / bufferBytes * bufferBytes;
+  return segment.generation(segment.slotAt(extent.offset + start)).load(std::memory_order_relaxed);
+}
+
+void Views::heal(const std::function<void(uint64_t, uint64_t)>& report) {
+  for (auto& [segment, mapping] : mappings_) {
+    constexpr size_t kBatch = 64;
+    sys::HealedStore healed[kBatch];
+    while (sys::healIsPending(mapping->guard)) {
+      const size_t count = sys::heal(mapping->guard, healed, kBatch);
+      for (size_t i = 0; i < count && i < kBatch; ++i) {
+        const uint64_t offset = healed[i].offset;
+        report(segment->address() + offset, generationAt(*segment, offset));
+      }
+      if (count < kBatch) break;
+    }
+  }
+}
+
+}  // namespace iol::node

@@ -1,0 +1,163 @@
+// node/wrap_window.cc: the window, pools and their figures.
+
+#include <string>
+
+#include "base/copy.h"
+#include "node/call.h"
+#include "node/exports.h"
+#include "sys/fault_guard.h"
+#include "window/window.h"
+
+namespace iol::node {
+namespace {
+
+// windowConfigure(maxBytes): before the window's first use only.
+napi_value windowConfigure(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  Window::Options options;
+  options.maxBytes = call.bytesAt(0);
+  if (Status status = Window::configure(options); !status.isOk()) return call.fail(status);
+  return call.undefined();
+}
+
+// windowStart(): makes the environment's domain; scratch: id (low, high), maxBytes, committed.
+napi_value windowStart(napi_env env, napi_callback_info info) {
+  Call<0> call(env, info);
+  if (!call.isReady()) return nullptr;
+  const Window& window = call.state().domain().window();
+  double* out = call.state().scratch();
+  out[0] = static_cast<double>(window.id() & UINT32_MAX);
+  out[1] = static_cast<double>(window.id() >> 32);
+  out[2] = static_cast<double>(window.maxBytes());
+  out[3] = static_cast<double>(window.committedBytes());
+  return call.undefined();
+}
+
+// scratch: live holds of this environment, stores healed in the process, aggregates, drafts, then
+// times and bytes of each copy reason.
+napi_value processStats(napi_env env, napi_callback_info info) {
+  Call<0> call(env, info);
+  if (!call.isReady()) return nullptr;
+  EnvState& state = call.state();
+  state.reapRetiredPools();
+  double* out = state.scratch();
+  *out++ = static_cast<double>(state.domain().liveHolds());
+  *out++ = static_cast<double>(sys::storesHealed());
+  *out++ = state.aggregates().size();
+  *out++ = state.drafts().size();
+  *out++ = static_cast<double>(state.domain().window().committedBytes());
+  static_assert(5 + 2 * kCopyReasons <= EnvState::kScratchNumbers);
+  for (size_t reason = 0; reason < kCopyReasons; ++reason) {
+    const CopyCount count = copyCount(static_cast<CopyReason>(reason));
+    *out++ = static_cast<double>(count.times);
+    *out++ = static_cast<double>(count.bytes);
+  }
+  return call.undefined();
+}
+
+// The keys of stats().copies, in the order of processStats().
+napi_value copyReasons(napi_env env, napi_callback_info info) {
+  Call<0> call(env, info, Needs::Nothing);
+  napi_value keys = nullptr;
+  napi_create_array(env, &keys);
+  for (uint32_t reason = 0; reason < kCopyReasons; ++reason) {
+    napi_value key = nullptr;
+    napi_create_string_utf8(env, copyCount(static_cast<CopyReason>(reason)).key, NAPI_AUTO_LENGTH,
+                            &key);
+    napi_set_element(env, keys, reason, key);
+  }
+  return keys;
+}
+
+// poolCreate(maxBytes, idleBytesMax, sealed) -> handle
+napi_value poolCreate(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  if (!call.isReady()) return nullptr;
+  call.state().reapRetiredPools();
+  Pool::Options options;
+  options.name = "pool";  // The name proper lives in TypeScript.
+  options.maxBytes = call.bytesAt(0);
+  options.idleBytesMax = call.bytesAt(1);
+  options.sealed = call.boolAt(2);
+  Result<std::unique_ptr<Pool>> pool = Pool::create(call.state().domain(), options);
+  if (!pool.isOk()) return call.fail(pool.status());
+  const int32_t handle = call.state().pools().insert(pool.take());
+  if (handle == 0) return call.fail(Status(Code::NoMemory, "pool table"));
+  return call.int32(handle);
+}
+
+napi_value poolClose(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  if (!call.isReady()) return nullptr;
+  if (auto pool = call.state().pools().take(call.handle(0))) {
+    call.state().retirePool(std::move(*pool));
+  }
+  return call.undefined();
+}
+
+napi_value poolTrim(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info);
+  if (!call.isReady()) return nullptr;
+  Pool* pool = call.state().poolOf(call.handle(0));
+  if (pool == nullptr) return call.failClosed("pool");
+  pool->collect();
+  return call.number(static_cast<double>(pool->trim(call.bytesAt(1))));
+}
+
+// scratch: the numbers of Pool::Stats in their order, then maxBytes and idleBytesMax.
+napi_value poolStats(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  if (!call.isReady()) return nullptr;
+  Pool* pool = call.state().poolOf(call.handle(0));
+  if (pool == nullptr) return call.failClosed("pool");
+  const Pool::Stats stats = pool->stats();
+  const uint64_t numbers[] = {
+      stats.bytesInUse,     stats.bytesFree,    stats.bytesCommitted, stats.buffers,
+      stats.drafts,         stats.pending,      stats.segments,       stats.allocations,
+      stats.requestedTotal, stats.grantedTotal, stats.commitsInline,  stats.commitsAhead,
+      stats.bytesReturned,  pool->options().maxBytes, pool->options().idleBytesMax};
+  double* out = call.state().scratch();
+  for (uint64_t number : numbers) *out++ = static_cast<double>(number);
+  return call.undefined();
+}
+
+// setStrict(on): a stray store prints the message and ends the process.
+napi_value setStrict(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  sys::setStrict(call.boolAt(0));
+  return call.undefined();
+}
+
+napi_value setPageBudget(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  sys::setPageBudget(static_cast<uint32_t>(call.bytesAt(0)));
+  return call.undefined();
+}
+
+// True when somebody had replaced the SIGSEGV handler; ours is in front again.
+napi_value reinstallFaultHandler(napi_env env, napi_callback_info info) {
+  Call<0> call(env, info, Needs::Nothing);
+  return call.boolean(call.state().isStarted() && sys::reinstallFaultHandler());
+}
+
+constexpr Export kExports[] = {
+    {"windowConfigure", windowConfigure},
+    {"windowStart", windowStart},
+    {"processStats", processStats},
+    {"copyReasons", copyReasons},
+    {"poolCreate", poolCreate},
+    {"poolClose", poolClose},
+    {"poolTrim", poolTrim},
+    {"poolStats", poolStats},
+    {"setStrict", setStrict},
+    {"setPageBudget", setPageBudget},
+    {"reinstallFaultHandler", reinstallFaultHandler},
+};
+
+}  // namespace
+
+void exportWindow(EnvState& state, napi_value exports) {
+  defineExports(state, exports, kExports, std::size(kExports));
+}
+
+}  // namespace iol::node
