@@ -40,6 +40,15 @@ async function checkHost() {
   }
 }
 
+/** Finds out before the measuring, not after it, that the results cannot be written. */
+async function openResults(file) {
+  try {
+    await writeFile(file, '');
+  } catch (error) {
+    throw new UsageError(`--json: ${error.message}`);
+  }
+}
+
 /** Files of every size with bytes that do not repeat, so a wrong offset shows. */
 async function writeFiles(directory, sizes) {
   await mkdir(directory);
@@ -93,6 +102,7 @@ async function list(subjects) {
 
 async function bench(subjects, options) {
   await checkHost();
+  if (options.json !== undefined) await openResults(options.json);
   scratch = await mkdtemp(join(tmpdir(), 'iol-bench-http-'));
   const root = join(scratch, 'root');
   await writeFiles(root, options.sizes);
@@ -135,11 +145,12 @@ async function cleanUp() {
   if (scratch !== null) await rm(scratch, { recursive: true, force: true });
 }
 
-async function onSignal(name, status) {
+/** Ends early: by a signal, or because nobody reads the output any more. */
+async function endEarly(why, status) {
   if (interrupted) return;
   interrupted = true;
   progress('');
-  console.error(`${name}: ending what was started`);
+  console.error(`bench:http: ${why}: ending what was started`);
   await cleanUp();
   process.exit(status);
 }
@@ -158,8 +169,10 @@ async function main() {
   return bench(subjects, options);
 }
 
-process.on('SIGINT', () => onSignal('SIGINT', 130));
-process.on('SIGTERM', () => onSignal('SIGTERM', 143));
+for (const [name, status] of [['SIGHUP', 129], ['SIGINT', 130], ['SIGTERM', 143]]) {
+  process.on(name, () => endEarly(name, status));
+}
+process.on('uncaughtException', (error) => endEarly(error.message, 2));
 
 let status = 2;
 try {

@@ -8,15 +8,22 @@ const READY_TIMEOUT_MS = 60_000;
 const STOP_TIMEOUT_MS = 5_000;
 const KEPT_OUTPUT = 4_000;
 
+/** Debian keeps nginx where only root looks. */
+const PATH = `${process.env.PATH}:/usr/local/sbin:/usr/sbin`;
+
 const running = new Set();
+let stopping = false;
+/** Whoever asks for a new process while all are being ended waits here until the bench is gone. */
+const never = new Promise(() => {});
 
 /**
  * Starts a program pinned to `cpu`. `ready` (a RegExp) is looked for in its standard output; its first group is the port.
  * Without `ready` the program is ready when `port` accepts a connection. Resolves to `{ port, pids, stop }`.
  */
 export async function startServer({ command, args, cpu, ready, port, cwd, env, readyTimeoutMs = READY_TIMEOUT_MS }) {
+  if (stopping) return never;
   const child = spawn('taskset', ['-c', String(cpu), command, ...args],
-    { cwd, env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+    { cwd, env: { ...process.env, PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const server = { pids: [child.pid], stop: () => stopTree(child, server) };
   running.add(server);
   let output = '';
@@ -42,14 +49,16 @@ export async function startServer({ command, args, cpu, ready, port, cwd, env, r
   waiting.abort();
   if (outcome.why === undefined) return Object.assign(server, { port: outcome.port });
   await server.stop();
+  if (stopping) return never;
   throw new Error(`${command} ${outcome.why}${output ? `\n${output.trim()}` : ''}`);
 }
 
 /** Runs a program to its end on `cpu`; resolves to `{ code, stdout, stderr }`. */
 export function run(command, args, { cpu } = {}) {
+  if (stopping) return never;
   const [file, argv] = cpu === undefined ? [command, args] : ['taskset', ['-c', String(cpu), command, ...args]];
   return new Promise((resolve, reject) => {
-    const child = spawn(file, argv, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(file, argv, { env: { ...process.env, PATH }, stdio: ['ignore', 'pipe', 'pipe'] });
     const entry = { stop: () => stopTree(child, entry), pids: [child.pid] };
     running.add(entry);
     let stdout = '';
@@ -66,8 +75,9 @@ export async function exists(command, args) {
   return run(command, args).then(() => true, () => false);
 }
 
-/** Ends everything that still runs. */
+/** Ends everything that still runs, for good: nothing is started any more. */
 export async function stopAll() {
+  stopping = true;
   await Promise.all([...running].map((server) => server.stop()));
 }
 
