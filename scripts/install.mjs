@@ -16,6 +16,6 @@ function loads() {
   }
 }
 
-const isClone = existsSync(path.join(root, 'lib/index.ts'));
+const isClone = existsSync(path.join(root, 'tsconfig.build.json'));
 const wantsBuild = process.env.npm_config_build_from_source === 'true';
 if (!isClone && (wantsBuild || !loads())) process.exitCode = runNodeGyp(['rebuild']);
