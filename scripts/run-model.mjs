@@ -22,6 +22,16 @@ const bases = [
   { name: 'pair-overtake', quick: true, switches: { DEATHS: 1, OWNER_DIES: 1, OVERTAKE: 1 } },
   { name: 'pair-clones', quick: true, switches: { HANDLES: 2, DEATHS: 2, OWNER_DIES: 1 } },
   { name: 'ring-sc', quick: true, switches: { DOMAINS: 3, BUFFER: 0, DEATHS: 1, OWNER_DIES: 1 } },
+  { name: 'spare-remove-fence', switches: { DEATHS: 1, OWNER_DIES: 1, SPARE_REMOVE_FENCE: 1 } },
+  { name: 'spare-entry-re-check', switches: { DEATHS: 1, OWNER_DIES: 1, SPARE_ENTRY: 1 } },
+  { name: 'pair-all', hashBits: 24, switches: { HANDLES: 2, DEATHS: 2, OWNER_DIES: 1, LATE: 1, EOFS: 1 } },
+  { name: 'pair-twice', hashBits: 24, switches: { HANDLES: 2, DEATHS: 2, OWNER_DIES: 1, RECYCLES: 2 } },
+  { name: 'ring-join-sc', switches: { DOMAINS: 3, BUFFER: 0, HANDLES: 2, DEATHS: 1, OWNER_DIES: 1, LATE: 1 } },
+  { name: 'ring', hashBits: 24, switches: { DOMAINS: 3, DEATHS: 1, OWNER_DIES: 1 } },
+  {
+    name: 'ring-all', bitstate: true, hashBits: 33, depth: 20_000_000,
+    switches: { DOMAINS: 3, HANDLES: 2, DEATHS: 2, OWNER_DIES: 1, LATE: 1 },
+  },
 ];
 
 const bytes = 'wrong bytes';
@@ -164,7 +174,7 @@ async function check(job, byName, compiler, { memoryMiB, shortest = false }) {
   if (generated.status !== 0) throw new Error(`spin ${switches.join(' ')}: ${generated.output}`);
   const small = job.in !== undefined;
   const compiled = await run(compiler, [
-    small ? '-O1' : '-O2', '-w', '-DSAFETY', '-DNOREDUCE', `-DMEMLIM=${memoryMiB}`,
+    small ? '-O0' : '-O2', '-w', '-DSAFETY', '-DNOREDUCE', `-DMEMLIM=${memoryMiB}`,
     job.bitstate ? '-DBITSTATE' : '-DCOLLAPSE', ...(shortest ? ['-DBFS'] : []), '-o', 'pan', 'pan.c',
   ], directory);
   if (compiled.status !== 0) throw new Error(`${compiler}: ${compiled.output}`);
@@ -243,7 +253,8 @@ async function printTrail(name, byName, compiler) {
   const result = await check(job, byName, compiler, { memoryMiB: fullMemoryMiB, shortest: true });
   if (result.violation === undefined) return say(`${name}: no failure`);
   const replay = await run('spin', [`-P${compiler} -E -x c`, ...result.switches, '-t', '-p', 'holds.pml'], result.directory);
-  say(replay.output);
+  const noise = /\[(IF|DO|sub-sequence|break|else|\.\(goto\))\]|is newer than|Starting/;
+  say(replay.output.split('\n').filter((line) => !noise.test(line)).join('\n'));
 }
 
 async function main() {
@@ -277,4 +288,7 @@ async function main() {
   }
 }
 
-await main();
+await main().catch((error) => {
+  process.stderr.write(`run-model: ${error.message}\n`);
+  process.exitCode = 2;
+});

@@ -17,7 +17,8 @@
  * stale and none waits for a dead owner (lost_message).
  *
  * Switches: DOMAINS BUFFER HANDLES RECYCLES DEATHS OWNER_DIES LATE EOFS OVERTAKE, CHECK_BYTES or CHECK_MESSAGES for
- * one of the two properties alone, then one MUTANT_x, or REACH and one REACH_x, or SPARE_REMOVE_FENCE.
+ * one of the two properties alone, then one MUTANT_x, or REACH and one REACH_x,,
+ * or a SPARE_x (an ingredient of the design that these properties do not need: they hold without it).
  */
 
 #ifndef DOMAINS
@@ -78,7 +79,7 @@ bit epoch;                  /* host: domains granted */
 #define USED 5
 #define EPOCH 6
 
-hidden byte kind, value, i;
+byte kind, value, i;        /* scratch, 0 between steps: they add no states */
 
 inline land(p, k, v) {
     if
@@ -308,7 +309,11 @@ end:
 #ifdef MUTANT_RECHECK_INDEX
         :: true -> handles[d] = 1; mine[d] = want[d]; want[d] = 0; state[d] = IDLE
 #else
+#ifdef SPARE_ENTRY
+        :: gen == want[d] -> handles[d] = 1; mine[d] = want[d]; want[d] = 0; state[d] = IDLE
+#else
         :: gen == want[d] -> state[d] = SAME
+#endif
         :: else -> want[d] = 0; store(d, HOLD, claims(d)); state[d] = IDLE
 #endif
         fi }
