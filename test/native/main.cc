@@ -1,6 +1,11 @@
 // test/native/main.cc — runs the registered native tests: `native_tests [part of a name]`.
 
+#include <fcntl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <mutex>
@@ -74,7 +79,51 @@ int runAll(const char* filter) {
   return failed > 0 ? 1 : 0;
 }
 
+struct Child {
+  const char* name;
+  ChildFunction function;
+};
+
+std::vector<Child>& children() {
+  static std::vector<Child> all;
+  return all;
+}
+
+int runChild(const char* name, int argc, char** argv) {
+  for (const Child& child : children()) {
+    if (std::strcmp(child.name, name) == 0) return child.function(argc, argv);
+  }
+  std::fprintf(stderr, "no child program is called %s\n", name);
+  return 127;
+}
+
 }  // namespace
+
+ChildRegistration::ChildRegistration(const char* name, ChildFunction function) {
+  children().push_back({name, function});
+}
+
+int startChild(const char* name, const std::vector<std::string>& arguments, int inherited) {
+  std::vector<char*> argv;
+  for (const char* word : {"native_tests", "--child", name}) argv.push_back(const_cast<char*>(word));
+  for (const std::string& word : arguments) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  const int pid = ::vfork();
+  if (pid == 0) {
+    // dup2 onto itself would leave close-on-exec set.
+    if (inherited == 3) ::fcntl(3, F_SETFD, 0);
+    if (inherited >= 0 && inherited != 3) ::dup2(inherited, 3);
+    ::execv("/proc/self/exe", argv.data());
+    ::_exit(127);
+  }
+  return pid;
+}
+
+int awaitChild(int pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) continue;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 Registration::Registration(const char* file, const char* name, TestFunction function) {
   cases().push_back({file, name, function});
@@ -97,4 +146,9 @@ bool hasFailed() { return failureCount() > 0; }
 
 }  // namespace iol::test
 
-int main(int argc, char** argv) { return iol::test::runAll(argc > 1 ? argv[1] : nullptr); }
+int main(int argc, char** argv) {
+  if (argc > 2 && std::strcmp(argv[1], "--child") == 0) {
+    return iol::test::runChild(argv[2], argc - 3, argv + 3);
+  }
+  return iol::test::runAll(argc > 1 ? argv[1] : nullptr);
+}

@@ -16,6 +16,7 @@
 #include <sstream>
 #include <string>
 #include <type_traits>
+#include <vector>
 
 namespace iol::test {
 
@@ -25,6 +26,18 @@ using TestFunction = void (*)();
 struct Registration {
   Registration(const char* file, const char* name, TestFunction function);
 };
+
+// The other programs of a test: `native_tests --child NAME [ARGUMENT...]` runs one of them instead
+// of the tests, so that a test can start a process that shares no memory with it by accident.
+using ChildFunction = int (*)(int argc, char** argv);
+struct ChildRegistration {
+  ChildRegistration(const char* name, ChildFunction function);
+};
+// Starts this program as `--child name arguments...`, the descriptor `inherited` as its number 3
+// (-1: none); returns its pid. Everything else is close-on-exec.
+int startChild(const char* name, const std::vector<std::string>& arguments, int inherited);
+// Waits for its end: the exit code, or 128 + the signal that ended it.
+int awaitChild(int pid);
 
 void fail(const char* file, int line, const std::string& message);
 void skip(const std::string& reason);
@@ -63,6 +76,11 @@ void checkEqual(const char* file, int line, const char* texts, const A& actual,
   static void name();                                                                     \
   static const ::iol::test::Registration registration_of_##name(__FILE__, #name, name); \
   static void name()
+
+#define CHILD(name)                                                            \
+  static int name(int argc, char** argv);                                      \
+  static const ::iol::test::ChildRegistration child_registration_of_##name(#name, name); \
+  static int name([[maybe_unused]] int argc, [[maybe_unused]] char** argv)
 
 #define CHECK(condition)                                                     \
   do {                                                                       \
