@@ -1,0 +1,87 @@
+// http/connection.h: what is known of one connection and of each request on it.
+//
+//   Connection   fd, unparsed bytes -> [Exchange] -> [Exchange] -> ...   answers leave in this order
+//                                       first          last
+//   Exchange     Reading --head complete--> Undecided --respond--> Complete --sent--> free
+//                                               \--start--> Streaming --end--^
+//
+// Ownership   the Connections own both, for ever, and reuse them; a connection's parts are as long
+//             as its epoch. An exchange references the buffers that its head is in until it ends.
+// Threads     the domain's own.
+// May include base/ sys/ window/ pool/ aggregate/ and own folder
+#pragma once
+
+#include <optional>
+
+#include "aggregate/aggregate.h"
+#include "http/body_framing.h"
+#include "http/head_parser.h"
+#include "http/receive_buffers.h"
+#include "http/request_head.h"
+#include "http/timer_wheel.h"
+#include "sys/fd.h"
+#include "sys/poll_set.h"
+
+namespace iol::http {
+
+// Names one request for ever: an answer that comes too late meets nobody.
+struct RequestId {
+  uint32_t slot = 0;
+  uint32_t epoch = 0;  // 0 is no request.
+};
+
+enum class Phase : uint8_t { Reading, Undecided, Streaming, Complete };
+
+struct Connection;
+
+struct Exchange {
+  Exchange(Domain& domain, uint32_t inSlot) : slot(inSlot), out(domain) {}
+  RequestId id() const { return {slot, epoch}; }
+
+  uint32_t slot;
+  uint32_t epoch = 1;
+  Phase phase = Phase::Reading;
+  bool isKnown = false;        // The handler was told of it.
+  bool closesAfter = false;    // The connection ends with this answer.
+  bool dropsBody = false;      // HEAD.
+  bool wantsWritable = false;  // A write was told to wait.
+  Connection* connection = nullptr;
+  Exchange* next = nullptr;  // In the connection, or free.
+  ReceivedRun received;      // The head's bytes.
+  Aggregate out;             // Of the answer, what could not be sent yet.
+  uint64_t bodyLeft = 0;     // Of a streamed body with a length.
+  RequestHead head;
+};
+
+enum class TimeoutKind : uint8_t { None, Head, Idle, Send, Linger };
+
+struct Connection {
+  Connection(uint32_t inSlot, const HeadLimits& limits) : slot(inSlot), parser(limits) {
+    timer.owner = inSlot;
+  }
+
+  uint32_t slot;
+  uint32_t epoch = 1;
+  sys::Fd fd;
+  sys::Interest interest = sys::Interest::Read;
+  bool takesRequests = true;   // False: nothing after what was parsed is looked at.
+  bool isInputEnded = false;   // The client has shut its side.
+  bool needsLinger = false;    // A plain close could destroy the answer by a reset.
+  bool isBlocked = false;      // The socket took less than it was given.
+  bool isProcessing = false;   // Its bytes are being parsed further up the stack.
+  bool isReady = false;        // It has bytes to parse and waits for a turn.
+  bool isLingering = false;
+  TimeoutKind timeout = TimeoutKind::None;
+  TimerNode timer;
+  uint32_t exchanges = 0;
+  Exchange* first = nullptr;
+  Exchange* last = nullptr;
+  Exchange* reading = nullptr;  // Whose head is incomplete.
+  ReceivedRun unparsed;
+  ReceiveBuffer* lastBuffer = nullptr;
+  std::optional<BodyFraming> body;  // Being drained.
+  uint32_t lingerBytes = 0;
+  HeadParser parser;
+};
+
+}  // namespace iol::http

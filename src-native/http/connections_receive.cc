@@ -1,0 +1,269 @@
+// Connections, from bytes to requests. See connections.h.
+#include <algorithm>
+#include <utility>
+
+#include "http/connections.h"
+
+namespace iol::http {
+namespace {
+
+constexpr uint32_t kDropPieceBytes = 256 << 10;
+
+}  // namespace
+
+bool Connections::takesMore(const Connection& connection) const {
+  return connection.takesRequests && !connection.isBlocked &&
+         connection.exchanges < options_.pipelineMax;
+}
+
+bool Connections::wantsBytes(const Connection& connection) const {
+  return !connection.isInputEnded && (connection.body || takesMore(connection));
+}
+
+void Connections::receive(Connection& connection) {
+  if (dropBodyRun(connection)) return;
+  ReceiveBuffer* buffer = roomFor(connection);
+  if (buffer == nullptr) return refuseForMemory(connection);
+  ++stats_.receives;
+  const Result<uint32_t> received =
+      sys::receive(connection.fd, buffer->bytes + buffer->used, buffer->room());
+  if (!received.isOk()) {
+    if (received.status().code() != Code::WouldBlock) {
+      destroy(connection, Ending::Close);
+    } else if (connection.unparsed.length == 0) {
+      releaseInput(connection);
+    }
+    return;
+  }
+  if (received.value() == 0) return endInput(connection);
+  buffer->used += received.value();
+  connection.unparsed.length += received.value();
+  // Why one receive: the set is level-triggered, so if there is more we are told again; asking now
+  // would mostly be a system call that says no.
+  process(connection);
+}
+
+// The connection's last buffer, or a new one; null when the pool is full.
+ReceiveBuffer* Connections::roomFor(Connection& connection) {
+  if (connection.lastBuffer != nullptr && connection.lastBuffer->room() >= kRoomMin) {
+    return connection.lastBuffer;
+  }
+  ReceiveBuffer* buffer = buffers_.take();
+  if (buffer == nullptr) return nullptr;
+  if (connection.lastBuffer != nullptr) {
+    connection.lastBuffer->next = buffer;
+  } else {
+    connection.unparsed = {buffer, 0, 0};
+  }
+  connection.lastBuffer = buffer;
+  return buffer;
+}
+
+// Drains a long run of body bytes in the kernel; false when bytes must be looked at.
+bool Connections::dropBodyRun(Connection& connection) {
+  if (!connection.body || connection.unparsed.length > 0) return false;
+  const uint64_t run = connection.body->remainingRunBytes();
+  if (run <= kReceiveBytes) return false;
+  ++stats_.receives;
+  const Result<uint32_t> dropped = sys::receiveAndDrop(
+      connection.fd, static_cast<uint32_t>(std::min<uint64_t>(run, kDropPieceBytes)));
+  if (!dropped.isOk()) {
+    if (dropped.status().code() != Code::WouldBlock) destroy(connection, Ending::Close);
+    return true;
+  }
+  if (dropped.value() == 0) {
+    endInput(connection);
+    return true;
+  }
+  // Why no pointer: inside a run the framing only counts.
+  (void)connection.body->step({nullptr, dropped.value()});
+  if (connection.body->isDone()) connection.body.reset();
+  if (connection.body && connection.body->bodyBytes() > options_.bodyBytesMax) {
+    stopTaking(connection);
+  }
+  settle(connection);
+  return true;
+}
+
+// The client has shut its side: what it asked for is still answered.
+void Connections::endInput(Connection& connection) {
+  connection.isInputEnded = true;
+  connection.takesRequests = false;
+  connection.body.reset();
+  if (connection.reading != nullptr) releaseExchange(std::exchange(connection.reading, nullptr));
+  if (connection.unparsed.length > 0) consume(connection, connection.unparsed.length);
+  releaseInput(connection);
+  if (connection.first == nullptr) return destroy(connection, Ending::Close);
+  connection.last->closesAfter = true;
+  settle(connection);
+}
+
+// Parses what there is, then settles. The handler may end the connection at any request.
+void Connections::process(Connection& connection) {
+  const uint32_t epoch = connection.epoch;
+  connection.isProcessing = true;
+  bool goesOn = true;
+  while (goesOn && connection.unparsed.length > 0) {
+    if (connection.body) {
+      goesOn = drainBody(connection);
+    } else {
+      goesOn = takesMore(connection) && parseHead(connection);
+      if (connection.epoch != epoch) return;
+    }
+  }
+  connection.isProcessing = false;
+  settle(connection);
+}
+
+// False: nothing more can be parsed now. May end the connection.
+bool Connections::parseHead(Connection& connection) {
+  if (connection.reading == nullptr) connection.reading = takeExchange(connection);
+  ByteSpan storage[kSpansMax];
+  const std::span<const ByteSpan> spans(storage, connection.unparsed.fill(storage, kSpansMax));
+  const HeadResult result = connection.parser.parse(spans, connection.reading->head);
+  switch (result.status) {
+    case HeadStatus::kIncomplete:
+      return false;
+    case HeadStatus::kRefused:
+      ++stats_.malformed;
+      refuseInput(connection, result.httpStatus);
+      return false;
+    case HeadStatus::kComplete:
+      break;
+  }
+  Exchange& exchange = *std::exchange(connection.reading, nullptr);
+  connection.timeout = TimeoutKind::None;  // The next head has its own time.
+  dispatch(connection, exchange, spans);
+  return true;
+}
+
+void Connections::dispatch(Connection& connection, Exchange& exchange,
+                           std::span<const ByteSpan> spans) {
+  exchange.received = connection.unparsed;
+  exchange.received.length = exchange.head.byteLength;
+  uint32_t left = exchange.received.length + exchange.received.offset;
+  for (ReceiveBuffer* buffer = exchange.received.first; left > 0; buffer = buffer->next) {
+    ++buffer->references;
+    left -= std::min(left, buffer->used);
+  }
+  consume(connection, exchange.head.byteLength);
+  ++stats_.requests;
+  exchange.phase = Phase::Undecided;
+  exchange.dropsBody = exchange.head.method == Method::kHead;
+  exchange.closesAfter = isClosing_ || !exchange.head.isKeepAlive;
+  pushExchange(connection, &exchange);
+  if (!frameBody(connection, exchange)) return;
+  if (exchange.closesAfter) connection.takesRequests = false;
+  exchange.isKnown = true;
+  handler_.onRequest({exchange.id(), exchange.head, HeadText(spans)});
+}
+
+// Decides what becomes of the body; false when the request was answered here.
+bool Connections::frameBody(Connection& connection, Exchange& exchange) {
+  const RequestHead& head = exchange.head;
+  if (head.expectation == Expectation::kUnknown) {
+    exchange.closesAfter = true;
+    stopTaking(connection);
+    const ErrorAnswers::Answer& error = errors_.of(417);
+    (void)answer(exchange, error.head, &error.body, Persistence::Close).isOk();
+    return false;
+  }
+  BodyFraming body(head);
+  if (body.isDone()) return true;
+  // Who expects 100-continue has not sent the body, and as nobody wants it, is not asked to: the
+  // final answer comes at once and ends the connection (RFC 9110 section 10.1.1).
+  if (head.expectation == Expectation::kContinue ||
+      (head.hasContentLength && head.contentLength > options_.bodyBytesMax)) {
+    exchange.closesAfter = true;
+    stopTaking(connection);
+    return true;
+  }
+  connection.body.emplace(body);
+  return true;
+}
+
+// False: the bytes are used up.
+bool Connections::drainBody(Connection& connection) {
+  ByteSpan bytes;
+  (void)connection.unparsed.fill(&bytes, 1);
+  const BodyStep step = connection.body->step(bytes);
+  consume(connection, step.framingBytes + step.bodyBytes);
+  if (step.status == BodyStatus::kDone) {
+    connection.body.reset();
+  } else if (step.status == BodyStatus::kRefused) {
+    ++stats_.malformed;
+    stopTaking(connection);
+    return false;
+  } else if (connection.body->bodyBytes() > options_.bodyBytesMax) {
+    stopTaking(connection);
+    return false;
+  }
+  return connection.unparsed.length > 0;
+}
+
+// Nothing that the client still sends can be or will be understood: the connection ends with the
+// answer to the last request.
+void Connections::stopTaking(Connection& connection) {
+  connection.takesRequests = false;
+  connection.needsLinger = true;
+  connection.body.reset();
+  if (connection.last != nullptr) connection.last->closesAfter = true;
+}
+
+// Answers, in its turn, what could not be read as a request, and ends the connection.
+void Connections::refuseInput(Connection& connection, uint16_t httpStatus) {
+  if (connection.reading != nullptr) releaseExchange(std::exchange(connection.reading, nullptr));
+  connection.takesRequests = false;
+  connection.needsLinger = true;
+  Exchange* exchange = takeExchange(connection);
+  exchange->phase = Phase::Undecided;
+  exchange->closesAfter = true;
+  pushExchange(connection, exchange);
+  const ErrorAnswers::Answer& error = errors_.of(httpStatus);
+  (void)answer(*exchange, error.head, &error.body, Persistence::Close).isOk();
+}
+
+// The pool has no room for the client's bytes. They are dropped: what they asked is unknown, but
+// if they are the end of input there is nobody to answer.
+void Connections::refuseForMemory(Connection& connection) {
+  ++stats_.receives;
+  const Result<uint32_t> dropped = sys::receiveAndDrop(connection.fd, kDropPieceBytes);
+  if (!dropped.isOk()) {
+    if (dropped.status().code() != Code::WouldBlock) destroy(connection, Ending::Close);
+    return;
+  }
+  if (dropped.value() == 0) return endInput(connection);
+  ++stats_.refusedForMemory;
+  connection.body.reset();
+  const uint32_t epoch = connection.epoch;
+  refuseInput(connection, 503);
+  if (connection.epoch == epoch) settle(connection);
+}
+
+void Connections::consume(Connection& connection, uint32_t bytes) {
+  ReceivedRun& run = connection.unparsed;
+  run.length -= bytes;
+  while (bytes > 0) {
+    const uint32_t inBuffer = run.first->used - run.offset;
+    if (bytes < inBuffer || run.first == connection.lastBuffer) {
+      run.offset += bytes;
+      return;
+    }
+    bytes -= inBuffer;
+    run.offset = 0;
+    buffers_.release(std::exchange(run.first, run.first->next));
+  }
+}
+
+void Connections::releaseInput(Connection& connection) {
+  ReceiveBuffer* buffer = connection.unparsed.first;
+  while (buffer != nullptr) {
+    ReceiveBuffer* following = buffer == connection.lastBuffer ? nullptr : buffer->next;
+    buffers_.release(buffer);
+    buffer = following;
+  }
+  connection.unparsed = {};
+  connection.lastBuffer = nullptr;
+}
+
+}  // namespace iol::http

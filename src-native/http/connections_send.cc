@@ -1,0 +1,245 @@
+// Connections, from answers to bytes. See connections.h.
+#include <utility>
+
+#include "http/connections.h"
+
+namespace iol::http {
+namespace {
+
+constexpr uint64_t kUnbounded = UINT64_MAX;  // The end of the connection ends the body.
+
+// The digit after "HTTP/1.1 ", for the statistics only.
+uint32_t classOf(const Aggregate& head) {
+  constexpr uint32_t kDigitAt = 9;
+  if (head.sliceCount() == 0 || head.sliceAt(0).length <= kDigitAt) return 0;
+  const uint8_t digit = head.sliceAt(0).data()[kDigitAt];
+  return digit >= '1' && digit <= '5' ? digit - '0' : 0;
+}
+
+Status appendAll(Aggregate& to, std::span<const Aggregate* const> parts) {
+  for (const Aggregate* part : parts) IOL_TRY(to.append(*part));
+  return {};
+}
+
+}  // namespace
+
+// Sends `parts`, which are the first unsent bytes of the connection; what the socket does not take
+// is kept in exchange.out. Lost: the connection is no more.
+Connections::Sent Connections::sendNow(Connection& connection, Exchange& exchange,
+                                       std::span<const Aggregate* const> parts, sys::More more) {
+  uint64_t wanted = 0;
+  for (const Aggregate* part : parts) wanted += part->byteLength();
+  const Result<net::SendCount> sent = net::sendAggregates(connection.fd, parts, 0, more);
+  if (!sent.isOk()) {
+    ++stats_.sends;
+    destroy(connection, Ending::Close);
+    return Sent::Lost;
+  }
+  stats_.sends += sent.value().calls;
+  stats_.bytesSent += sent.value().bytes;
+  if (sent.value().bytes == wanted) return Sent::All;
+  ++stats_.partialSends;
+  if (!appendAll(exchange.out, parts).isOk()) {
+    // More slices than an aggregate can have: the answer has begun and cannot be completed.
+    destroy(connection, Ending::Reset);
+    return Sent::Lost;
+  }
+  exchange.out.truncateFront(sent.value().bytes);
+  connection.isBlocked = true;
+  return Sent::Part;
+}
+
+Status Connections::respond(RequestId id, const Aggregate& head, const Aggregate* body,
+                            Persistence persistence) {
+  Exchange* exchange = find(id);
+  if (exchange == nullptr || exchange->phase != Phase::Undecided) {
+    return Status(Code::Closed, "request");
+  }
+  return answer(*exchange, head, body, persistence);
+}
+
+Status Connections::refuse(RequestId id, uint16_t httpStatus, Persistence persistence) {
+  const ErrorAnswers::Answer& error = errors_.of(httpStatus);
+  return respond(id, error.head, &error.body, persistence);
+}
+
+Status Connections::answer(Exchange& exchange, const Aggregate& head, const Aggregate* body,
+                           Persistence persistence) {
+  if (!isInTurn_) refreshClock();
+  Connection& connection = *exchange.connection;
+  if (persistence == Persistence::Close && !exchange.closesAfter) {
+    exchange.closesAfter = true;
+    connection.needsLinger = true;  // The client does not know yet and may be sending.
+  }
+  const Aggregate& headEnd =
+      headEnds_.end(exchange.closesAfter ? Persistence::Close : Persistence::KeepAlive);
+  const Aggregate* all[] = {&head, &headEnd, body};
+  const bool hasBody = body != nullptr && !exchange.dropsBody;
+  const std::span<const Aggregate* const> parts(all, hasBody ? 3 : 2);
+  ++stats_.responses[classOf(head)];
+  if (connection.first != &exchange || connection.isBlocked) {
+    if (Status status = appendAll(exchange.out, parts); !status.isOk()) {
+      exchange.out.clear();
+      return status;
+    }
+    exchange.phase = Phase::Complete;
+    return {};
+  }
+  exchange.phase = Phase::Complete;
+  switch (sendNow(connection, exchange, parts, sys::More::No)) {
+    case Sent::Lost: return {};
+    case Sent::Part: afterAnswer(connection); break;
+    case Sent::All: flush(connection); break;
+  }
+  return {};
+}
+
+Status Connections::start(RequestId id, const Aggregate& head, std::optional<uint64_t> bodyBytes,
+                          Persistence persistence) {
+  Exchange* exchange = find(id);
+  if (exchange == nullptr || exchange->phase != Phase::Undecided) {
+    return Status(Code::Closed, "request");
+  }
+  if (!isInTurn_) refreshClock();
+  Connection& connection = *exchange->connection;
+  const bool closes = persistence == Persistence::Close || !bodyBytes;
+  if (closes && !exchange->closesAfter) {
+    exchange->closesAfter = true;
+    connection.needsLinger = true;
+  }
+  const Aggregate* parts[] = {
+      &head, &headEnds_.end(exchange->closesAfter ? Persistence::Close : Persistence::KeepAlive)};
+  if (connection.first != exchange || connection.isBlocked) {
+    if (Status status = appendAll(exchange->out, parts); !status.isOk()) {
+      exchange->out.clear();
+      return status;
+    }
+  }
+  ++stats_.responses[classOf(head)];
+  exchange->phase = Phase::Streaming;
+  exchange->bodyLeft = bodyBytes.value_or(kUnbounded);
+  if (connection.first != exchange || connection.isBlocked) return {};
+  // The head waits in the kernel for the first bytes of the body, so that they share a packet.
+  const bool isFollowed = !exchange->dropsBody && exchange->bodyLeft > 0;
+  const sys::More more = isFollowed ? sys::More::Follows : sys::More::No;
+  if (sendNow(connection, *exchange, parts, more) == Sent::Part) afterAnswer(connection);
+  return {};
+}
+
+Result<bool> Connections::write(RequestId id, const Aggregate& part) {
+  Exchange* exchange = find(id);
+  if (exchange == nullptr || exchange->phase != Phase::Streaming) {
+    return Status(Code::Closed, "request");
+  }
+  if (part.byteLength() > exchange->bodyLeft) {
+    return Status(Code::TooLarge, "body", part.byteLength(), exchange->bodyLeft);
+  }
+  if (!isInTurn_) refreshClock();
+  Connection& connection = *exchange->connection;
+  const Aggregate* parts[] = {&part};
+  const bool isQueued =
+      connection.first != exchange || connection.isBlocked || exchange->out.byteLength() > 0;
+  if (isQueued && !exchange->dropsBody) IOL_TRY(exchange->out.append(part));
+  if (exchange->bodyLeft != kUnbounded) exchange->bodyLeft -= part.byteLength();
+  if (exchange->dropsBody) return true;
+  if (!isQueued) {
+    const Sent sent = sendNow(connection, *exchange, parts, sys::More::No);
+    if (sent == Sent::All) return true;
+    if (sent == Sent::Lost) return Status(Code::Closed, "request");
+  }
+  exchange->wantsWritable = true;
+  if (!isQueued) afterAnswer(connection);
+  return false;
+}
+
+Status Connections::end(RequestId id) {
+  Exchange* exchange = find(id);
+  if (exchange == nullptr || exchange->phase != Phase::Streaming) {
+    return Status(Code::Closed, "request");
+  }
+  const bool isShort = exchange->bodyLeft != kUnbounded && exchange->bodyLeft > 0;
+  if (isShort && !exchange->dropsBody) {
+    abort(id);
+    return {};
+  }
+  if (!isInTurn_) refreshClock();
+  Connection& connection = *exchange->connection;
+  exchange->phase = Phase::Complete;
+  exchange->wantsWritable = false;
+  if (connection.first == exchange && !connection.isBlocked) flush(connection);
+  return {};
+}
+
+void Connections::abort(RequestId id) {
+  Exchange* exchange = find(id);
+  if (exchange == nullptr) return;
+  exchange->isKnown = false;  // Who asked for it need not be told.
+  destroy(*exchange->connection, Ending::Reset);
+}
+
+std::optional<RequestView> Connections::view(RequestId id,
+                                             std::span<ByteSpan, kSpansMax> storage) const {
+  const Exchange* exchange = find(id);
+  if (exchange == nullptr) return std::nullopt;
+  const uint32_t count = exchange->received.fill(storage.data(), kSpansMax);
+  return RequestView{id, exchange->head, HeadText(storage.first(count))};
+}
+
+// Sends what waits, answer after answer, until one is not complete or the socket is full.
+void Connections::flush(Connection& connection) {
+  const uint32_t epoch = connection.epoch;
+  connection.isBlocked = false;
+  RequestId writable;
+  while (Exchange* exchange = connection.first) {
+    if (exchange->out.byteLength() > 0 && !sendQueued(connection, *exchange)) return;
+    if (exchange->phase != Phase::Complete) {
+      if (std::exchange(exchange->wantsWritable, false)) writable = exchange->id();
+      break;
+    }
+    const bool closes = exchange->closesAfter;
+    popFirst(connection);
+    if (closes) {
+      connection.takesRequests = false;
+      dropExchanges(connection);
+      if (connection.epoch != epoch) return;
+    }
+  }
+  afterAnswer(connection);
+  if (writable.epoch != 0) handler_.onWritable(writable);
+}
+
+// False: not all of it went, or the connection is no more.
+bool Connections::sendQueued(Connection& connection, Exchange& exchange) {
+  const Aggregate* parts[] = {&exchange.out};
+  const Result<net::SendCount> sent =
+      net::sendAggregates(connection.fd, parts, 0, sys::More::No);
+  if (!sent.isOk()) {
+    ++stats_.sends;
+    destroy(connection, Ending::Close);
+    return false;
+  }
+  stats_.sends += sent.value().calls;
+  stats_.bytesSent += sent.value().bytes;
+  exchange.out.truncateFront(sent.value().bytes);
+  if (exchange.out.byteLength() == 0) return true;
+  ++stats_.partialSends;
+  connection.isBlocked = true;
+  if (sent.value().bytes > 0) armTimeout(connection, TimeoutKind::Send);
+  afterAnswer(connection);
+  return false;
+}
+
+// Brings the connection up to date after an answer that did not come from within process().
+void Connections::afterAnswer(Connection& connection) {
+  if (connection.isProcessing) return;
+  const uint32_t epoch = connection.epoch;
+  settle(connection);
+  if (connection.epoch != epoch || connection.isLingering || connection.isReady) return;
+  if (connection.unparsed.length == 0 || !takesMore(connection)) return;
+  // Why not at once: the handler may be up the stack, and would be entered again from inside.
+  connection.isReady = true;
+  if (ready_.empty()) wakeup_.signal();
+  ready_.push_back(tagOf(connection));
+}
+
+}  // namespace iol::http
