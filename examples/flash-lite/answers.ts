@@ -1,0 +1,105 @@
+// Response heads, and the short answers that are built once so that a full pool can still be
+// answered: a head is a status line and header lines; the connection adds Date and Connection.
+
+import { STATUS_CODES } from 'node:http';
+
+import { Aggregate } from 'io-lite';
+import type { HttpRequest } from 'io-lite/http';
+
+export type Fields = Record<string, string | number | undefined>;
+
+export const kAllow = 'GET, HEAD, OPTIONS';
+
+export function headText(status: number, fields: Fields): string {
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nServer: flash-lite\r\n`;
+  for (const [name, value] of Object.entries(fields)) {
+    if (value !== undefined) text += `${name}: ${value}\r\n`;
+  }
+  return text;
+}
+
+const kPlainText = {
+  'Content-Type': 'text/plain; charset=utf-8',
+  'X-Content-Type-Options': 'nosniff',
+};
+
+const kExtraFields: Record<number, Fields> = {
+  405: { Allow: kAllow },
+  503: { 'Retry-After': 1 },
+};
+
+interface CannedAnswer {
+  head: Aggregate;
+  body: Aggregate | null;
+}
+
+export class Answers {
+  readonly #canned = new Map<number, CannedAnswer>();
+  readonly #unsatisfiable: Aggregate;
+
+  constructor() {
+    for (const status of [400, 403, 404, 405, 412, 500, 503]) {
+      const body = textOf(status);
+      const fields = { ...kPlainText, 'Content-Length': body.length, ...kExtraFields[status] };
+      const head = headText(status, fields);
+      this.#canned.set(status, { head: Aggregate.from(head), body: Aggregate.from(body) });
+    }
+    this.#canned.set(204, { head: Aggregate.from(headText(204, { Allow: kAllow })), body: null });
+    this.#unsatisfiable = Aggregate.from(textOf(416));
+  }
+
+  // One of the statuses above.
+  respond(request: HttpRequest, status: number): void {
+    const { head, body } = this.#canned.get(status) as CannedAnswer;
+    request.respond(head, body);
+  }
+
+  respondUnsatisfiable(request: HttpRequest, byteLength: number): void {
+    const fields = {
+      ...kPlainText,
+      'Content-Length': this.#unsatisfiable.byteLength,
+      'Content-Range': `bytes */${byteLength}`,
+    };
+    respondOnce(request, headText(416, fields), this.#unsatisfiable);
+  }
+
+  respondRedirect(request: HttpRequest, location: string): void {
+    const text = textOf(301);
+    respondText(request, 301, { ...kPlainText, Location: location }, text);
+  }
+
+  dispose(): void {
+    for (const { head, body } of this.#canned.values()) {
+      head.dispose();
+      body?.dispose();
+    }
+    this.#canned.clear();
+    this.#unsatisfiable.dispose();
+  }
+}
+
+// A text that is made for this request alone.
+export function respondText(
+  request: HttpRequest, status: number, fields: Fields, text: string,
+): void {
+  const bytes = Buffer.from(text);
+  const body = Aggregate.from(bytes);
+  try {
+    respondOnce(request, headText(status, { ...fields, 'Content-Length': bytes.length }), body);
+  } finally {
+    body.dispose();
+  }
+}
+
+function respondOnce(request: HttpRequest, text: string, body: Aggregate): void {
+  const head = Aggregate.from(text);
+  try {
+    request.respond(head, body);
+  } finally {
+    head.dispose();
+  }
+}
+
+function textOf(status: number): string {
+  return `${status} ${STATUS_CODES[status]}\n`;
+}

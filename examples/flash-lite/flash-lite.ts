@@ -1,0 +1,319 @@
+// Flash-Lite: decides for each request what to send; io-lite reads, keeps and sends the bytes.
+//
+//   target -> resource map --hit--> head (built before) + bytes (cached) -> one respond()
+//                          \-miss-> site: decode, check, open -> resource map -> the same
+//
+// A hit touches no file, makes no promise and copies no byte.
+
+import { FileCache, Window, stats, version, type Aggregate, type Pool } from 'io-lite';
+import { HttpServer, Interest, type HttpRequest } from 'io-lite/http';
+
+import { Answers, respondText } from './answers.js';
+import { allowsRange, evaluateConditions } from './conditions.js';
+import { hasChanged, statusOf } from './failures.js';
+import { FileResource, type Selection } from './file-resource.js';
+import { log } from './log.js';
+import { pathnameOf, queryOf } from './paths.js';
+import { parseRange } from './range.js';
+import { ResourceMap } from './resource-map.js';
+import { Site, type Found } from './site.js';
+
+type FoundElse = Exclude<Found, { kind: 'file' }>;
+
+export interface FlashLiteOptions {
+  root: string;           // Absolute.
+  host: string;
+  port: number;
+  cacheBytes: number;
+  hasListing: boolean;
+  hasStatus: boolean;
+}
+
+export const kStatusPath = '/.flash-lite/status';
+
+const kResourcesMax = 6000;
+// Up to here a file is sent as one aggregate; above, part by part, so that neither the machine nor
+// a slow reader's connection holds all of it.
+const kWholeBytesMax = 4 << 20;
+const kPartBytes = 1 << 20;
+// How often an answer is begun anew because the file changed before anything was sent.
+const kAttemptsMax = 4;
+
+const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.IfModifiedSince |
+  Interest.IfUnmodifiedSince;
+const kDecisive = kConditional | Interest.Range;
+
+export class FlashLite {
+  readonly #answers = new Answers();
+  readonly #resources = new ResourceMap(kResourcesMax);
+  readonly #searches = new Map<string, Promise<FoundElse | FileResource>>();
+  readonly #options: FlashLiteOptions;
+  readonly #pool: Pool;
+  readonly #cache: FileCache;
+  readonly #site: Site;
+  readonly #wholeBytesMax: number;
+  readonly #partBytes: number;
+  #server: HttpServer | undefined;
+
+  static async listen(options: FlashLiteOptions): Promise<FlashLite> {
+    const flashLite = new FlashLite(options);
+    try {
+      flashLite.#server = await HttpServer.listen(
+        { host: options.host, port: options.port },
+        (request) => flashLite.#onRequest(request));
+    } catch (error) {
+      flashLite.#dispose();
+      throw error;
+    }
+    return flashLite;
+  }
+
+  private constructor(options: FlashLiteOptions) {
+    this.#options = options;
+    const { cacheBytes } = options;
+    // What leaves the cache while it is being sent stays in memory: as much again, not more. Beyond
+    // that the answer is 503.
+    this.#pool = Window.default().createPool({ name: 'flash-lite', maxBytes: 2 * cacheBytes });
+    this.#cache = new FileCache({ maxBytes: cacheBytes, pool: this.#pool });
+    this.#site = new Site(options.root, this.#cache, options.hasListing);
+    this.#wholeBytesMax = Math.min(kWholeBytesMax, Math.floor(cacheBytes / 4));
+    this.#partBytes = Math.min(kPartBytes, this.#wholeBytesMax);
+  }
+
+  get port(): number {
+    return (this.#server as HttpServer).port;
+  }
+
+  // Accepts nothing more and finishes what is being sent; what is not done by then is cut.
+  async close(timeoutMs: number): Promise<void> {
+    const server = this.#server as HttpServer;
+    const timer = setTimeout(() => server.destroy(), timeoutMs);
+    await server.close();
+    clearTimeout(timer);
+    this.#dispose();
+  }
+
+  #dispose(): void {
+    this.#resources.clear();
+    this.#answers.dispose();
+    this.#cache.close();
+    this.#pool.dispose();
+  }
+
+  // The hot path.
+  #onRequest(request: HttpRequest): void {
+    const { method } = request;
+    if (method !== 'GET' && method !== 'HEAD') {
+      this.#answers.respond(request, method === 'OPTIONS' ? 204 : 405);
+      return;
+    }
+    const resource = this.#resources.get(pathnameOf(request.target));
+    if (resource === undefined) {
+      void this.#answerFromSite(request, 1);
+      return;
+    }
+    try {
+      const selection = this.#select(request, resource);
+      if (selection === undefined || this.#respondNow(request, resource, selection)) return;
+      void this.#respondLater(request, resource.retain(), selection, 1);
+    } catch (error) {
+      this.#fail(request, error);
+    }
+  }
+
+  // Undefined when the answer is none of the file's bytes and has been given.
+  #select(request: HttpRequest, resource: FileResource): Selection | undefined {
+    const interests = request.interests & kDecisive;
+    if (interests === 0) return resource.whole;
+    if ((interests & kConditional) !== 0) {
+      const verdict = evaluateConditions(request, resource);
+      if (verdict === 'not-modified') return resource.notModified;
+      if (verdict === 'failed') {
+        this.#answers.respond(request, 412);
+        return undefined;
+      }
+    }
+    if ((interests & Interest.Range) === 0 || request.method !== 'GET') return resource.whole;
+    if (!allowsRange(request, resource)) return resource.whole;
+    const { byteLength } = resource.file;
+    const range = parseRange(request.header('range') ?? '', byteLength);
+    if (range === 'ignored') return resource.whole;
+    if (range !== 'unsatisfiable') return resource.selectRange(range);
+    this.#answers.respondUnsatisfiable(request, byteLength);
+    return undefined;
+  }
+
+  // False when the bytes are not in memory or too many to be sent at once.
+  #respondNow(request: HttpRequest, resource: FileResource, selection: Selection): boolean {
+    const { head, offset, length, isTemporary } = selection;
+    let body: Aggregate | null = null;
+    if (length > 0 && request.method === 'GET') {
+      if (length > this.#wholeBytesMax) return false;
+      body = resource.file.tryRead(offset, length) ?? null;
+      if (body === null) return false;
+    }
+    try {
+      request.respond(head, body);
+    } finally {
+      body?.dispose();
+      if (isTemporary) head.dispose();
+    }
+    return true;
+  }
+
+  // Releases the resource.
+  async #respondLater(
+    request: HttpRequest, resource: FileResource, selection: Selection, attempt: number,
+  ): Promise<void> {
+    const { head, offset, length, isTemporary } = selection;
+    try {
+      const firstLength = length > this.#wholeBytesMax ? this.#partBytes : length;
+      const body = await resource.file.read(offset, firstLength);
+      try {
+        if (firstLength < length) await this.#stream(request, resource, selection, body);
+        else request.respond(head, body);
+      } finally {
+        body.dispose();
+      }
+    } catch (error) {
+      if (hasChanged(error) && attempt < kAttemptsMax) {
+        this.#resources.delete(pathnameOf(request.target));
+        void this.#answerFromSite(request, attempt + 1);
+      } else {
+        this.#fail(request, error);
+      }
+    } finally {
+      if (isTemporary) head.dispose();
+      resource.release();
+    }
+  }
+
+  // The length is promised with the head: what cannot be kept from then on cuts the connection.
+  async #stream(
+    request: HttpRequest, { file }: FileResource, selection: Selection, first: Aggregate,
+  ): Promise<void> {
+    const end = selection.offset + selection.length;
+    request.start(selection.head, selection.length);
+    try {
+      await request.write(first);
+      let offset = selection.offset + first.byteLength;
+      while (offset < end) {
+        const length = Math.min(this.#partBytes, end - offset);
+        const part = file.tryRead(offset, length) ?? await file.read(offset, length);
+        try {
+          await request.write(part);
+        } finally {
+          part.dispose();
+        }
+        offset += length;
+      }
+      request.end();
+    } catch (error) {
+      if (request.isOpen) log(`${file.path} was cut: ${messageOf(error)}`);
+      request.abort();
+    }
+  }
+
+  // Never rejects.
+  async #answerFromSite(request: HttpRequest, attempt: number): Promise<void> {
+    const pathname = pathnameOf(request.target);
+    try {
+      if (this.#options.hasStatus && pathname === kStatusPath) {
+        this.#respondStatus(request);
+        return;
+      }
+      const found = await this.#search(pathname);
+      if (found instanceof FileResource) {
+        const selection = this.#select(request, found);
+        if (selection === undefined || this.#respondNow(request, found, selection)) return;
+        await this.#respondLater(request, found.retain(), selection, attempt);
+      } else {
+        this.#respondFound(request, found);
+      }
+    } catch (error) {
+      this.#fail(request, error);
+    }
+  }
+
+  // Requests for the same pathname share one search.
+  #search(pathname: string): Promise<FoundElse | FileResource> {
+    let search = this.#searches.get(pathname);
+    if (search === undefined) {
+      search = this.#searchAnew(pathname).finally(() => this.#searches.delete(pathname));
+      this.#searches.set(pathname, search);
+    }
+    return search;
+  }
+
+  async #searchAnew(pathname: string): Promise<FoundElse | FileResource> {
+    const found = await this.#site.find(pathname);
+    if (found.kind !== 'file') return found;
+    let resource: FileResource;
+    try {
+      resource = new FileResource(found.file);
+    } catch (error) {
+      found.file.close();
+      throw error;
+    }
+    this.#resources.set(pathname, resource);
+    // Whoever waits for this search looks at the resource before the next turn of the loop.
+    resource.retain();
+    setImmediate(() => resource.release());
+    return resource;
+  }
+
+  #respondFound(request: HttpRequest, found: FoundElse): void {
+    switch (found.kind) {
+      case 'directory': {
+        const { target } = request;
+        this.#answers.respondRedirect(request, `${pathnameOf(target)}/${queryOf(target)}`);
+        break;
+      }
+      case 'listing':
+        respondText(request, 200, { 'Content-Type': 'text/html; charset=utf-8' }, found.html);
+        break;
+      case 'refused':
+        this.#answers.respond(request, found.status);
+        break;
+    }
+  }
+
+  #respondStatus(request: HttpRequest): void {
+    const body = JSON.stringify(this.status(), null, 2);
+    const fields = {
+      'Content-Type': 'application/json; charset=utf-8',
+      'Cache-Control': 'no-store',
+    };
+    respondText(request, 200, fields, `${body}\n`);
+  }
+
+  status(): Record<string, unknown> {
+    const { copies, ...memory } = stats();
+    return {
+      version,
+      pid: process.pid,
+      uptimeSeconds: Math.floor(process.uptime()),
+      ...(this.#server as HttpServer).stats(),
+      resources: { entries: this.#resources.size, entriesMax: kResourcesMax },
+      cache: this.#cache.stats(),
+      copies,
+      memory,
+    };
+  }
+
+  #fail(request: HttpRequest, error: unknown): void {
+    if (!request.isOpen) return;  // The client has left.
+    const status = statusOf(error);
+    if (status >= 500) log(`${status} for ${pathnameOf(request.target)}: ${messageOf(error)}`);
+    try {
+      this.#answers.respond(request, status);
+    } catch (responseError) {
+      if (request.isOpen) log(`no answer: ${messageOf(responseError)}`);
+    }
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+

@@ -1,0 +1,94 @@
+// The command: options, one line when ready, signals, exit codes (0 stopped, 1 failed, 2 misused).
+
+import { stat } from 'node:fs/promises';
+import { isIPv6 } from 'node:net';
+import { resolve } from 'node:path';
+
+import { version } from 'io-lite';
+
+import { reasonOf } from './failures.js';
+import { FlashLite } from './flash-lite.js';
+import { kHelp, parseCommandLine, type Options } from './options.js';
+
+const kFinishMs = 10_000;
+
+export async function main(argv: readonly string[], defaultRoot = '.'): Promise<void> {
+  const commandLine = parseCommandLine(argv);
+  switch (commandLine.kind) {
+    case 'help':
+      process.stdout.write(kHelp);
+      return;
+    case 'version':
+      process.stdout.write(`flash-lite ${version}\n`);
+      return;
+    case 'wrong':
+      complain(`${commandLine.message} (flash-lite --help lists the options)`, 2);
+      return;
+    case 'serve':
+      await serve(commandLine.options, resolve(commandLine.options.root ?? defaultRoot));
+  }
+}
+
+async function serve(options: Options, root: string): Promise<void> {
+  const problem = await problemWith(root);
+  if (problem !== undefined) return complain(`cannot serve ${root}: ${problem}`, 1);
+  let server: FlashLite;
+  try {
+    server = await FlashLite.listen({ ...options, root });
+  } catch (error) {
+    const address = `${bracketed(options.host)}:${options.port}`;
+    return complain(`cannot listen on ${address}: ${explain(error)}`, 1);
+  }
+  stopOnSignals(server);
+  const address = `http://${bracketed(options.host)}:${server.port}`;
+  process.stdout.write(`flash-lite: serving ${root} on ${address}\n`);
+}
+
+async function problemWith(root: string): Promise<string | undefined> {
+  try {
+    return (await stat(root)).isDirectory() ? undefined : 'it is not a directory';
+  } catch (error) {
+    return explain(error);
+  }
+}
+
+// A signal may come twice, from npm and from the terminal; the second one changes nothing.
+function stopOnSignals(server: FlashLite): void {
+  let isStopping = false;
+  const stop = (): void => {
+    if (isStopping) return;
+    isStopping = true;
+    server.close(kFinishMs).then(() => process.exit(0), (error: unknown) => {
+      complain(`could not stop in order: ${explain(error)}`, 1);
+      process.exit();
+    });
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+}
+
+function complain(message: string, exitCode: number): void {
+  process.stderr.write(`flash-lite: ${message}\n`);
+  process.exitCode = exitCode;
+}
+
+const kExplanations: Record<string, string> = {
+  EADDRINUSE: 'the address is in use',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'permission denied',
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'it does not exist',
+};
+
+function explain(error: unknown): string {
+  const reason = reasonOf(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const explanation = kExplanations[reason];
+  return explanation === undefined ? message : `${explanation} (${reason})`;
+}
+
+function bracketed(host: string): string {
+  return isIPv6(host) ? `[${host}]` : host;
+}
+
+if (require.main === module) void main(process.argv.slice(2));

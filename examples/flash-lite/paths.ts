@@ -1,0 +1,49 @@
+// From the target of a request to the name of a file below the root, or to a refusal. Everything
+// that could lead out of the root is refused here by its spelling; symbolic links, which have no
+// spelling, are checked where the file is opened (site.ts).
+
+// `/a/b?x=1` -> `/a/b`. An absolute target without a path (http://host) arrives as an empty string.
+export function pathnameOf(target: string): string {
+  const end = target.indexOf('?');
+  const pathname = end < 0 ? target : target.slice(0, end);
+  return pathname === '' ? '/' : pathname;
+}
+
+// The query with its '?', or an empty string.
+export function queryOf(target: string): string {
+  const start = target.indexOf('?');
+  return start < 0 ? '' : target.slice(start);
+}
+
+// The decoded path, which begins with '/', or the status that refuses it: 400 for what is no path
+// at all (a bad escape, bytes that are not UTF-8, NUL), 404 for names that are never served.
+export function decodePath(pathname: string): string | 400 | 404 {
+  if (!pathname.startsWith('/')) return 400;
+  const segments: string[] = [];
+  for (const raw of pathname.slice(1).split('/')) {
+    try {
+      segments.push(raw.includes('%') ? decodeURIComponent(raw) : raw);
+    } catch {
+      return 400;
+    }
+  }
+  if (segments.some((segment) => segment.includes('\0'))) return 400;
+  const last = segments.length - 1;
+  const isServed = segments.every(
+    (segment, index) => isServedName(segment) || (segment === '' && index === last));
+  return isServed ? `/${segments.join('/')}` : 404;
+}
+
+// One rule covers "..", "." and files that are hidden because their name begins with a dot. A slash
+// can only come from %2F; a backslash is refused because others take it for a slash; an empty name
+// because //host in a Location would be another site.
+export function isServedName(segment: string): boolean {
+  return segment !== '' && !segment.startsWith('.') && !/[/\\]/.test(segment);
+}
+
+// Both are real paths: absolute, without symbolic links.
+export function isServedBelow(root: string, real: string): boolean {
+  if (real === root) return true;
+  const prefix = root === '/' ? root : `${root}/`;
+  return real.startsWith(prefix) && real.slice(prefix.length).split('/').every(isServedName);
+}

@@ -1,0 +1,56 @@
+// The one look-up of the hot path: pathname -> resource. Bounded; drops what was not asked for
+// since it last came round (second chance), in the order in which it came.
+
+import type { FileResource } from './file-resource.js';
+
+export class ResourceMap {
+  readonly #resources = new Map<string, FileResource>();
+
+  constructor(readonly entriesMax: number) {}
+
+  get size(): number {
+    return this.#resources.size;
+  }
+
+  // Undefined also when the file has changed: the resource is then gone.
+  get(pathname: string): FileResource | undefined {
+    const resource = this.#resources.get(pathname);
+    if (resource === undefined) return undefined;
+    if (!resource.file.isFresh) {
+      this.delete(pathname);
+      return undefined;
+    }
+    resource.isTouched = true;
+    return resource;
+  }
+
+  set(pathname: string, resource: FileResource): void {
+    this.delete(pathname);
+    if (this.#resources.size >= this.entriesMax) this.#dropOne();
+    this.#resources.set(pathname, resource);
+  }
+
+  delete(pathname: string): void {
+    const resource = this.#resources.get(pathname);
+    if (resource === undefined) return;
+    this.#resources.delete(pathname);
+    resource.release();
+  }
+
+  clear(): void {
+    for (const pathname of [...this.#resources.keys()]) this.delete(pathname);
+  }
+
+  // Ends: whatever is passed over has lost its mark and goes in the second round at the latest.
+  #dropOne(): void {
+    for (const [pathname, resource] of this.#resources) {
+      if (!resource.isTouched) {
+        this.delete(pathname);
+        return;
+      }
+      resource.isTouched = false;
+      this.#resources.delete(pathname);
+      this.#resources.set(pathname, resource);
+    }
+  }
+}
