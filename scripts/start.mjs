@@ -37,8 +37,7 @@ function build(script) {
 }
 
 if (isAddonMissing()) build('build-native.mjs');
-if (isOlder(path.join(root, 'dist', 'index.js'), path.join(root, 'lib')) || isOlder(main, flashLite)) {
-  build('build-lib.mjs');
-}
+const library = path.join(root, 'dist', 'index.js');
+if (isOlder(library, path.join(root, 'lib')) || isOlder(main, flashLite)) build('build-lib.mjs');
 
 await require(main).main(process.argv.slice(2), path.join(root, 'docs'));
