@@ -6,5 +6,4 @@ import { runNodeGyp } from './node-gyp.mjs';
 const options = process.argv.slice(2);
 const sanitizer = options.find((option) => option.startsWith('--sanitizer='))?.split('=')[1];
 const commands = options.includes('--rebuild') ? ['rebuild'] : ['configure', 'build'];
-if (sanitizer !== undefined) commands.push('--', `-Dsanitizer=${sanitizer}`);
-process.exitCode = runNodeGyp(commands);
+process.exitCode = runNodeGyp(commands, sanitizer === undefined ? {} : { sanitizer });

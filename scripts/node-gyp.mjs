@@ -25,12 +25,15 @@ function nodeGypPath() {
   }
 }
 
-export function runNodeGyp(args) {
+// `variables` are those of binding.gyp.
+export function runNodeGyp(commands, variables = {}) {
   const env = { ...process.env };
+  const defines = Object.entries(variables).map(([name, value]) => `${name}=${value}`);
+  if (defines.length > 0) env.GYP_DEFINES = defines.join(' ');
   const nodeDir = localNodeDir();
   if (nodeDir !== undefined) env.npm_config_nodedir = nodeDir;
   const jobs = `--jobs=${availableParallelism()}`;
-  const command = [process.execPath, nodeGypPath(), ...args, jobs, '--loglevel=warn'];
+  const command = [process.execPath, nodeGypPath(), ...commands, jobs, '--loglevel=warn'];
   // Why a lock: two builds at once in one folder would link half-written objects.
   mkdirSync(path.join(root, 'build'), { recursive: true });
   const flock = '/usr/bin/flock';

@@ -8,7 +8,8 @@ import { runNodeGyp } from './node-gyp.mjs';
 
 const arch = process.argv.find((option) => option.startsWith('--arch='))?.split('=')[1];
 const isCross = arch !== undefined && arch !== process.arch;
-const status = runNodeGyp(isCross ? ['rebuild', `--arch=${arch}`] : ['configure', 'build']);
+const commands = isCross ? ['rebuild', `--arch=${arch}`] : ['configure', 'build'];
+const status = runNodeGyp(commands);
 if (status === 0) {
   // Why a copy: gyp's result is a hard link, and `strip` would write into a file that may be mapped.
   const release = path.join(import.meta.dirname, '../build/Release');
