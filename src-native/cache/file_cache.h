@@ -29,18 +29,26 @@
 #include "cache/disk_job.h"
 #include "cache/policy.h"
 #include "pool/pool.h"
+#include "sys/clock.h"
 #include "sys/disk.h"
 #include "sys/file.h"
+#include "sys/watch.h"
 
 namespace iol {
 
 class FileCache;
+struct CacheEntry;
 struct FileVersion;
 
 // One version of one file, open. Shared by all who asked for the path; keeps its descriptor until
 // the last pointer goes.
 class CachedFile {
  public:
+  CachedFile() = default;
+  ~CachedFile();
+  CachedFile(const CachedFile&) = delete;
+  CachedFile& operator=(const CachedFile&) = delete;
+
   const std::string& path() const { return path_; }  // Empty when opened by descriptor.
   const sys::FileFacts& facts() const { return facts_; }
   uint64_t byteLength() const { return facts_.size; }
@@ -56,15 +64,17 @@ class CachedFile {
  private:
   friend class FileCache;
   friend class OpenJob;
-  friend class FillJob;
   friend class RefreshJob;
+  friend class FillJob;
+  friend class FileRead;
   std::string path_;
   std::string etag_;
   sys::FileFacts facts_;
   sys::Fd fd_;
   std::weak_ptr<FileCache> cache_;
   std::shared_ptr<FileVersion> version_;
-  uint64_t checkedAtMs_ = 0;
+  int64_t checkedAtMs_ = 0;
+  uint32_t events_ = 0;     // What the kernel told of since it was opened.
   bool isSuspect_ = false;  // Something happened to it; ask the kernel before the next use.
   int watch_ = -1;
 };
@@ -83,7 +93,7 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
     bool exportsNames = false;        // Others may attach to the index: buffers become exported.
     std::unique_ptr<ReplacementPolicy> policy;  // Null: the paper's rule.
     // Test hooks.
-    uint64_t (*nowMs)() = sys::monotonicMs;
+    const sys::Clock* clock = &sys::systemClock();
     std::function<void()> betweenReadAndCheck;  // In FillJob::run, before the second statx.
     sys::ColdOptions cold;
   };
@@ -151,9 +161,34 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   FileCache(Pool& pool, DiskQueue& queue, Options options);
   friend class CachedFile;
   friend class OpenJob;
-  friend class FillJob;
   friend class RefreshJob;
-  struct State;  // Tables; see file_cache.cc.
+  friend class FillJob;
+  friend class FileRead;
+  struct State;  // cache_state.h
+
+  int64_t nowMs() const { return options_.clock->monotonicMs(); }
+  bool isFresh(const CachedFile& file, int64_t nowMs) const;
+  void start(std::unique_ptr<DiskJob> job);
+
+  // Entries (file_cache.cc).
+  Result<Draft> allocate(uint64_t bytes);
+  void addEntry(FileVersion& version, uint64_t offset, const Slice& slice);
+  void removeEntry(CacheEntry& entry);
+  void makeRoom(FileVersion& version, uint64_t from, uint64_t to);
+  void publish(CacheEntry& entry);
+  void growIndex();
+  void invalidate(FileVersion& version);
+  const Slice* sliceAt(FileVersion& version, uint64_t offset, uint64_t& sliceFrom);
+
+  // Paths and watches (cached_paths.cc).
+  CachedFilePtr makeFile(std::string path, sys::Fd fd, const sys::FileFacts& facts);
+  CachedFilePtr remember(CachedFilePtr file);
+  void forgetPath(std::string_view path, bool hasChanged);
+  void forgetOldPaths(uint32_t keep);
+  void attachWatch(CachedFile& file, int watch);
+  void detachWatch(CachedFile& file);
+  void settleWatches();
+  void onWatchEvent(const sys::WatchEvent& event);
 
   Pool& pool_;
   DiskQueue& queue_;

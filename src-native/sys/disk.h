@@ -8,10 +8,10 @@
 // What others keep in the page cache is theirs: it stays, and is reported. Which way works is
 // found out by trying, per filesystem, and remembered.
 //
-// Ownership   borrows the descriptor. A ColdFile keeps a second, O_DIRECT one when it needs it.
-// Threads     any; one ColdFile by one thread at a time.
+// Ownership   borrows the descriptor.
+// Threads     any.
 // Failure     System. A short count means the end of the file came early.
-// Cost        DontCache: two system calls a MiB. Others: up to six more.
+// Cost        DontCache: two system calls. Others: up to eight more.
 // May include base/
 #pragma once
 
@@ -36,13 +36,16 @@ struct ColdRead {
 };
 
 // Reads [offset, offset + length) of a regular file into `to`; waits for the disk.
-Result<ColdRead> readCold(int fd, const FileFacts& facts, uint64_t offset, uint8_t* to,
+// `dev` is FileFacts::dev: under it is remembered which way the filesystem knows.
+Result<ColdRead> readCold(int fd, uint64_t dev, uint64_t offset, uint8_t* to,
                           uint64_t length, const ColdOptions& options = {});
 
-// Bytes of the range that are in the page cache, in whole pages; 0 where the kernel tells nobody.
+// Bytes of the range that lie in pages of the page cache. cachestat(2), else mincore(2), which
+// tells only those who may write the file. For tests and statistics.
 Result<uint64_t> residentBytes(int fd, uint64_t offset, uint64_t length);
 
-// Our own open file wants no read-ahead: what it would bring in is never dropped again.
+// Say this of every descriptor that readCold is to use and that nobody else reads through: what
+// read-ahead brings in beyond the bytes asked for is dropped by nobody.
 void disableReadAhead(int fd);
 
 }  // namespace iol::sys

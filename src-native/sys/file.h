@@ -10,13 +10,12 @@
 // May include base/
 #pragma once
 
-#include <sys/uio.h>
-
 #include <cstddef>
 #include <cstdint>
 
 #include "base/status.h"
 #include "sys/fd.h"
+#include "sys/iovec.h"
 
 namespace iol::sys {
 
@@ -71,8 +70,10 @@ Result<size_t> readNow(int fd, const FdModes& modes, void* to, size_t length);
 // SIGPIPE: never from a socket; for pipes the process ignores it, as Node does.
 Result<size_t> writeNow(int fd, const FdModes& modes, const iovec* vectors, int count);
 
-constexpr int kVectorsMax = 1024;  // IOV_MAX of Linux.
+// Waits until the descriptor can move bytes, has ended or failed; false: `timeoutMs` passed.
+enum class Wait : uint8_t { Readable, Writable };
+Result<bool> waitFor(int fd, Wait wait, int timeoutMs);
 
-uint64_t monotonicMs();
+constexpr int kVectorsMax = 1024;  // IOV_MAX of Linux.
 
 }  // namespace iol::sys

@@ -1,0 +1,67 @@
+// io/file_io_job.h: the two verbs on regular files, as disk jobs.
+//
+// Ownership   a job owns a duplicate of the descriptor and its drafts or holds.
+// Threads     plan, finish, take: the domain's; run: any.
+// Failure     pool errors from plan; System; FileChanged after kReadTries versions.
+// May include base/ sys/ window/ pool/ aggregate/ cache/
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "cache/disk_job.h"
+#include "io/iol.h"
+
+namespace iol {
+
+constexpr int kReadTries = 3;
+// Slices that one gathering system call takes from the stack: 4 KiB of iovecs.
+constexpr uint32_t kGatherMax = 256;
+
+class FileReadJob final : public DiskJob {
+ public:
+  // Allocates for what the file has now of [from, from + size).
+  static Result<std::unique_ptr<FileReadJob>> plan(Pool& pool, int fd, uint64_t from,
+                                                   uint64_t size);
+  void setDone(ReadDone done) { done_ = std::move(done); }
+  void run() override;
+  void finish() override;
+  Result<Aggregate> take();  // After run().
+  const sys::FileFacts& facts() const { return facts_; }
+
+ private:
+  FileReadJob(Domain& domain, sys::Fd fd, uint64_t from)
+      : domain_(domain), fd_(std::move(fd)), from_(from) {}
+  Status readOnce();
+
+  Domain& domain_;
+  const sys::Fd fd_;
+  const uint64_t from_;
+  std::vector<Draft> drafts_;
+  ReadDone done_;
+  // Written by run().
+  Status status_{Code::Aborted, "read"};
+  sys::FileFacts facts_;
+  uint64_t bytes_ = 0;
+};
+
+class FileWriteJob final : public DiskJob {
+ public:
+  FileWriteJob(sys::Fd fd, Aggregate bytes, std::optional<uint64_t> position, WriteDone done);
+  void run() override;
+  void finish() override;
+
+ private:
+  const sys::Fd fd_;
+  Aggregate bytes_;
+  const std::optional<uint64_t> position_;
+  WriteDone done_;
+  Result<uint64_t> written_{Status(Code::Aborted, "write")};
+};
+
+// Writes [from, end). After a failure with part of it written, returns that part.
+Result<uint64_t> writeAll(int fd, const Aggregate& bytes, uint64_t from,
+                          std::optional<uint64_t> position);
+
+}  // namespace iol
