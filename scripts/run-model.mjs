@@ -20,6 +20,7 @@ const bases = [
   { name: 'pair-join', quick: true, switches: { LATE: 1 } },
   { name: 'pair-eof', quick: true, switches: { EOFS: 1 } },
   { name: 'pair-overtake', quick: true, switches: { DEATHS: 1, OWNER_DIES: 1, OVERTAKE: 1 } },
+  { name: 'pair-chunks', quick: true, switches: { DEATHS: 1, OWNER_DIES: 1, CHUNKS: 1, BUFFER: 4 } },
   { name: 'pair-clones', quick: true, switches: { HANDLES: 2, DEATHS: 2, OWNER_DIES: 1 } },
   { name: 'ring-sc', quick: true, switches: { DOMAINS: 3, BUFFER: 0, DEATHS: 1, OWNER_DIES: 1 } },
   { name: 'spare-remove-fence', switches: { DEATHS: 1, OWNER_DIES: 1, SPARE_REMOVE_FENCE: 1 } },

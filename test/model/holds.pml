@@ -16,7 +16,7 @@
  * Checked: no payload is read that is not the name's (wrong_bytes); no message whose sender lives is called
  * stale and none waits for a dead owner (lost_message).
  *
- * Switches: DOMAINS BUFFER HANDLES RECYCLES DEATHS OWNER_DIES LATE EOFS OVERTAKE, CHECK_BYTES or CHECK_MESSAGES for
+ * Switches: DOMAINS BUFFER HANDLES RECYCLES DEATHS OWNER_DIES LATE EOFS OVERTAKE CHUNKS, CHECK_BYTES or CHECK_MESSAGES for
  * one of the two properties alone, then one MUTANT_x, or REACH and one REACH_x,,
  * or a SPARE_x (an ingredient of the design that these properties do not need: they hold without it).
  */
@@ -49,8 +49,11 @@
 #ifndef OVERTAKE
 #define OVERTAKE 0          /* 1: payload stores may land before earlier stores of the owner (weak memory) */
 #endif
-#if BUFFER == 1 || BUFFER == 2
-#error "a step makes up to two stores: with BUFFER below 3 the wait for room would act as a fence"
+#ifndef CHUNKS
+#define CHUNKS 0            /* 1: the owner reads a domain's counter only where its chunk count is not zero */
+#endif
+#if BUFFER == 1 || BUFFER == 2 || (CHUNKS && BUFFER == 3)
+#error "a step makes up to two stores (CHUNKS: three): with a shorter BUFFER the wait for room would act as a fence"
 #endif
 
 #define OWNER DOMAINS
@@ -67,6 +70,7 @@ byte gen = FIRST;           /* owner: generation; low bit set = revoking */
 byte entry;                 /* owner: the index, 0 or the name (generation) that it offers */
 byte payload;               /* owner: the bytes, as the generation that they were written for */
 byte hold[DOMAINS];         /* domain: its counter */
+bit chunk[DOMAINS];         /* domain: its count of the chunk, raised before and lowered after (CHUNKS) */
 byte word[DOMAINS];         /* domain: ring slot of the channel to next(d): name, low bit = sequence */
 bit used[DOMAINS];          /* domain: consumed index of the channel from prev(d) */
 bit epoch;                  /* host: domains granted */
@@ -78,6 +82,7 @@ bit epoch;                  /* host: domains granted */
 #define WORD 4
 #define USED 5
 #define EPOCH 6
+#define CHUNK 7
 
 byte kind, value, i;        /* scratch, 0 between steps: they add no states */
 
@@ -90,12 +95,13 @@ inline land(p, k, v) {
     :: k == WORD -> word[p] = v
     :: k == USED -> used[p] = v
     :: k == EPOCH -> epoch = v
+    :: k == CHUNK -> chunk[p] = v
     fi
 }
 
 #if BUFFER > 0
 chan buffer[DOMAINS + 2] = [BUFFER] of { byte, byte };
-#define room(p, n) (len(buffer[p]) + n <= BUFFER)
+#define room(p, n) (len(buffer[p]) + n + CHUNKS <= BUFFER)
 #define drained(p) (len(buffer[p]) == 0)
 inline store(p, k, v) { buffer[p] ! k, v }
 
@@ -164,7 +170,25 @@ bit got[DOMAINS];           /* sequence of the message last consumed */
 bit eof[DOMAINS];
 byte deaths;
 
+bit raised[DOMAINS];        /* what it last stored in chunk[d] */
+
 #define claims(d) (handles[d] + flying[d] + (came[d] != 0))
+
+inline count(d, n) {
+#if CHUNKS
+    if
+    :: n > 0 && !raised[d] -> raised[d] = 1; store(d, CHUNK, 1)
+    :: else
+    fi;
+#endif
+    store(d, HOLD, n);
+#if CHUNKS
+    if
+    :: n == 0 && raised[d] -> raised[d] = 0; store(d, CHUNK, 0)
+    :: else
+    fi
+#endif
+}
 
 /* Owner: FREE -> FILLED -> PUBLISHED -> REMOVED <-> MARKED -> SCANNING -> FREE */
 #define FREE 0
@@ -180,6 +204,7 @@ byte deaths;
 byte owner = FREE;
 byte g = FIRST;             /* the owner's own generation, even */
 byte scanned;               /* counters read in this attempt */
+bit look_inside;            /* chunk count was not zero: read the counter next */
 bit tables;                 /* epoch whose tables the owner has mapped */
 
 byte host;                  /* 0 nothing done, 1 epoch raised, 2 descriptors passed */
@@ -234,7 +259,7 @@ inline stale(d) {
 #endif
     came[d] = 0;
     got[d] = 1 - got[d];
-    store(d, HOLD, claims(d));
+    count(d, claims(d));
 #ifndef MUTANT_CONSUME
     store(d, USED, got[d]);
 #endif
@@ -302,7 +327,7 @@ end:
     /* -- take from the index: add one; fence; generation; entry again -- */
     :: d_step { state[d] == IDLE && handles[d] == 0 && entry != 0 && room(d, 1) ->
         want[d] = entry;
-        store(d, HOLD, claims(d) + 1);
+        count(d, claims(d) + 1);
         state[d] = FOUND }
     :: d_step { state[d] == FOUND && room(d, 1) && index_fence(d) ->
         if
@@ -314,7 +339,7 @@ end:
 #else
         :: gen == want[d] -> state[d] = SAME
 #endif
-        :: else -> want[d] = 0; store(d, HOLD, claims(d)); state[d] = IDLE
+        :: else -> want[d] = 0; count(d, claims(d)); state[d] = IDLE
 #endif
         fi }
     :: d_step { state[d] == SAME && room(d, 1) ->
@@ -324,7 +349,7 @@ end:
 #ifdef REACH_MISS
             reach();
 #endif
-            store(d, HOLD, claims(d))
+            count(d, claims(d))
         fi;
         want[d] = 0;
         state[d] = IDLE }
@@ -336,7 +361,7 @@ end:
 #ifdef MUTANT_CONSUME
         store(d, USED, 1 - got[d]);
 #endif
-        store(d, HOLD, claims(d));
+        count(d, claims(d));
         state[d] = CAME }
     :: d_step { state[d] == CAME && room(d, 2) && message_fence(d) -> judge(d) }
     :: d_step { state[d] == ODD && room(d, 2) -> odd(d) }
@@ -346,10 +371,10 @@ end:
     :: d_step { state[d] == IDLE && handles[d] > 0 -> look(mine[d]) }
     :: d_step { state[d] == IDLE && handles[d] > 0 && handles[d] < HANDLES && room(d, 1) ->
         handles[d]++;
-        store(d, HOLD, claims(d)) }
+        count(d, claims(d)) }
     :: d_step { state[d] == IDLE && handles[d] > 0 && room(d, 1) ->
         handles[d]--;
-        store(d, HOLD, claims(d));
+        count(d, claims(d));
 #ifdef MUTANT_DROP
         want[d] = mine[d];
         state[d] = LATE_LOAD;
@@ -366,7 +391,7 @@ end:
         handles[d]--;
         flying[d] = 1;
 #ifdef MUTANT_IN_FLIGHT
-        store(d, HOLD, claims(d) - 1);
+        count(d, claims(d) - 1);
 #endif
 #ifdef REACH_CAME_BACK
         was_mine[d] = true;
@@ -375,7 +400,7 @@ end:
     :: d_step { state[d] != DEAD && flying[d] && room(d, 1) && state[d] == IDLE &&
             (used[next(d)] == sent[d] || state[next(d)] == DEAD) ->
         flying[d] = 0;
-        store(d, HOLD, claims(d)) }
+        count(d, claims(d)) }
 
     /* -- killed: stores that were made reach memory, then the kernel says so; its words are read no more -- */
     :: d_step { deaths < DEATHS && state[d] != DEAD && state[d] != OUTSIDE && drained(d) ->
@@ -385,7 +410,7 @@ end:
 #endif
         state[d] = DEAD;
         handles[d] = 0; mine[d] = 0; want[d] = 0; came[d] = 0; flying[d] = 0; sent[d] = 0; got[d] = 0;
-        hold[d] = 0; used[d] = 0; eof[d] = 0 }
+        hold[d] = 0; used[d] = 0; chunk[d] = 0; raised[d] = 0; eof[d] = 0 }
 #if EOFS
     :: d_step { !eof[d] && state[d] != DEAD && state[d] != OUTSIDE -> eof[d] = 1 }
 #endif
@@ -452,12 +477,19 @@ end:
         fi }
     :: d_step { owner == SCANNING && room(OWNER, 1) ->
         if
+#if CHUNKS
+        :: !look_inside && !gone(scanned) && !unknown(scanned) && chunk[scanned] != 0 -> look_inside = 1
+        :: look_inside && !gone(scanned) && hold[scanned] != 0 ->
+            look_inside = 0;
+#else
         :: !gone(scanned) && !unknown(scanned) && hold[scanned] != 0 ->
+#endif
 #ifdef REACH_RESTORED
             reach();
 #endif
             restore()
         :: else ->
+            look_inside = 0;
             scanned++;
             if
             :: scanned < DOMAINS
@@ -483,7 +515,7 @@ end:
     :: d_step { !tables && host == 2 && (owner == PUBLISHED || owner == REMOVED) -> tables = 1 }
 #endif
 #if OWNER_DIES
-    :: d_step { owner != OWNER_DEAD && drained(OWNER) -> owner = OWNER_DEAD; scanned = 0; g = 0 }
+    :: d_step { owner != OWNER_DEAD && drained(OWNER) -> owner = OWNER_DEAD; scanned = 0; look_inside = 0; g = 0 }
 #endif
     od
 }
