@@ -10,13 +10,12 @@
 // May include base/
 #pragma once
 
-#include <sys/uio.h>  // iovec, for those who fill one.
-
 #include <cstddef>
 #include <cstdint>
 
 #include "base/status.h"
 #include "sys/fd.h"
+#include "sys/iovec.h"
 
 namespace iol::sys {
 
