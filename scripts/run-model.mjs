@@ -30,7 +30,8 @@ const bases = [
   { name: 'ring-join-sc', switches: { DOMAINS: 3, BUFFER: 0, HANDLES: 2, DEATHS: 1, OWNER_DIES: 1, LATE: 1 } },
   { name: 'ring', hashBits: 24, switches: { DOMAINS: 3, DEATHS: 1, OWNER_DIES: 1 } },
   {
-    name: 'ring-all', bitstate: true, hashBits: 33, depth: 20_000_000,
+    // Too large to finish: what can be seen in the time, and the report says "partial".
+    name: 'ring-all', bitstate: true, hashBits: 33, depth: 20_000_000, minutes: 8,
     switches: { DOMAINS: 3, HANDLES: 2, DEATHS: 2, OWNER_DIES: 1, LATE: 1 },
   },
 ];
@@ -75,7 +76,8 @@ const reaches = [
 const help = `usage: node scripts/run-model.mjs [--quick] [--only NAME]... [--trail NAME] [--help]
 
 Checks test/model/holds.pml with Spin. Prints one line each:
-  holds: BASE NAME ...     every reachable state was visited, none is bad
+  holds: BASE NAME ...     every reachable state was visited (bitstate: nearly, partial: as many
+                           as the time allowed), none is bad
   reached: NAME            an interesting state is reachable (else: UNREACHED)
   caught: NAME             the protocol without this ingredient fails (else: MISSED)
 
@@ -181,7 +183,8 @@ async function check(job, byName, compiler, { memoryMiB, shortest = false }) {
   if (compiled.status !== 0) throw new Error(`${compiler}: ${compiled.output}`);
   const started = process.hrtime.bigint();
   const depth = small ? 1_000_000 : (job.depth ?? 3_000_000);
-  const panArgs = [`-m${depth}`, `-w${job.hashBits ?? (small ? 20 : 22)}`, ...(job.bitstate ? ['-k3'] : [])];
+  const panArgs = [`-m${depth}`, `-w${job.hashBits ?? (small ? 20 : 22)}`];
+  if (job.bitstate) panArgs.push('-k3', `-Q${job.minutes}`);
   const { output } = await run('./pan', panArgs, directory, (text) => {
     const states = /States=\s*([\d.e+]+)/.exec(text)?.[1];
     progress(`${job.name}: checking${states === undefined ? '' : `, ${Number(states) / 1e6} million states`}`);
@@ -200,7 +203,8 @@ function readResult(output) {
     memoryMiB: number(/([\d.]+)\s+total actual memory usage/),
     violation: /assertion violated\s+!\(+([a-z_.]+)\)/.exec(output)?.[1]?.replace('now.', ''),
     steps: number(/\(at depth (\d+)\)/),
-    incomplete: /max search depth too small|Search not completed|MEMLIM|out of memory/i.exec(output)?.[0],
+    incomplete: /max search depth too small|MEMLIM|out of memory|Search not completed/i.exec(output)?.[0],
+    outOfTime: /Time limit of .* exceeded/.test(output),
   };
 }
 
@@ -208,8 +212,8 @@ const size = (result) =>
   `states=${result.states} depth=${result.depth} memory=${Math.round(result.memoryMiB)}MiB seconds=${result.seconds.toFixed(1)}`;
 
 function reportBase(job, result) {
-  const good = result.errors === 0 && result.incomplete === undefined;
-  const kind = job.bitstate ? ' bitstate' : '';
+  const good = result.errors === 0 && (result.incomplete === undefined || result.outOfTime);
+  const kind = `${job.bitstate ? ' bitstate' : ''}${result.outOfTime ? ' partial' : ''}`;
   say(`${good ? 'holds' : 'FAILS'}: BASE ${job.name}${kind} ${size(result)} errors=${result.errors}` +
     `${good ? '' : ` (${result.violation ?? result.incomplete ?? 'no result'})`}  ${result.switches.join(' ')}`);
   return good;
