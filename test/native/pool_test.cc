@@ -235,9 +235,11 @@ TEST(aSealedPoolGivesBackWholeSegments) {
   std::vector<Slice> held;
   for (int count = 0; count < 80; count++) held.push_back(world.make(1 << 20, 3));
   CHECK(world.pool->stats().segments >= 2);
+#ifndef IOL_ONE_MAPPING  // There a mapping is looked up, not made.
   // Not even we can map it writable again.
   sys::Fd again = sys::duplicate(held[0].segment->memory()).take();
   CHECK(!sys::mapWritable(again, kSegmentBytes).isOk());
+#endif
   for (const Slice& slice : held) world.domain->release(slice);
   world.pool->trim(0);
   CHECK_EQ(world.pool->stats().segments, 0u);
