@@ -172,7 +172,11 @@ byte deaths;
 
 bit raised[DOMAINS];        /* what it last stored in chunk[d] */
 
+#ifdef MUTANT_IN_FLIGHT
+#define claims(d) (handles[d] + (came[d] != 0))
+#else
 #define claims(d) (handles[d] + flying[d] + (came[d] != 0))
+#endif
 
 inline count(d, n) {
 #if CHUNKS
@@ -391,13 +395,13 @@ end:
         handles[d]--;
         flying[d] = 1;
 #ifdef MUTANT_IN_FLIGHT
-        count(d, claims(d) - 1);
+        count(d, claims(d));
 #endif
 #ifdef REACH_CAME_BACK
         was_mine[d] = true;
 #endif
         if :: handles[d] == 0 -> mine[d] = 0 :: else fi }
-    :: d_step { state[d] != DEAD && flying[d] && room(d, 1) && state[d] == IDLE &&
+    :: d_step { state[d] == IDLE && flying[d] && room(d, 1) &&
             (used[next(d)] == sent[d] || state[next(d)] == DEAD) ->
         flying[d] = 0;
         count(d, claims(d)) }
