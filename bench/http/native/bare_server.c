@@ -9,7 +9,7 @@
  *   bare_server --root DIR [--port N] [--sndbuf BYTES]
  *
  * --sndbuf caps SO_SNDBUF of each connection. A large answer then goes out in pieces that stay in
- * the processor's caches, which from some 200 KB on is cheaper than giving the kernel 4 MB at once.
+ * the processor's caches, which can be cheaper than giving the kernel 4 MB at once.
  *
  * Prints `ready PORT` once it accepts connections.
  */
