@@ -69,9 +69,8 @@ void Connections::refreshClock() {
 }
 
 int64_t Connections::nextTimeoutMs() const {
-  if (!ready_.empty()) return 0;
-  const int64_t lookMs = timers_.nextLookMs();
-  if (lookMs < 0) return -1;
+  const int64_t lookMs = nextLookMs();
+  if (lookMs <= 0) return lookMs;
   return std::max<int64_t>(0, lookMs - options_.clock->monotonicMs());
 }
 

@@ -107,6 +107,8 @@ class Connections {
   const sys::Fd& pollFd() const { return poll_.fd(); }
   // Milliseconds until turn() is due at the latest; -1: no need.
   int64_t nextTimeoutMs() const;
+  // The same as a moment of the clock, which changes seldom: 0 is at once, -1 never.
+  int64_t nextLookMs() const { return ready_.empty() ? timers_.nextLookMs() : 0; }
   // Handles at most `eventsMax` ready connections and all that is due.
   void turn(uint32_t eventsMax = 1024);
 

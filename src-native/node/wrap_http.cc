@@ -1,0 +1,299 @@
+// node/wrap_http.cc: HTTP servers for lib/http.ts.
+//
+// A server is an external; a request is two numbers, slot and epoch. Calls on a request answer
+// whether its client is still there: false is no error, the answer has nowhere to go.
+
+#include <iterator>
+#include <memory>
+#include <string>
+
+#include "node/call.h"
+#include "node/exports.h"
+#include "node/http_binding.h"
+
+namespace iol::node {
+namespace {
+
+using BindingPointer = std::shared_ptr<HttpBinding>;
+
+HttpBinding& serverAt(napi_env env, napi_value value) {
+  void* pointer = nullptr;
+  napi_get_value_external(env, value, &pointer);
+  return **static_cast<BindingPointer*>(pointer);
+}
+
+template <size_t N>
+http::RequestId requestAt(const Call<N>& call, size_t i) {
+  http::RequestId id;
+  napi_get_value_uint32(call.env(), call.value(i), &id.slot);
+  napi_get_value_uint32(call.env(), call.value(i + 1), &id.epoch);
+  return id;
+}
+
+template <size_t N>
+http::Persistence persistenceAt(const Call<N>& call, size_t i) {
+  return call.intAt(i) != 0 ? http::Persistence::Close : http::Persistence::KeepAlive;
+}
+
+// True, false when the client has left, or an exception.
+template <size_t N>
+napi_value taken(const Call<N>& call, const Status& status) {
+  if (status.isOk()) return call.boolean(true);
+  if (status.code() == Code::Closed) return call.boolean(false);
+  return call.fail(status);
+}
+
+// httpListen(pool, host, numbers, record, onRequest, onEvent) -> server
+napi_value httpListen(napi_env env, napi_callback_info info) {
+  Call<6> call(env, info);
+  if (!call.isReady()) return nullptr;
+  Pool* pool = call.state().poolOf(call.handle(0));
+  if (pool == nullptr) return call.failClosed("pool");
+  char host[sys::kHostTextMax] = "";
+  size_t length = 0;
+  napi_get_value_string_latin1(env, call.value(1), host, sizeof host, &length);
+  const auto* numbers = reinterpret_cast<const double*>(call.spanAt(2).data);
+  const auto at = [&](size_t i) { return static_cast<uint32_t>(numbers[i]); };
+  sys::ListenOptions listen;
+  listen.host = host;
+  listen.port = static_cast<uint16_t>(at(0));
+  listen.backlog = static_cast<int>(at(1));
+  listen.isV6Only = at(2) != 0;
+  listen.sendBufferBytes = at(3);
+  http::Connections::Options options;
+  options.head = {.headBytesMax = at(4), .targetBytesMax = at(5), .fieldsMax = at(6)};
+  options.connectionsMax = at(7);
+  options.pipelineMax = at(8);
+  options.bodyBytesMax = static_cast<uint64_t>(numbers[9]);
+  options.headTimeoutMs = at(10);
+  options.idleTimeoutMs = at(11);
+  options.sendTimeoutMs = at(12);
+  Result<BindingPointer> binding =
+      HttpBinding::start(call.state(), *pool, listen, options,
+                         {call.value(4), call.value(5), call.value(3)});
+  if (!binding.isOk()) {
+    const std::string where = std::string(host) + ":" + std::to_string(listen.port);
+    return call.fail(binding.status(), where.c_str());
+  }
+  napi_value server = nullptr;
+  napi_create_external(
+      env, new BindingPointer(binding.take()),
+      [](napi_env, void* data, void*) { delete static_cast<BindingPointer*>(data); }, nullptr,
+      &server);
+  return server;
+}
+
+// httpEndpoint(server) -> host; scratch[0]: port
+napi_value httpEndpoint(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  const sys::Endpoint& endpoint = serverAt(env, call.value(0)).endpoint();
+  call.state().scratch()[0] = endpoint.port;
+  napi_value host = nullptr;
+  napi_create_string_latin1(env, endpoint.host, NAPI_AUTO_LENGTH, &host);
+  return host;
+}
+
+// httpRespond(server, slot, epoch, head, body or 0, closes) -> boolean
+napi_value httpRespond(napi_env env, napi_callback_info info) {
+  Call<6> call(env, info);
+  if (!call.isReady()) return nullptr;
+  HttpBinding& server = serverAt(env, call.value(0));
+  const Aggregate* head = call.state().aggregates().get(call.handle(3));
+  if (head == nullptr) return call.failClosed("aggregate");
+  const int32_t bodyHandle = call.handle(4);
+  const Aggregate* body = bodyHandle == 0 ? nullptr : call.state().aggregates().get(bodyHandle);
+  if (bodyHandle != 0 && body == nullptr) return call.failClosed("aggregate");
+  if (server.connections() == nullptr) return call.boolean(false);
+  const HttpBinding::Entry entry(server);
+  return taken(call, server.connections()->respond(requestAt(call, 1), *head, body,
+                                                   persistenceAt(call, 5)));
+}
+
+// httpRefuse(server, slot, epoch, status, closes) -> boolean
+napi_value httpRefuse(napi_env env, napi_callback_info info) {
+  Call<5> call(env, info);
+  if (!call.isReady()) return nullptr;
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return call.boolean(false);
+  const HttpBinding::Entry entry(server);
+  return taken(call, server.connections()->refuse(requestAt(call, 1),
+                                                  static_cast<uint16_t>(call.intAt(3)),
+                                                  persistenceAt(call, 4)));
+}
+
+// httpStart(server, slot, epoch, head, bodyBytes or -1, closes) -> boolean
+napi_value httpStart(napi_env env, napi_callback_info info) {
+  Call<6> call(env, info);
+  if (!call.isReady()) return nullptr;
+  HttpBinding& server = serverAt(env, call.value(0));
+  const Aggregate* head = call.state().aggregates().get(call.handle(3));
+  if (head == nullptr) return call.failClosed("aggregate");
+  if (server.connections() == nullptr) return call.boolean(false);
+  std::optional<uint64_t> bodyBytes;
+  if (call.doubleAt(4) >= 0) bodyBytes = call.bytesAt(4);
+  const HttpBinding::Entry entry(server);
+  return taken(call, server.connections()->start(requestAt(call, 1), *head, bodyBytes,
+                                                 persistenceAt(call, 5)));
+}
+
+// httpWrite(server, slot, epoch, part) -> 0: the client has left, 1: go on, 2: wait
+napi_value httpWrite(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  if (!call.isReady()) return nullptr;
+  HttpBinding& server = serverAt(env, call.value(0));
+  const Aggregate* part = call.state().aggregates().get(call.handle(3));
+  if (part == nullptr) return call.failClosed("aggregate");
+  if (server.connections() == nullptr) return call.int32(0);
+  const HttpBinding::Entry entry(server);
+  const Result<bool> goesOn = server.connections()->write(requestAt(call, 1), *part);
+  if (goesOn.isOk()) return call.int32(goesOn.value() ? 1 : 2);
+  if (goesOn.status().code() == Code::Closed) return call.int32(0);
+  return call.fail(goesOn.status());
+}
+
+// httpEnd(server, slot, epoch) -> boolean
+napi_value httpEnd(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  if (!call.isReady()) return nullptr;
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return call.boolean(false);
+  const HttpBinding::Entry entry(server);
+  return taken(call, server.connections()->end(requestAt(call, 1)));
+}
+
+// httpAbort(server, slot, epoch)
+napi_value httpAbort(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return nullptr;
+  const HttpBinding::Entry entry(server);
+  server.connections()->abort(requestAt(call, 1));
+  return nullptr;
+}
+
+bool hasName(const http::RequestView& request, http::HeadRange range, const char* name,
+             size_t length) {
+  return request.text.equalsIgnoringCase(range, std::string_view(name, length));
+}
+
+// httpHeader(server, slot, epoch, lowerCaseName) -> string or undefined; several joined by ", "
+napi_value httpHeader(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  char name[128];
+  size_t length = 0;
+  napi_get_value_string_latin1(env, call.value(3), name, sizeof name, &length);
+  http::ByteSpan storage[http::kSpansMax];
+  const std::optional<http::RequestView> request =
+      server.connections() != nullptr ? server.connections()->view(requestAt(call, 1), storage)
+                                      : std::nullopt;
+  if (!request) return call.failClosed("request");
+  napi_value value = nullptr;
+  for (uint32_t i = 0; i < request->head.fieldCount; ++i) {
+    const http::HeaderField& field = request->head.fields[i];
+    if (!hasName(*request, field.name, name, length)) continue;
+    napi_value next = rangeValue(env, *request, field.value);
+    if (value == nullptr) {
+      value = next;
+      continue;
+    }
+    std::string joined;
+    for (napi_value each : {value, next}) {
+      size_t bytes = 0;
+      napi_get_value_string_latin1(env, each, nullptr, 0, &bytes);
+      const size_t from = joined.empty() ? 0 : (joined += ", ").size();
+      joined.resize(from + bytes + 1);
+      napi_get_value_string_latin1(env, each, joined.data() + from, bytes + 1, &bytes);
+      joined.resize(from + bytes);
+    }
+    napi_create_string_latin1(env, joined.data(), joined.size(), &value);
+  }
+  return value;
+}
+
+// httpMethod(server, slot, epoch) -> the method's token as it was received, or undefined
+napi_value httpMethod(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  http::ByteSpan storage[http::kSpansMax];
+  if (server.connections() == nullptr) return nullptr;
+  const auto request = server.connections()->view(requestAt(call, 1), storage);
+  return request ? rangeValue(env, *request, request->head.methodToken) : nullptr;
+}
+
+// httpStats(server): scratch, in the order of statNames in lib/http.ts.
+napi_value httpStats(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  const http::Connections::Stats& stats = serverAt(env, call.value(0)).stats();
+  const uint64_t figures[] = {
+      stats.connectionsOpen,  stats.connectionsTotal, stats.requests,      stats.responses[1],
+      stats.responses[2],     stats.responses[3],     stats.responses[4],  stats.responses[5],
+      stats.bytesSent,        stats.malformed,        stats.refusedForMemory,
+      stats.headTimeouts,     stats.idleTimeouts,     stats.sendTimeouts,  stats.clientsLost,
+      stats.receives,         stats.sends,            stats.partialSends,  stats.acceptPauses,
+  };
+  static_assert(std::size(figures) <= EnvState::kScratchNumbers);
+  for (size_t i = 0; i < std::size(figures); ++i) {
+    call.state().scratch()[i] = static_cast<double>(figures[i]);
+  }
+  return nullptr;
+}
+
+// httpClose(server): gracefully; Drained is told when the last connection has ended.
+napi_value httpClose(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return nullptr;
+  const HttpBinding::Entry entry(server);
+  server.connections()->close();
+  return nullptr;
+}
+
+// httpDestroy(server): cuts what is open; Drained is told.
+napi_value httpDestroy(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return nullptr;
+  const HttpBinding::Entry entry(server);
+  server.connections()->destroy();
+  return nullptr;
+}
+
+// httpReference(server, keepsLoopAlive)
+napi_value httpReference(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info, Needs::Nothing);
+  serverAt(env, call.value(0)).setReferenced(call.boolAt(1));
+  return nullptr;
+}
+
+// httpKnownHeaders() -> names by bit, in lower case
+napi_value httpKnownHeaders(napi_env env, napi_callback_info) {
+  napi_value names = nullptr;
+  napi_create_array_with_length(env, http::kKnownHeaderCount, &names);
+  for (uint32_t i = 0; i < http::kKnownHeaderCount; ++i) {
+    napi_value name = nullptr;
+    napi_create_string_utf8(env, http::knownHeaderName(static_cast<http::KnownHeader>(i)),
+                            NAPI_AUTO_LENGTH, &name);
+    napi_set_element(env, names, i, name);
+  }
+  return names;
+}
+
+constexpr Export kExports[] = {
+    {"httpListen", httpListen},     {"httpEndpoint", httpEndpoint},
+    {"httpRespond", httpRespond},   {"httpRefuse", httpRefuse},
+    {"httpStart", httpStart},       {"httpWrite", httpWrite},
+    {"httpEnd", httpEnd},           {"httpAbort", httpAbort},
+    {"httpHeader", httpHeader},     {"httpMethod", httpMethod},
+    {"httpStats", httpStats},       {"httpClose", httpClose},
+    {"httpDestroy", httpDestroy},   {"httpReference", httpReference},
+    {"httpKnownHeaders", httpKnownHeaders},
+};
+
+}  // namespace
+
+void exportHttp(EnvState& state, napi_value exports) {
+  defineExports(state, exports, kExports, std::size(kExports));
+}
+
+}  // namespace iol::node
