@@ -1,14 +1,20 @@
-// http/body_framing.cc — RFC 9112 section 7.1, one state per grammar element.
+// http/body_framing.cc: RFC 9112 section 7.1, one state per grammar element.
 
 #include "http/body_framing.h"
 
 #include <algorithm>
+#include <array>
+#include <string_view>
 
 #include "http/byte_classes.h"
 
 namespace iol::http {
 
 namespace {
+
+// RFC 9110 section 6.5.1: what a message's end or its connection depends on is no trailer.
+constexpr std::array<std::string_view, 3> kForbiddenTrailers = {
+    "connection", "content-length", "transfer-encoding"};
 
 uint64_t hexValue(uint8_t byte) {
   return byte <= '9' ? byte - '0' : lowerAscii(byte) - 'a' + 10u;
@@ -18,6 +24,7 @@ uint64_t hexValue(uint8_t byte) {
 
 BodyFraming::BodyFraming(const RequestHead& head, const BodyLimits& limits)
     : limits_(limits), state_(State::kDone) {
+  if (head.method == Method::kConnect) return;
   if (head.isChunked) {
     state_ = State::kSizeStart;
   } else if (head.hasContentLength && head.contentLength > 0) {
@@ -128,13 +135,36 @@ BodyError BodyFraming::stepExtension(uint8_t byte) {
   }
 }
 
+// Compares the name of a trailer with the forbidden ones as it comes; true at the end of one.
+bool BodyFraming::isForbiddenTrailer(uint8_t byte) {
+  bool isForbidden = false;
+  for (uint32_t index = 0; index < kForbiddenTrailers.size(); ++index) {
+    const std::string_view name = kForbiddenTrailers[index];
+    const uint32_t bit = 1u << index;
+    if ((trailerMatches_ & bit) == 0) continue;
+    if (byte == ':') {
+      isForbidden = isForbidden || trailerNameAt_ == name.size();
+    } else if (trailerNameAt_ >= name.size() ||
+               lowerAscii(byte) != static_cast<uint8_t>(name[trailerNameAt_])) {
+      trailerMatches_ &= ~bit;
+    }
+  }
+  ++trailerNameAt_;
+  return isForbidden;
+}
+
 BodyError BodyFraming::stepTrailer(uint8_t byte) {
   if (++trailerBytes_ > limits_.trailerBytesMax) return BodyError::kTrailersTooLong;
   switch (state_) {
     case State::kTrailerStart:
       state_ = byte == '\r' ? State::kEndLf : State::kTrailerName;
-      return byte == '\r' || isByte(byte, kTokenByte) ? BodyError::kNone : BodyError::kBadTrailer;
+      if (byte == '\r') return BodyError::kNone;
+      trailerNameAt_ = 0;
+      trailerMatches_ = (1u << kForbiddenTrailers.size()) - 1;
+      (void)isForbiddenTrailer(byte);
+      return isByte(byte, kTokenByte) ? BodyError::kNone : BodyError::kBadTrailer;
     case State::kTrailerName:
+      if (isForbiddenTrailer(byte)) return BodyError::kForbiddenTrailer;
       if (byte == ':') state_ = State::kTrailerValue;
       return byte == ':' || isByte(byte, kTokenByte) ? BodyError::kNone : BodyError::kBadTrailer;
     case State::kTrailerValue:

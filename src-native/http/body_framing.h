@@ -1,4 +1,4 @@
-// http/body_framing.h — which of the next bytes are body, without touching the body.
+// http/body_framing.h: which of the next bytes are body, without touching the body.
 //
 //   4;x=y\r\n  abcd  \r\n 3\r\n  efg  \r\n 0\r\n Trailer: t\r\n \r\n
 //   [framing ][body][framing   ][body][framing                     ] done
@@ -50,6 +50,7 @@ struct BodyStep {
 class BodyFraming {
  public:
   // The body that follows `head`. A request without length and coding has none: done at once.
+  // Nor has CONNECT, whatever it says.
   explicit BodyFraming(const RequestHead& head, const BodyLimits& limits = {});
 
   [[nodiscard]] BodyStep step(ByteSpan bytes);
@@ -76,6 +77,7 @@ class BodyFraming {
   BodyError stepSize(uint8_t byte);
   BodyError stepExtension(uint8_t byte);
   BodyError stepTrailer(uint8_t byte);
+  bool isForbiddenTrailer(uint8_t byte);
   BodyError endSizeLine(uint8_t byte, BodyError otherwise);
 
   BodyLimits limits_;
@@ -84,6 +86,8 @@ class BodyFraming {
   uint8_t sizeDigits_ = 0;
   uint32_t extensionBytes_ = 0;
   uint32_t trailerBytes_ = 0;
+  uint32_t trailerNameAt_ = 0;
+  uint32_t trailerMatches_ = 0;  // Bits of the forbidden names that this one may still become.
   uint64_t remaining_ = 0;  // Of the length or of the chunk; while its size is read, the size.
   uint64_t bodyBytes_ = 0;
 };

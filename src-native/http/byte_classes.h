@@ -1,4 +1,4 @@
-// http/byte_classes.h — which byte may stand where in a head: one table, one load per byte.
+// http/byte_classes.h: which byte may stand where in a head: one table, one load per byte.
 //
 // Threads     constants.
 // May include nothing of ours.

@@ -1,4 +1,4 @@
-// http/head_meaning.cc — targets (RFC 9112 section 3.2), Host, and where a message ends (section 6).
+// http/head_meaning.cc: targets (RFC 9112 section 3.2), Host, and where a message ends (section 6).
 
 #include "http/head_meaning.h"
 
@@ -285,7 +285,9 @@ HeadError interpretConnection(const HeadText& text, RequestHead& head) {
     return true;
   });
   if (isMalformed) return HeadError::kBadConnection;
-  head.isKeepAlive = !saysClose && (saysKeepAlive || head.versionMinor >= 1);
+  // RFC 9110 section 9.3.6: what follows CONNECT is a tunnel, or nobody knows what.
+  head.isKeepAlive = !saysClose && (saysKeepAlive || head.versionMinor >= 1) &&
+                     head.method != Method::kConnect;
   return HeadError::kNone;
 }
 

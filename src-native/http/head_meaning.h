@@ -1,4 +1,4 @@
-// http/head_meaning.h — from a head that is well-formed to what it says: target, Host, framing.
+// http/head_meaning.h: from a head that is well-formed to what it says: target, Host, framing.
 //
 // Ownership   borrows everything.
 // Threads     a function.

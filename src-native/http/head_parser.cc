@@ -1,4 +1,4 @@
-// http/head_parser.cc — the grammar of RFC 9112 sections 2 to 5, one state per element.
+// http/head_parser.cc: the grammar of RFC 9112 sections 2 to 5, one state per element.
 
 #include "http/head_parser.h"
 

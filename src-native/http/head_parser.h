@@ -1,7 +1,7 @@
-// http/head_parser.h — HTTP/1 request heads, strictly, over slices, without copying.
+// http/head_parser.h: HTTP/1 request heads, strictly, over slices, without copying.
 //
 //   bytes --> [ HeadParser: one state per grammar element ] --> ranges in RequestHead
-//                                     at the empty line --> [ interpretHead: framing, Host, target ]
+//                          at the empty line --> [ interpretHead: target, Host, framing ]
 //
 // The state machine sees each byte once and keeps state and offset, so a head may arrive in any
 // pieces: the result depends on the bytes alone. What it refuses and RFC 9112 would allow: LF

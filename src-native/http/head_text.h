@@ -1,4 +1,4 @@
-// http/head_text.h — the unparsed bytes of a connection as a few spans, read by offset.
+// http/head_text.h: the unparsed bytes of a connection as a few spans, read by offset.
 //
 //   spans    [GET / HT][TP/1.1\r\nHost: exa][mple\r\n\r\n]
 //   offset    0         8                   26                  HeadRange {offset 16, length 4}

@@ -1,4 +1,4 @@
-// http/request_head.h — what the head parser says about one request: ranges and a few facts.
+// http/request_head.h: what the head parser says about one request: ranges and a few facts.
 //
 //   GET http://host/a/b?x=1 HTTP/1.1\r\n          target     http://host/a/b?x=1
 //   Range: bytes=0-9 \r\n                         authority  host   path /a/b   query x=1

@@ -1,4 +1,4 @@
-// test/native/connection_reader.h — reads all requests of one connection from a string, for tests.
+// test/native/connection_reader.h: reads all requests of one connection from a string, for tests.
 //
 //   bytes --> HeadParser, BodyFraming, HeadParser, ... --> requests, and how it ended
 //
@@ -78,8 +78,9 @@ inline ReadConnection readConnection(const std::string& bytes,
       at += result.consumedBytes;
       const http::RequestHead& head = request.head;
       at += readBody(bytes.data() + at, bytes.size() - at, head, request.body, connection);
-      if (connection.end.empty() && head.method == http::Method::kConnect) connection.end = "tunnel";
-      if (connection.end.empty() && !head.isKeepAlive) connection.end = "closed";
+      if (connection.end.empty() && !head.isKeepAlive) {
+        connection.end = head.method == http::Method::kConnect ? "tunnel" : "closed";
+      }
       connection.requests.push_back(std::move(request));
     }
   }

@@ -1,4 +1,4 @@
-// test/native/head_parser_test.cc — what no table of whole requests can say: pieces, limits, state.
+// test/native/head_parser_test.cc: what no table of whole requests can say: pieces, limits, state.
 
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-// test/native/head_parser_tool.cc — the head parser as a filter, for the differential test.
+// test/native/head_parser_tool.cc: the head parser as a filter, for the differential test.
 //
 // Reads records on stdin, each a length (uint32, little-endian) and so many bytes of a connection;
 // writes one JSON line for each:

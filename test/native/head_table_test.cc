@@ -1,4 +1,4 @@
-// test/native/head_table_test.cc — runs the cases in test/http/*.md against the head parser.
+// test/native/head_table_test.cc: runs the cases in test/http/*.md against the head parser.
 //
 // A case is a heading, a block ```http with the bytes of a connection and a block ```expect with
 // lines that must be among those that linesOf() makes. test/http/README.md says how to write one.
@@ -28,8 +28,8 @@ int hexDigit(char c) {
   return (c | 0x20) - 'a' + 10;
 }
 
-// A line of an http block: \r \n \t \\ \xNN are what they say; a '\' at the end joins the next line,
-// otherwise the line ends with CRLF.
+// A line of an http block: \r \n \t \\ \xNN are what they say; a '\' at the end joins the next
+// line, otherwise the line ends with CRLF.
 std::string bytesOfLine(const std::string& line) {
   std::string bytes;
   for (size_t at = 0; at < line.size(); ++at) {
@@ -111,7 +111,9 @@ std::vector<std::string> linesOf(const ReadConnection& connection) {
     addLines(lines, index == 0 ? "" : std::to_string(index + 1) + ".", connection.requests[index]);
   }
   std::string end = connection.end;
-  if (connection.status != 0) end += " " + std::to_string(connection.status) + " " + connection.error;
+  if (connection.status != 0) {
+    end += " " + std::to_string(connection.status) + " " + connection.error;
+  }
   lines.push_back("end: " + end);
   return lines;
 }

@@ -1,4 +1,4 @@
-// test/native/main.cc — runs the registered native tests: `native_tests [part of a name]`.
+// test/native/main.cc: runs the registered native tests: `native_tests [part of a name]`.
 
 #include <fcntl.h>
 #include <sys/wait.h>

@@ -1,4 +1,4 @@
-// test/native/test.h — the smallest test harness that serves: a registry, checks, a skip.
+// test/native/test.h: the smallest test harness that serves: a registry, checks, a skip.
 //
 //   TEST(aSealedBufferKeepsItsBytes) {
 //     if (!kernelHasThat()) SKIP("needs Linux 6.1");
