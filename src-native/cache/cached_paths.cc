@@ -58,6 +58,7 @@ CachedFilePtr FileCache::makeFile(std::string path, sys::Fd fd, const sys::FileF
   file->etag_ = makeEtag(facts);
   file->fd_ = std::move(fd);
   file->cache_ = weak_from_this();
+  file->owner_ = this;
   const auto known = state_->versions.find(facts);
   if (known != state_->versions.end()) {
     file->version_ = known->second->shared_from_this();

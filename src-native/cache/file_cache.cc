@@ -86,7 +86,7 @@ const Slice* FileCache::sliceAt(FileVersion& version, uint64_t offset, uint64_t&
 }
 
 Result<Aggregate> FileCache::tryRead(CachedFile& file, uint64_t offset, uint64_t length) {
-  if (isClosed_) return Status(Code::Closed, "file cache");
+  if (isClosed_ || file.owner_ != this) return Status(Code::Closed, "file cache");
   const uint64_t size = file.byteLength();
   const uint64_t end = offset >= size ? offset : offset + std::min(length, size - offset);
   Aggregate bytes(pool_.domain());
@@ -221,7 +221,7 @@ void FileCache::makeRoom(FileVersion& version, uint64_t from, uint64_t to) {
 }
 
 Status FileCache::insert(CachedFile& file, uint64_t offset, const Aggregate& bytes) {
-  if (isClosed_) return Status(Code::Closed, "file cache");
+  if (isClosed_ || file.owner_ != this) return Status(Code::Closed, "file cache");
   if (file.version_->isStale) return Status(Code::FileChanged, "file");
   const uint64_t end = offset + bytes.byteLength();
   if (end < offset || end > file.byteLength()) {

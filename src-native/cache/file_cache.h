@@ -72,6 +72,7 @@ class CachedFile {
   sys::FileFacts facts_;
   sys::Fd fd_;
   std::weak_ptr<FileCache> cache_;
+  const FileCache* owner_ = nullptr;  // For comparing only.
   std::shared_ptr<FileVersion> version_;
   int64_t checkedAtMs_ = 0;
   uint32_t events_ = 0;     // What the kernel told of since it was opened.

@@ -15,7 +15,7 @@ constexpr uint32_t kFillsPerRead = 2;
 }  // namespace
 
 void FileCache::read(const CachedFilePtr& file, uint64_t offset, uint64_t length, ReadDone done) {
-  if (isClosed_) return done(Status(Code::Closed, "file cache"));
+  if (isClosed_ || file->owner_ != this) return done(Status(Code::Closed, "file cache"));
   const uint64_t size = file->byteLength();
   const uint64_t from = std::min(offset, size);
   const uint64_t end = from + std::min(length, size - from);
