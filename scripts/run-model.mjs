@@ -71,6 +71,7 @@ const reaches = [
   { name: 'miss-at-second-look', switch: 'REACH_MISS', in: 'pair' },
   { name: 'dead-owner-revoking', switch: 'REACH_DEAD_OWNER', in: 'pair' },
   { name: 'joined-between-mark-and-scan', switch: 'REACH_JOINED_BETWEEN', in: 'pair-join' },
+  { name: 'unknown-joiner-holds', switch: 'REACH_JOINER_HOLDS', in: 'pair-join' },
 ];
 
 const help = `usage: node scripts/run-model.mjs [--quick] [--only NAME]... [--trail NAME] [--help]

@@ -216,7 +216,7 @@ byte host;                  /* 0 nothing done, 1 epoch raised, 2 descriptors pas
 bool wrong_bytes, lost_message;
 
 #ifdef REACH
-bool died_holding, waited[DOMAINS], was_mine[DOMAINS];
+bool died_holding, outside_at_mark, waited[DOMAINS], was_mine[DOMAINS];
 bool reached;
 #define reach() reached = true; assert(!reached)
 #endif
@@ -465,6 +465,9 @@ end:
 #ifndef MUTANT_MARK
         store(OWNER, GEN, g + 1);
 #endif
+#ifdef REACH
+        outside_at_mark = (state[JOINER] == OUTSIDE);
+#endif
         owner = MARKED
 #endif
         }
@@ -473,6 +476,9 @@ end:
 #ifndef MUTANT_EPOCH
         :: epoch != tables ->
 #ifdef REACH_JOINED_BETWEEN
+            if :: outside_at_mark && state[JOINER] != OUTSIDE -> reach() :: else fi;
+#endif
+#ifdef REACH_JOINER_HOLDS
             if :: handles[JOINER] > 0 -> reach() :: else fi;
 #endif
             restore()
