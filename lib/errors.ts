@@ -22,9 +22,10 @@ export interface IolErrorOptions {
 /** What every operation of this library throws or rejects with. Match on `code`. */
 export class IolError extends Error {
   readonly code: ErrorCode;
-  readonly errno?: number;
-  readonly syscall?: string;
-  readonly path?: string;
+  // Declared only: an error has the ones that apply and no others.
+  declare readonly errno?: number;
+  declare readonly syscall?: string;
+  declare readonly path?: string;
 
   constructor(code: ErrorCode, message: string, options: IolErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -74,9 +75,17 @@ export function makeNativeError(
   errno: number,
   path?: string,
 ): IolError {
-  if (code === 'ERR_IOL_SYSTEM') return systemError(subject, errno, path);
-  if (code === 'ERR_IOL_CLOSED') return closedError(subject);
-  const name = path === undefined ? subject : `${subject} '${path}'`;
-  const figures = limit > 0 ? ` (asked ${value}, limit ${limit})` : '';
-  return new IolError(code, `${name}: ${message}${figures}`, { path });
+  let error: IolError;
+  if (code === 'ERR_IOL_SYSTEM') {
+    error = systemError(subject, errno, path);
+  } else if (code === 'ERR_IOL_CLOSED') {
+    error = closedError(subject);
+  } else {
+    const name = path === undefined ? subject : `${subject} '${path}'`;
+    const figures = limit > 0 ? ` (asked ${value}, limit ${limit})` : '';
+    error = new IolError(code, `${name}: ${message}${figures}`, { path });
+  }
+  // Why: the stack begins where the library was called, not in here.
+  Error.captureStackTrace(error, makeNativeError);
+  return error;
 }

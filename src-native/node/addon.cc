@@ -39,6 +39,10 @@ NAPI_MODULE_INIT() {
   iol::node::defineExports(state, exports, kExports, std::size(kExports));
   napi_set_named_property(env, exports, "scratch", state.scratchArray());
   iol::node::exportWindow(state, exports);
+  iol::node::exportDrafts(state, exports);
+  iol::node::exportAggregates(state, exports);
+  iol::node::exportIo(state, exports);
+  iol::node::exportFileCaches(state, exports);
   if (iol::node::exportHttp != nullptr) iol::node::exportHttp(state, exports);
   return exports;
 }

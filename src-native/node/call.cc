@@ -49,17 +49,14 @@ napi_value throwStatus(napi_env env, const Status& status, const char* path) {
 }
 
 LoopScope::LoopScope(napi_env env) : env_(env) {
+  const EnvState& state = EnvState::of(env);
   napi_open_handle_scope(env, &handles_);
-  napi_value resource = nullptr;
-  napi_create_object(env, &resource);
-  napi_async_init(env, resource, text(env, "io-lite"), &context_);
-  napi_open_callback_scope(env, resource, context_, &callback_);
+  napi_open_callback_scope(env, state.asyncResource(), state.asyncContext(), &callback_);
 }
 
 LoopScope::~LoopScope() {
   // Microtasks and ticks run here; what they throw is an uncaught exception like any other.
   napi_close_callback_scope(env_, callback_);
-  napi_async_destroy(env_, context_);
   napi_close_handle_scope(env_, handles_);
 }
 

@@ -41,7 +41,6 @@ class LoopScope {
  private:
   napi_env env_;
   napi_handle_scope handles_ = nullptr;
-  napi_async_context context_ = nullptr;
   napi_callback_scope callback_ = nullptr;
 };
 
@@ -142,8 +141,10 @@ class Call {
     napi_get_undefined(env_, &value);
     return value;
   }
-  // The handle of a new aggregate, or 0 and an exception when the table is full.
+  // The handle of a new aggregate, its length in scratch[0]; null and an exception when the table
+  // is full.
   napi_value newAggregate(Aggregate aggregate) const {
+    state_->scratch()[0] = static_cast<double>(aggregate.byteLength());
     const int32_t handle = state_->aggregates().insert(std::move(aggregate));
     if (handle == 0) {
       return fail(Status(Code::NoMemory, "handle table", Handles<Aggregate>::kLiveMax,

@@ -1,11 +1,20 @@
 #include "node/env.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "node/call.h"
 #include "node/views.h"
 #include "sys/fault_guard.h"
 
 namespace iol::node {
+
+namespace {
+struct WatchTarget {
+  EnvState* state;
+  std::weak_ptr<FileCache> cache;
+};
+}  // namespace
 
 EnvState& EnvState::create(napi_env env) {
   EnvState* state = new EnvState(env);
@@ -20,7 +29,7 @@ EnvState& EnvState::of(napi_env env) {
   return *static_cast<EnvState*>(data);
 }
 
-EnvState::EnvState(napi_env env) : env_(env) {
+EnvState::EnvState(napi_env env) : env_(env), disk_(*this), waits_(*this) {
   napi_get_uv_event_loop(env, &loop_);
   wake_ = new uv_async_t;
   uv_async_init(loop_, wake_, onWake);
@@ -36,12 +45,21 @@ EnvState::EnvState(napi_env env) : env_(env) {
   napi_create_typedarray(env, napi_float64_array, kScratchNumbers, buffer, 0, &array);
   napi_create_reference(env, array, 1, &scratchArray_);
   scratch_ = static_cast<double*>(data);
+
+  napi_value resource = nullptr;
+  napi_value name = nullptr;
+  napi_create_object(env, &resource);
+  napi_create_string_utf8(env, "io-lite", NAPI_AUTO_LENGTH, &name);
+  napi_create_reference(env, resource, 1, &asyncResource_);
+  napi_async_init(env, resource, name, &asyncContext_);
 }
 
 EnvState::~EnvState() {
-  // Members go in the reverse of their order: what holds memory first, the domain last.
+  // What holds memory goes first, then whose memory it is, the domain last.
   aggregates_.clear();
   drafts_.clear();
+  files_.clear();
+  caches_.clear();
   pools_.clear();
   retiredPools_.clear();
   defaultPool_.reset();
@@ -49,6 +67,7 @@ EnvState::~EnvState() {
 }
 
 Status EnvState::start() {
+  if (isWindowClosed_) return Status(Code::Closed, "window");
   if (domain_ != nullptr) return {};
   if (isShuttingDown_) return Status(Code::Closed, "environment");
   IOL_TRY(sys::installFaultHandler());
@@ -64,7 +83,7 @@ Status EnvState::start() {
 }
 
 Pool* EnvState::poolOf(int32_t handle) {
-  if (handle == 0) return defaultPool_.get();
+  if (handle == kDefaultPool) return defaultPool_.get();
   std::unique_ptr<Pool>* pool = pools_.get(handle);
   return pool ? pool->get() : nullptr;
 }
@@ -75,10 +94,75 @@ void EnvState::retirePool(std::unique_ptr<Pool> pool) {
 }
 
 void EnvState::reapRetiredPools() {
-  std::erase_if(retiredPools_, [](std::unique_ptr<Pool>& pool) {
+  std::erase_if(cachesMade_, [](std::weak_ptr<FileCache>& cache) { return cache.expired(); });
+  // Why: a job may allocate again before it ends; it is rare enough to wait for all of them.
+  if (retiredPools_.empty() || disk_.jobsInFlight() > 0) return;
+  std::erase_if(retiredPools_, [this](std::unique_ptr<Pool>& pool) {
     pool->collect();
     pool->trim(0);
-    return pool->stats().buffers == 0;
+    if (pool->stats().buffers > 0) return false;
+    return std::none_of(cachesMade_.begin(), cachesMade_.end(), [&](auto& made) {
+      const std::shared_ptr<FileCache> cache = made.lock();
+      return cache != nullptr && &cache->pool() == pool.get();
+    });
+  });
+}
+
+void EnvState::detachBytes(DraftEntry& entry) {
+  if (entry.bytes == nullptr) return;
+  napi_value bytes = nullptr;
+  napi_get_reference_value(env_, entry.bytes, &bytes);
+  if (bytes != nullptr) napi_detach_arraybuffer(env_, bytes);
+  napi_delete_reference(env_, entry.bytes);
+  entry.bytes = nullptr;
+}
+
+void EnvState::updateWatch(CacheEntry& entry) {
+  if (entry.watch != nullptr || entry.cache->isClosed() || entry.cache->watchFd() < 0) return;
+  uv_poll_t* watch = new uv_poll_t;
+  if (uv_poll_init(loop_, watch, entry.cache->watchFd()) != 0) {
+    delete watch;  // The check interval alone then bounds how late a change is noticed.
+    return;
+  }
+  claim();
+  watch->data = new WatchTarget{this, entry.cache};
+  uv_unref(reinterpret_cast<uv_handle_t*>(watch));
+  uv_poll_start(watch, UV_READABLE, [](uv_poll_t* handle, int, int) {
+    if (auto cache = static_cast<WatchTarget*>(handle->data)->cache.lock()) {
+      cache->drainWatches();
+    }
+  });
+  entry.watch = watch;
+}
+
+void EnvState::endWatch(CacheEntry& entry) {
+  if (entry.watch == nullptr) return;
+  uv_close(reinterpret_cast<uv_handle_t*>(std::exchange(entry.watch, nullptr)),
+           [](uv_handle_t* handle) {
+             std::unique_ptr<WatchTarget> target(static_cast<WatchTarget*>(handle->data));
+             delete reinterpret_cast<uv_poll_t*>(handle);
+             target->state->unclaim();
+           });
+}
+
+void EnvState::closeWindow() {
+  aggregates_.clear();
+  drafts_.forEach([this](DraftEntry& entry) { detachBytes(entry); });
+  drafts_.clear();
+  closeCaches();
+  files_.clear();
+  caches_.clear();
+  pools_.takeAll([this](std::unique_ptr<Pool> pool) { retiredPools_.push_back(std::move(pool)); });
+  reapRetiredPools();
+  isWindowClosed_ = true;
+}
+
+void EnvState::closeCaches() {
+  caches_.forEach([this](CacheEntry& entry) {
+    // Why before close(): the descriptor must leave the loop while it is still open.
+    std::shared_ptr<FileCache> cache = entry.cache;
+    endWatch(entry);
+    cache->close();
   });
 }
 
@@ -132,19 +216,20 @@ void EnvState::deliverReports() {
   napi_value receiver = nullptr;
   napi_get_reference_value(env_, immutableReporter_, &reporter);
   napi_get_undefined(env_, &receiver);
+  napi_value arguments[2];
+  napi_create_array_with_length(env_, 2 * reports.size(), &arguments[0]);
+  uint32_t index = 0;
   for (const Report& report : reports) {
-    napi_value arguments[3];
-    napi_create_double(env_, static_cast<double>(report.address), &arguments[0]);
-    napi_create_double(env_, static_cast<double>(report.generation), &arguments[1]);
-    napi_get_boolean(env_, wasReplaced, &arguments[2]);
-    if (napi_call_function(env_, receiver, reporter, 3, arguments, nullptr) != napi_ok) {
-      napi_value error;
-      if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) {
-        napi_fatal_exception(env_, error);
-      }
-      return;
-    }
+    napi_value number;
+    napi_create_double(env_, static_cast<double>(report.address), &number);
+    napi_set_element(env_, arguments[0], index++, number);
+    napi_create_double(env_, static_cast<double>(report.generation), &number);
+    napi_set_element(env_, arguments[0], index++, number);
   }
+  napi_get_boolean(env_, wasReplaced, &arguments[1]);
+  if (napi_call_function(env_, receiver, reporter, 2, arguments, nullptr) == napi_ok) return;
+  napi_value error;
+  if (napi_get_and_clear_last_exception(env_, &error) == napi_ok) napi_fatal_exception(env_, error);
 }
 
 namespace {
@@ -168,6 +253,7 @@ napi_value EnvState::errorFactory() const { return valueOf(env_, errorFactory_);
 void EnvState::setImmutableReporter(napi_value reporter) {
   setReference(env_, &immutableReporter_, reporter);
 }
+napi_value EnvState::asyncResource() const { return valueOf(env_, asyncResource_); }
 napi_value EnvState::scratchArray() { return valueOf(env_, scratchArray_); }
 
 void EnvState::unclaim() {
@@ -189,6 +275,8 @@ void EnvState::shutDown() {
     shutdownHooks_.pop_back();
     hook();
   }
+  closeCaches();
+  waits_.shutDown();
   uv_close(reinterpret_cast<uv_handle_t*>(wake_), [](uv_handle_t* handle) {
     EnvState* state = static_cast<EnvState*>(handle->data);
     delete reinterpret_cast<uv_async_t*>(handle);

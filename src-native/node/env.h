@@ -1,8 +1,9 @@
 // node/env.h: what one JavaScript environment (the main thread or a worker) has of the library.
 //
 //   environment -> EnvState -> Domain -> default Pool, further pools
-//                           -> handle tables: drafts, aggregates, files
+//                           -> handle tables: drafts, aggregates, file caches, files
 //                           -> Views: the mappings that JavaScript sees
+//                           -> DiskPool: libuv's threads, for whatever waits for a disk
 //
 // Every native function gets its EnvState as callback data; Call (node/call.h) unpacks it.
 //
@@ -25,7 +26,10 @@
 
 #include "aggregate/aggregate.h"
 #include "base/status.h"
+#include "cache/file_cache.h"
+#include "node/disk_pool.h"
 #include "node/handles.h"
+#include "node/waits.h"
 #include "pool/domain.h"
 #include "pool/pool.h"
 
@@ -36,8 +40,13 @@ class Views;
 // A draft, and the ArrayBuffer through which JavaScript fills it.
 struct DraftEntry {
   Draft draft;
-  napi_ref bytes = nullptr;   // Weak; null until bytes() was called on a large draft.
-  uint32_t operations = 0;    // Library operations that fill it now: seal() answers Busy.
+  napi_ref bytes = nullptr;  // Weak; null until bytes() was called on a large draft.
+};
+
+// A file cache, and the poll that hears of outside changes.
+struct CacheEntry {
+  std::shared_ptr<FileCache> cache;
+  uv_poll_t* watch = nullptr;
 };
 
 class EnvState {
@@ -59,11 +68,29 @@ class EnvState {
   Domain& domain() { return *domain_; }
   Pool& defaultPool() { return *defaultPool_; }
   Views& views() { return *views_; }
+  DiskPool& disk() { return disk_; }
+
+  // Gives up everything that JavaScript has a handle of; until reopen() start() answers Closed.
+  // What native code holds for itself (connections, jobs) stays as it is.
+  void closeWindow();
+  void reopenWindow() { isWindowClosed_ = false; }
 
   Handles<Aggregate>& aggregates() { return aggregates_; }
   Handles<DraftEntry>& drafts() { return drafts_; }
   Handles<std::unique_ptr<Pool>>& pools() { return pools_; }
-  // 0 is the default pool; null for a stale handle.
+  Handles<CacheEntry>& caches() { return caches_; }
+  Handles<CachedFilePtr>& files() { return files_; }
+  Waits& waits() { return waits_; }
+  // For every cache that is made: its pool outlives it.
+  void noteCache(const std::shared_ptr<FileCache>& cache) { cachesMade_.push_back(cache); }
+  // Polls the cache's inotify descriptor as soon as it has one.
+  void updateWatch(CacheEntry& entry);
+  // Before the cache is closed: its descriptor must leave the loop while it is open.
+  void endWatch(CacheEntry& entry);
+  // Detaches the draft's ArrayBuffer, so that nobody can store through it any more.
+  void detachBytes(DraftEntry& entry);
+  // The default pool for kDefaultPool; null for a stale handle.
+  static constexpr int32_t kDefaultPool = -1;
   Pool* poolOf(int32_t handle);
   // Ends a pool as soon as its last buffer is gone.
   void retirePool(std::unique_ptr<Pool> pool);
@@ -86,6 +113,10 @@ class EnvState {
   void claim() { ++claims_; }
   void unclaim();
 
+  // For LoopScope: made once, because making one costs more than a small callback.
+  napi_async_context asyncContext() const { return asyncContext_; }
+  napi_value asyncResource() const;
+
   // Errors are made by lib/errors.ts, so that native and TypeScript ones are the same class.
   void setErrorFactory(napi_value factory);
   napi_value errorFactory() const;
@@ -105,12 +136,14 @@ class EnvState {
   void finish();
   void runPosted();
   void deliverReports();
+  void closeCaches();
 
   napi_env env_;
   uv_loop_t* loop_ = nullptr;
   uv_async_t* wake_ = nullptr;
   napi_async_cleanup_hook_handle cleanup_ = nullptr;
   bool isShuttingDown_ = false;
+  bool isWindowClosed_ = false;
   uint32_t claims_ = 0;
 
   // Declared in the order in which they are needed: destroyed the other way round.
@@ -119,8 +152,13 @@ class EnvState {
   std::unique_ptr<Pool> defaultPool_;
   std::vector<std::unique_ptr<Pool>> retiredPools_;
   Handles<std::unique_ptr<Pool>> pools_;
+  DiskPool disk_;
+  std::vector<std::weak_ptr<FileCache>> cachesMade_;
+  Handles<CacheEntry> caches_;
+  Handles<CachedFilePtr> files_;
   Handles<DraftEntry> drafts_;
   Handles<Aggregate> aggregates_;
+  Waits waits_;
 
   std::vector<std::function<void()>> shutdownHooks_;
   std::mutex postedMutex_;
@@ -133,6 +171,8 @@ class EnvState {
   };
   std::vector<Report> reports_;  // Healed stores that JavaScript has not been told of.
 
+  napi_async_context asyncContext_ = nullptr;
+  napi_ref asyncResource_ = nullptr;
   napi_ref errorFactory_ = nullptr;
   napi_ref immutableReporter_ = nullptr;
   napi_ref scratchArray_ = nullptr;

@@ -80,6 +80,16 @@ class Handles {
     }
   }
 
+  template <typename Take>
+  void takeAll(Take takeOne) {
+    for (uint32_t index = 0; index < blocks_.size() * kBlockSlots; ++index) {
+      if (!at(index).value) continue;
+      T value(std::move(*at(index).value));
+      erase(at(index), index);
+      takeOne(std::move(value));
+    }
+  }
+
   uint32_t size() const { return live_; }
 
  private:

@@ -33,6 +33,19 @@ napi_value windowStart(napi_env env, napi_callback_info info) {
   return call.undefined();
 }
 
+// windowClose(): everything that JavaScript has a handle of is given up.
+napi_value windowClose(napi_env env, napi_callback_info info) {
+  Call<0> call(env, info, Needs::Nothing);
+  call.state().closeWindow();
+  return call.undefined();
+}
+
+napi_value windowReopen(napi_env env, napi_callback_info info) {
+  Call<0> call(env, info, Needs::Nothing);
+  call.state().reopenWindow();
+  return call.undefined();
+}
+
 // scratch: live holds of this environment, stores healed in the process, aggregates, drafts, then
 // times and bytes of each copy reason.
 napi_value processStats(napi_env env, napi_callback_info info) {
@@ -143,6 +156,8 @@ napi_value reinstallFaultHandler(napi_env env, napi_callback_info info) {
 constexpr Export kExports[] = {
     {"windowConfigure", windowConfigure},
     {"windowStart", windowStart},
+    {"windowClose", windowClose},
+    {"windowReopen", windowReopen},
     {"processStats", processStats},
     {"copyReasons", copyReasons},
     {"poolCreate", poolCreate},

@@ -1,0 +1,296 @@
+/**
+ * The two verbs: iolRead and iolWrite, on whatever a file descriptor can be.
+ *
+ * A descriptor is tried at once; when nothing can move, the loop waits for it. Regular files are read
+ * and written off the loop. Nothing here blocks the loop but the Sync forms.
+ */
+import type { Writable } from 'node:stream';
+
+import {
+  adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike,
+} from './aggregate';
+import { unsafeUint8Array } from './bytes';
+import { IolError } from './errors';
+import { FileCache } from './file-cache';
+import { defaultPoolHandle, ioEnd, ioNotNow, ioRegularFile, native } from './native';
+import { Pool } from './pool';
+import { handleOf } from './resource';
+import { invalidType, validateAbortSignal, validateInteger, validateObject } from './validate';
+
+const scratch = native.scratch;
+
+/** A descriptor's number, or an object that has one (`FileHandle`). */
+export type Descriptor = number | { readonly fd: number };
+export type Source = Descriptor;
+/** A stream (`net.Socket`) is written to in the order of its own writes. */
+export type Sink = Descriptor | Writable;
+
+export interface ReadOptions {
+  /** Where the bytes go. Default: for regular files the file cache, else the default pool. */
+  pool?: Pool;
+  /** In a regular file; default: at the descriptor's own position, which then advances. */
+  position?: number | null;
+}
+
+export interface WriteOptions {
+  /** In a regular file; default: at the descriptor's own position, which then advances. */
+  position?: number | null;
+}
+
+export interface Abortable {
+  /** Gives the operation up: it rejects with `ERR_IOL_ABORTED`. Bytes already moved have moved. */
+  signal?: AbortSignal;
+}
+
+function isStream(value: object): value is Writable {
+  return typeof (value as Writable).write === 'function' && typeof (value as Writable).cork === 'function';
+}
+
+function descriptorOf(value: unknown, name: string): number {
+  let fd = value;
+  if (typeof value === 'object' && value !== null) {
+    if (isStream(value)) {
+      throw new IolError(
+        'ERR_IOL_UNSUPPORTED',
+        `The ${name} is a stream, which has bytes that its descriptor has no more: ` +
+          'use its own methods, or give the descriptor before a stream is made of it',
+      );
+    }
+    fd = (value as { fd?: unknown }).fd;
+  }
+  if (typeof fd !== 'number') throw invalidType(name, 'a descriptor or have one as its fd', value);
+  validateInteger(fd, name, typeof value === 'object' ? -1 : 0, 0x7fff_ffff);
+  return fd;
+}
+
+function positionOf(position: unknown): number {
+  if (position === undefined || position === null) return -1;
+  validateInteger(position, 'options.position');
+  return position;
+}
+
+/** `pool` and `cache` handles: a pool that was asked for gets the bytes itself. */
+function targetsOf(pool: unknown): { pool: number; isChosen: boolean } {
+  if (pool === undefined) return { pool: defaultPoolHandle, isChosen: false };
+  if (!(pool instanceof Pool)) throw invalidType('options.pool', 'an instance of Pool', pool);
+  return { pool: handleOf(pool), isChosen: true };
+}
+
+function abortedError(signal: AbortSignal): IolError {
+  return new IolError('ERR_IOL_ABORTED', 'The operation was given up by its caller', {
+    cause: signal.reason,
+  });
+}
+
+/** Settles when an attempt on `fd` is worth while; rejects when the signal says so. */
+function ready(fd: number, isWrite: boolean, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      native.ioCancel(wait);
+      reject(abortedError(signal!));
+    };
+    const wait = native.ioWait(fd, isWrite, () => {
+      signal?.removeEventListener('abort', onAbort);
+      resolve();
+    });
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
+}
+
+/** `work`, or a rejection as soon as the signal says so; what comes too late goes to `drop`. */
+async function orAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal | undefined,
+  drop: (late: T) => void,
+): Promise<T> {
+  if (signal === undefined) return work;
+  let onAbort: () => void;
+  const aborted = new Promise<never>((_, reject) => {
+    onAbort = () => {
+      reject(abortedError(signal));
+      work.then(drop, () => {});
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+  });
+  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', onAbort));
+}
+
+/** An aggregate that stands for the end of a file becomes null. */
+function orEnd(handle: number): Aggregate | null {
+  const bytes = adoptAggregate(handle, -1);
+  if (bytes.byteLength > 0) return bytes;
+  bytes.dispose();
+  return null;
+}
+
+/**
+ * Reads at most `size` bytes: those that are there, or else those that come next. A read is a
+ * snapshot: its bytes never change, whatever happens to the file.
+ *
+ * @returns an aggregate of at least one byte, which may be short, or null at the end. Yours to
+ * dispose.
+ * @throws {IolError} `ERR_IOL_SYSTEM`, `ERR_IOL_FILE_CHANGED`, `ERR_IOL_ABORTED`, and those of
+ * {@link Pool.allocate}.
+ */
+export async function iolRead(
+  source: Source,
+  size: number,
+  options: ReadOptions & Abortable = {},
+): Promise<Aggregate | null> {
+  validateInteger(size, 'size');
+  validateObject(options, 'options');
+  const { signal } = options;
+  validateAbortSignal(signal, 'options.signal');
+  const position = positionOf(options.position);
+  const { pool, isChosen } = targetsOf(options.pool);
+  const fd = descriptorOf(source, 'source');
+  if (size === 0) return Aggregate.empty();
+  for (;;) {
+    if (signal?.aborted) throw abortedError(signal);
+    const handle = native.ioTryRead(pool, fd, size, position);
+    if (handle === ioEnd) return null;
+    if (handle === ioRegularFile) {
+      const cache = isChosen ? 0 : handleOf(FileCache.default());
+      const work = native.ioReadFile(pool, fd, size, position, cache);
+      return orEnd(await orAborted(work, signal, (late) => native.aggregateDispose(late)));
+    }
+    if (handle !== ioNotNow) return adoptAggregate(handle, scratch[0]!);
+    await ready(fd, false, signal);
+  }
+}
+
+/** Like {@link iolRead}, waiting on this thread. */
+export function iolReadSync(
+  source: Source,
+  size: number,
+  options: ReadOptions = {},
+): Aggregate | null {
+  validateInteger(size, 'size');
+  validateObject(options, 'options');
+  const position = positionOf(options.position);
+  const { pool, isChosen } = targetsOf(options.pool);
+  const fd = descriptorOf(source, 'source');
+  if (size === 0) return Aggregate.empty();
+  for (;;) {
+    const handle = native.ioTryRead(pool, fd, size, position);
+    if (handle === ioEnd) return null;
+    if (handle === ioRegularFile) {
+      const cache = isChosen ? 0 : handleOf(FileCache.default());
+      return orEnd(native.ioReadFileSync(pool, fd, size, position, cache));
+    }
+    if (handle !== ioNotNow) return adoptAggregate(handle, scratch[0]!);
+    native.ioWaitSync(fd, false);
+  }
+}
+
+/** Holds of its own on what is to be written, for as long as that takes. */
+function heldFor(bytes: BytesLike): Aggregate {
+  checkBytesLike(bytes, 'bytes');
+  if (!(bytes instanceof HeldBytes)) return Aggregate.from(bytes);
+  return adoptAggregate(native.aggregateConcat(handleOf(bytes)), scratch[0]!, false);
+}
+
+/** Per descriptor the write that has not ended: whole writes follow each other. */
+const writing = new Map<number, Promise<unknown>>();
+
+/**
+ * Writes all bytes. Several writes to one descriptor follow each other in the order of the calls.
+ *
+ * @param bytes an aggregate or a buffer, sent where it lies; strings and arrays are copied first.
+ * @returns the bytes written.
+ * @throws {IolError} `ERR_IOL_SYSTEM` (EPIPE, ENOSPC, …), `ERR_IOL_ABORTED`. A stream rejects with
+ * its own error.
+ */
+export async function iolWrite(
+  sink: Sink,
+  bytes: BytesLike,
+  options: WriteOptions & Abortable = {},
+): Promise<number> {
+  validateObject(options, 'options');
+  const { signal } = options;
+  validateAbortSignal(signal, 'options.signal');
+  const position = positionOf(options.position);
+  const isToStream = typeof sink === 'object' && sink !== null && isStream(sink);
+  const fd = isToStream ? -1 : descriptorOf(sink, 'sink');
+  using held = heldFor(bytes);
+  if (signal?.aborted) throw abortedError(signal);
+  if (isToStream) return await writeToStream(sink, held, signal);
+  while (writing.has(fd)) await writing.get(fd)!.catch(() => {});
+  const work = writeAll(fd, held, position, signal);
+  writing.set(fd, work);
+  try {
+    return await work;
+  } finally {
+    writing.delete(fd);
+  }
+}
+
+async function writeAll(
+  fd: number,
+  bytes: Aggregate,
+  position: number,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const handle = handleOf(bytes);
+  const { byteLength } = bytes;
+  let written = 0;
+  do {
+    if (signal?.aborted) throw abortedError(signal);
+    const moved = native.ioTryWrite(fd, handle, written, position);
+    if (moved === ioRegularFile) {
+      const work = native.ioWriteFile(fd, handle, written, position);
+      return await orAborted(work, signal, () => {});
+    }
+    if (moved === ioNotNow) await ready(fd, true, signal);
+    else written += moved;
+  } while (written < byteLength);
+  return written;
+}
+
+/** Through the stream's own ordering. The bytes are held until it says that it needs them no more. */
+async function writeToStream(
+  stream: Writable,
+  bytes: Aggregate,
+  signal: AbortSignal | undefined,
+): Promise<number> {
+  const { byteLength } = bytes;
+  const held = bytes.clone();
+  const work = new Promise<number>((resolve, reject) => {
+    const done = (error?: Error | null): void => {
+      held.dispose();
+      if (error) reject(error);
+      else resolve(byteLength);
+    };
+    stream.cork();
+    const views = [...held];
+    if (views.length === 0) stream.write(new Uint8Array(0), done);
+    views.forEach((view, i) => {
+      const isLast = i === views.length - 1;
+      stream.write(unsafeUint8Array(view), isLast ? done : undefined);
+    });
+    stream.uncork();
+  });
+  return orAborted(work, signal, () => {});
+}
+
+/** Like {@link iolWrite}, waiting on this thread. Not for streams. */
+export function iolWriteSync(
+  sink: Descriptor,
+  bytes: BytesLike,
+  options: WriteOptions = {},
+): number {
+  validateObject(options, 'options');
+  const position = positionOf(options.position);
+  const fd = descriptorOf(sink, 'sink');
+  using held = heldFor(bytes);
+  const handle = handleOf(held);
+  const { byteLength } = held;
+  let written = 0;
+  do {
+    const moved = native.ioTryWrite(fd, handle, written, position);
+    if (moved === ioRegularFile) return native.ioWriteFileSync(fd, handle, written, position);
+    if (moved === ioNotNow) native.ioWaitSync(fd, true);
+    else written += moved;
+  } while (written < byteLength);
+  return written;
+}

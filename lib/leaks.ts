@@ -1,0 +1,107 @@
+/**
+ * The net under forgotten resources: what is collected unreleased is given back, and reported with
+ * the place where it was made.
+ */
+import { validateOneOf } from './validate';
+
+/** One kind of resource: what errors call it, and how a handle is given back. */
+export interface Kind {
+  readonly subject: string;
+  release(handle: number): void;
+}
+
+/**
+ * `off`: given back, not reported. `simple`: one in 128 remembers where it was made. `paranoid`:
+ * every one does, which costs some microseconds each.
+ */
+export type LeakDetection = 'off' | 'simple' | 'paranoid';
+
+const levels = ['off', 'simple', 'paranoid'] as const;
+const sampleEvery = 128;
+
+/** What is left of a resource when it was collected. Most remember no site and share none. */
+interface Trace {
+  kind: Kind;
+  handle: number;
+  site: string | undefined;
+}
+
+let level: LeakDetection = 'simple';
+let made = 0;
+let leaked = 0;
+let hintWasGiven = false;
+let registry = new FinalizationRegistry<Trace>(onCollected);
+
+const fromEnvironment = process.env['IOL_LEAKS'];
+if (fromEnvironment !== undefined) setLeakDetection(fromEnvironment as LeakDetection);
+
+/** Sets the level for what is made from now on; the environment variable `IOL_LEAKS` does, too. */
+export function setLeakDetection(newLevel: LeakDetection): void {
+  validateOneOf(newLevel, 'level', levels);
+  level = newLevel;
+}
+
+/** Resources that were collected unreleased so far. */
+export function leakCount(): number {
+  return leaked;
+}
+
+function allocationSite(): string {
+  const holder: { stack?: string } = {};
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 12;
+  Error.captureStackTrace(holder, allocationSite);
+  Error.stackTraceLimit = limit;
+  const lines = (holder.stack ?? '').split('\n').slice(1);
+  const ours = __dirname;
+  const outside = lines.findIndex((line) => !line.includes(ours));
+  return lines.slice(outside < 0 ? 0 : outside).join('\n');
+}
+
+/** Puts the net under a resource. */
+export function track(resource: object, kind: Kind, handle: number): void {
+  const isSampled = level === 'paranoid' || (level === 'simple' && ++made % sampleEvery === 0);
+  const site = isSampled ? allocationSite() : undefined;
+  registry.register(resource, { kind, handle, site }, resource);
+}
+
+/** Takes it away: the resource was released properly. */
+export function untrack(resource: object): void {
+  registry.unregister(resource);
+}
+
+const closeHooks: (() => void)[] = [];
+
+/** Runs when the window is closed, which ends every handle. */
+export function onWindowClosed(hook: () => void): void {
+  closeHooks.push(hook);
+}
+
+/** Forgets all: the window was closed, and their handles are gone with it. */
+export function forgetAll(): void {
+  registry = new FinalizationRegistry<Trace>(onCollected);
+  for (const hook of closeHooks) hook();
+}
+
+function onCollected({ kind, handle, site }: Trace): void {
+  leaked++;
+  try {
+    kind.release(handle);
+  } catch {
+    // Nobody is there to be told; the environment may be ending.
+  }
+  if (level === 'off') return;
+  if (site !== undefined) {
+    warn(`A ${kind.subject} was not released before it was collected. It was made here:\n${site}`);
+  } else if (!hintWasGiven) {
+    hintWasGiven = true;
+    warn(
+      `A ${kind.subject} was not released before it was collected. ` +
+        'Run with IOL_LEAKS=paranoid to see where such objects are made.',
+    );
+  }
+}
+
+function warn(message: string): void {
+  process.emitWarning(message, { type: 'IolWarning', code: 'IOL_LEAK' });
+}

@@ -1,0 +1,59 @@
+/**
+ * The library's figures, so that "zero-copy" and "nothing leaked" are numbers.
+ */
+import { leakCount } from './leaks';
+import { native } from './native';
+import { openPools, type PoolStats } from './pool';
+import { Window } from './window';
+
+export interface CopyCount {
+  readonly times: number;
+  readonly bytes: number;
+}
+
+export interface Stats {
+  /** Payload moved in user space by the whole process, by reason. */
+  readonly copies: Readonly<Record<string, CopyCount>>;
+  /** Pools of this thread. */
+  readonly pools: readonly PoolStats[];
+  /** Claims of this thread on buffers; 0 when everything was released. */
+  readonly liveHolds: number;
+  /** Handles of aggregates and buffers, and of drafts, of this thread. */
+  readonly aggregates: number;
+  readonly drafts: number;
+  /** Stores into sealed bytes that were undone, in the whole process. */
+  readonly storesHealed: number;
+  /** Resources of this thread that were collected unreleased. */
+  readonly leaks: number;
+  readonly windowBytes: number;
+  readonly windowBytesMax: number;
+}
+
+const reasons = native.copyReasons();
+
+/** The figures as they are now. */
+export function stats(): Stats {
+  const { bytesCommitted, maxBytes } = Window.default().stats();
+  const pools: PoolStats[] = [];
+  for (const reference of openPools) {
+    const pool = reference.deref();
+    if (pool === undefined || pool.isDisposed) openPools.delete(reference);
+    else pools.push(pool.stats());
+  }
+  native.processStats();
+  const [liveHolds = 0, storesHealed = 0, aggregates = 0, drafts = 0, , ...counts] = native.scratch;
+  const copies = Object.fromEntries(
+    reasons.map((reason, i) => [reason, { times: counts[2 * i]!, bytes: counts[2 * i + 1]! }]),
+  );
+  return {
+    copies,
+    pools,
+    liveHolds,
+    aggregates,
+    drafts,
+    storesHealed,
+    leaks: leakCount(),
+    windowBytes: bytesCommitted,
+    windowBytesMax: maxBytes,
+  };
+}

@@ -1,0 +1,163 @@
+// node/wrap_draft.cc: drafts: memory that the program fills, and the step that ends it.
+
+#include "base/copy.h"
+#include "node/call.h"
+#include "node/exports.h"
+#include "node/views.h"
+
+namespace iol::node {
+namespace {
+
+// The slice of a fresh seal as an aggregate; scratch: byteLength, address, generation.
+template <size_t N>
+napi_value newBuffer(const Call<N>& call, const Slice& sealed) {
+  Aggregate aggregate(call.state().domain());
+  if (Status status = aggregate.adopt(sealed); !status.isOk()) return call.fail(status);
+  double* out = call.state().scratch();
+  out[1] = static_cast<double>(sealed.address());
+  out[2] = static_cast<double>(sealed.generation);
+  return call.newAggregate(std::move(aggregate));
+}
+
+// draftAllocate(pool, byteLength) -> handle
+napi_value draftAllocate(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info);
+  if (!call.isReady()) return nullptr;
+  Pool* pool = call.state().poolOf(call.handle(0));
+  if (pool == nullptr) return call.failClosed("pool");
+  Result<Draft> draft = pool->allocate(call.bytesAt(1));
+  if (!draft.isOk()) return call.fail(draft.status());
+  const int32_t handle = call.state().drafts().insert(DraftEntry{draft.take(), nullptr});
+  if (handle == 0) return call.fail(Status(Code::NoMemory, "draft table"));
+  return call.int32(handle);
+}
+
+// draftWrite(draft, bytes, at) -> bytes written. The range was checked against byteLength.
+napi_value draftWrite(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  if (!call.isReady()) return nullptr;
+  DraftEntry* entry = call.state().drafts().get(call.handle(0));
+  if (entry == nullptr) return call.failClosed("draft");
+  const auto bytes = call.spanAt(1);
+  const uint64_t at = call.bytesAt(2);
+  const uint64_t capacity = entry->draft.byteLength();
+  if (at > capacity || bytes.length > capacity - at) {
+    return call.fail(Status(Code::TooLarge, "draft", at + bytes.length, capacity));
+  }
+  if (bytes.length > 0) {
+    copyBytes(entry->draft.bytes() + at, bytes.data, bytes.length, CopyReason::Write);
+  }
+  return call.number(static_cast<double>(bytes.length));
+}
+
+// draftBytes(draft) -> ArrayBuffer over the draft itself, detached when it is sealed or given up.
+napi_value draftBytes(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  if (!call.isReady()) return nullptr;
+  DraftEntry* entry = call.state().drafts().get(call.handle(0));
+  if (entry == nullptr) return call.failClosed("draft");
+  if (entry->bytes != nullptr) {
+    napi_value known = nullptr;
+    napi_get_reference_value(env, entry->bytes, &known);
+    if (known != nullptr) return known;
+    napi_delete_reference(env, entry->bytes);
+    entry->bytes = nullptr;
+  }
+  Result<napi_value> made =
+      externalArrayBuffer(env, entry->draft.bytes(), entry->draft.byteLength());
+  if (!made.isOk()) return call.fail(made.status());
+  napi_create_reference(env, made.value(), 0, &entry->bytes);
+  return made.value();
+}
+
+// draftCopyOut(draft, target): what the draft has so far, into the heap copy that bytes() makes.
+napi_value draftCopyOut(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info);
+  if (!call.isReady()) return nullptr;
+  DraftEntry* entry = call.state().drafts().get(call.handle(0));
+  if (entry == nullptr) return call.failClosed("draft");
+  const auto target = call.spanAt(1);
+  if (target.length != entry->draft.byteLength()) {
+    return call.fail(Status(Code::TooLarge, "draft", target.length, entry->draft.byteLength()));
+  }
+  if (target.length > 0) {
+    copyBytes(target.data, entry->draft.bytes(), target.length, CopyReason::Draft);
+  }
+  return call.undefined();
+}
+
+// draftSeal(draft, byteLength, heapBytes | undefined) -> aggregate of one slice
+napi_value draftSeal(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  if (!call.isReady()) return nullptr;
+  DraftEntry* entry = call.state().drafts().get(call.handle(0));
+  if (entry == nullptr) return call.failClosed("draft");
+  const uint64_t length = call.bytesAt(1);
+  if (length > entry->draft.byteLength()) {
+    return call.fail(Status(Code::TooLarge, "draft", length, entry->draft.byteLength()));
+  }
+  const auto heap = call.spanAt(2);
+  if (heap.length > 0 && length > 0) {
+    copyBytes(entry->draft.bytes(), heap.data, std::min<uint64_t>(heap.length, length),
+              CopyReason::Draft);
+  }
+  call.state().detachBytes(*entry);
+  const Slice sealed = entry->draft.seal(static_cast<uint32_t>(length));
+  call.state().drafts().remove(call.handle(0));
+  return newBuffer(call, sealed);
+}
+
+// draftSealCopy(draft, byteLength, heapBytes | undefined) -> aggregate of one slice. The draft
+// stays open: somebody may still be writing into it.
+napi_value draftSealCopy(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  if (!call.isReady()) return nullptr;
+  DraftEntry* entry = call.state().drafts().get(call.handle(0));
+  Pool* pool = call.state().poolOf(call.handle(3));
+  if (entry == nullptr) return call.failClosed("draft");
+  if (pool == nullptr) return call.failClosed("pool");
+  const uint64_t length = call.bytesAt(1);
+  const auto heap = call.spanAt(2);
+  if (length > entry->draft.byteLength()) {
+    return call.fail(Status(Code::TooLarge, "draft", length, entry->draft.byteLength()));
+  }
+  Result<Draft> copy = pool->allocate(length);
+  if (!copy.isOk()) return call.fail(copy.status());
+  if (length > 0) {
+    const uint8_t* from = heap.length >= length ? heap.data : entry->draft.bytes();
+    copyBytes(copy.value().bytes(), from, length, CopyReason::Draft);
+  }
+  return newBuffer(call, copy.value().seal());
+}
+
+// detach(arrayBuffer): its memory is given up; it has length 0 from now on.
+napi_value detach(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  napi_detach_arraybuffer(env, call.value(0));
+  return nullptr;
+}
+
+// draftDispose(draft): idempotent.
+napi_value draftDispose(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  if (DraftEntry* entry = call.state().drafts().get(call.handle(0))) {
+    call.state().detachBytes(*entry);
+    call.state().drafts().remove(call.handle(0));
+  }
+  return nullptr;
+}
+
+constexpr Export kExports[] = {
+    {"draftAllocate", draftAllocate}, {"draftWrite", draftWrite},
+    {"draftBytes", draftBytes},       {"draftCopyOut", draftCopyOut},
+    {"draftSeal", draftSeal},         {"draftSealCopy", draftSealCopy},
+    {"draftDispose", draftDispose},   {"detach", detach},
+};
+
+}  // namespace
+
+void exportDrafts(EnvState& state, napi_value exports) {
+  defineExports(state, exports, kExports, std::size(kExports));
+}
+
+}  // namespace iol::node
