@@ -198,7 +198,7 @@ void HttpBinding::onRequest(const http::RequestView& request) {
   napi_value receiver = receiver_;
   if (receiver == nullptr) napi_get_undefined(env, &receiver);
   if (napi_call_function(env, receiver, function, 1, &target, nullptr) != napi_ok) {
-    reportException(request.id);
+    reportException();
   }
 }
 
@@ -214,22 +214,18 @@ void HttpBinding::tell(Event event, http::RequestId id) {
   napi_create_uint32(env, id.epoch, &arguments[2]);
   napi_get_undefined(env, &receiver);
   if (napi_call_function(env, receiver, function, 3, arguments, nullptr) != napi_ok) {
-    reportException(id);
+    reportException();
   }
   napi_close_handle_scope(env, handles);
 }
 
-void HttpBinding::reportException(http::RequestId id) {
+void HttpBinding::reportException() {
   napi_env env = state_.env();
   napi_value error = nullptr;
   bool isPending = false;
   napi_is_exception_pending(env, &isPending);
   if (!isPending) return;  // A worker that is being terminated.
   napi_get_and_clear_last_exception(env, &error);
-  if (connections_ && connections_->isOpen(id) &&
-      !connections_->refuse(id, 500, http::Persistence::Close).isOk()) {
-    connections_->abort(id);
-  }
   napi_fatal_exception(env, error);
 }
 

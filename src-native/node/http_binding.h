@@ -8,8 +8,8 @@
 //
 // Ownership   a shared_ptr with JavaScript's external and, while it is open, with its uv handles.
 // Threads     the environment's own.
-// Failure     start() answers System, PoolFull and the like. A JavaScript exception is answered
-//             500, then it is an uncaught one, as in Node's own server.
+// Failure     start() answers System, PoolFull and the like. A JavaScript exception, which lib/http.ts
+//             has answered 500, is an uncaught one, as in Node's own server.
 // May include everything below node/
 #pragma once
 
@@ -83,7 +83,7 @@ class HttpBinding final : public http::RequestHandler,
   // The callback in this turn's scope; opens the scope when a uv callback has none yet.
   napi_value functionOf(napi_ref reference);
   void tell(Event event, http::RequestId id);
-  void reportException(http::RequestId id);
+  void reportException();
 
   EnvState& state_;
   std::unique_ptr<http::Connections> connections_;
