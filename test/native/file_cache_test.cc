@@ -5,6 +5,9 @@
 #include <cerrno>
 #include <thread>
 
+#include <sched.h>
+#include <sys/wait.h>
+
 #include "cache_world.h"
 #include "test.h"
 
@@ -465,6 +468,39 @@ TEST(openFilesAreBounded) {
   const uint64_t misses = world.cache->stats().misses;
   CHECK_EQ(world.readAll("f0"), "f0");
   CHECK_EQ(world.cache->stats().misses, misses);
+}
+
+// In a process of its own, because the number of watches is the kernel's affair: a user namespace
+// that grants none.
+TEST(withoutWatchesTheIntervalDecides) {
+  if (::getenv("IOL_TEST_NO_WATCHES") != nullptr) {
+    CacheWorld world;
+    world.put("a", "old");
+    CHECK_EQ(world.readAll("a"), "old");
+    CHECK_EQ(world.cache->stats().watches, 0u);
+    world.put("a", "new!");
+    CHECK(world.tryOpen("a") != nullptr);
+    world.clock.nowMs += 1000;
+    CHECK(world.tryOpen("a") == nullptr);
+    CHECK_EQ(world.readAll("a"), "new!");
+    return;
+  }
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const int null = ::open("/dev/null", O_WRONLY);
+    if (::unshare(CLONE_NEWUSER) != 0) ::_exit(77);
+    const int limit = ::open("/proc/sys/user/max_inotify_watches", O_WRONLY);
+    if (::write(limit, "0", 1) != 1) ::_exit(77);
+    ::setenv("IOL_TEST_NO_WATCHES", "1", 1);
+    ::dup2(null, 1);
+    ::execl("/proc/self/exe", "native_tests", "withoutWatchesTheIntervalDecides", nullptr);
+    ::_exit(78);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(child, &status, 0) == child);
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 77) SKIP("no user namespaces here");
+  CHECK(WIFEXITED(status));
+  CHECK_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST(anOverflowOfEventsMakesEverythingSuspect) {
