@@ -120,6 +120,7 @@ void fenceAfterTake() { fullFence(); }
 
 TakeOutcome checkTaken(const Segment& segment, uint32_t slot, uint64_t generation,
                        bool ownerIsDead) {
+  if ((generation & kGenerationRevoking) != 0) return TakeOutcome::Stale;
   const uint64_t now = segment.generation(slot).load(std::memory_order_acquire);
   if (now == generation) return TakeOutcome::Taken;
   if (now == (generation | kGenerationRevoking)) {
@@ -133,6 +134,9 @@ PeerHolds::~PeerHolds() {
 }
 
 Status PeerHolds::add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t epoch) {
+  if (epoch != epochKnown_ + 1) {
+    return Status(Code::BadDescriptor, "domain epoch", epoch, epochKnown_ + 1);
+  }
   IOL_TRY(sys::checkForeignMemory(table, kHoldTableBytes));
   Result<uint8_t*> mapped = sys::mapReadOnly(table, kHoldTableBytes);
   if (!mapped.isOk()) return mapped.status();
@@ -145,7 +149,7 @@ Status PeerHolds::add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t 
     return Status(Code::Format, "hold table", header.format, kFormat);
   }
   tables_.push_back({domain, std::move(pidfd), mapped.value()});
-  if (epoch > epochKnown_) epochKnown_ = epoch;
+  epochKnown_ = epoch;
   return {};
 }
 

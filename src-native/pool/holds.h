@@ -71,7 +71,9 @@ enum class TakeOutcome : uint8_t {
 };
 
 // After the fence: is the content still the one that was named? `ownerIsDead` makes the odd
-// generation of an owner that died while revoking count as the even one below it.
+// generation of an owner that died while revoking count as the even one below it; ask for the
+// death before calling: read afterwards, a living owner may have gone on in between. A name with
+// an odd generation is never valid, so a peer cannot get one taken while its owner revokes it.
 TakeOutcome checkTaken(const Segment& segment, uint32_t slot, uint64_t generation,
                        bool ownerIsDead);
 
@@ -83,8 +85,8 @@ class PeerHolds {
   PeerHolds(const PeerHolds&) = delete;
   PeerHolds& operator=(const PeerHolds&) = delete;
 
-  // Maps the table of a domain that joined. `epoch` is the domain epoch under which the host
-  // passed it: from now on the owner knows everybody up to there.
+  // Maps the table of a domain that joined. `epoch` is the domain epoch that the host raised for
+  // it; they come in order, without a gap, so that the last one says that everybody is known.
   Status add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t epoch);
 
   struct Scan {

@@ -146,7 +146,7 @@ Name nameOf(const Slice& slice) { return {slice.slot, slice.length, slice.genera
 // A holder in a process of its own.
 struct Process {
   Process(Owner& owner, const char* program, const std::vector<std::string>& arguments = {},
-          const std::vector<int>& more = {}) {
+          const std::vector<int>& more = {}, uint64_t granted = 0) {
     auto [mine, theirs] = sys::socketPair().take();
     socket = std::move(mine);
     pid = startChild(program, arguments, theirs.get());
@@ -154,7 +154,7 @@ struct Process {
     const Segment& segment = *owner.pool->segments()[0];
     const DomainName name = owner.window.takeDomain().take();
     const Introduction intro{owner.window.id(), segment.totalBytes(), owner.domain->name(), name};
-    const uint64_t epoch = owner.grant();
+    const uint64_t epoch = granted != 0 ? granted : owner.grant();
     std::vector<int> descriptors{segment.readOnlyFd().get()};
     descriptors.insert(descriptors.end(), more.begin(), more.end());
     CHECK(sys::sendMessage(socket, &intro, sizeof intro, descriptors).isOk());
@@ -279,6 +279,9 @@ TEST(aTakerWaitsWhileTheOwnerRevokes) {
   GenerationWord& word = slice.segment->generation(slice.slot);
   word.fetch_or(kGenerationRevoking);
   CHECK(holder.take(nameOf(slice)) == TakeOutcome::Revoking);
+  Name forged = nameOf(slice);
+  forged.generation |= kGenerationRevoking;
+  CHECK(holder.take(forged) == TakeOutcome::Stale);
   word.fetch_and(~kGenerationRevoking);
   CHECK(holder.take(nameOf(slice)) == TakeOutcome::Taken);
   CHECK(checkTaken(*slice.segment, slice.slot, slice.generation, true) == TakeOutcome::Taken);
@@ -289,10 +292,11 @@ TEST(aTakerWaitsWhileTheOwnerRevokes) {
 TEST(aDomainThatJoinsBetweenMarkAndScanIsNotOverlooked) {
   Owner owner;
   const Slice slice = owner.make(64, 1);
-  owner.grant();  // The host granted somebody whose table the owner does not have yet.
+  const uint64_t granted = owner.grant();  // Its table has not reached the owner yet.
   owner.domain->release(slice);
   CHECK_EQ(owner.pool->stats().pending, 1u);
-  Process holder(owner, "holdsOnOrder");
+  CHECK(owner.peers->add({}, sys::Fd(), sys::Fd(), granted + 1).code() == Code::BadDescriptor);
+  Process holder(owner, "holdsOnOrder", {}, {}, granted);
   CHECK_EQ(owner.pool->collect(), 1u);
   holder.leave();
 }
