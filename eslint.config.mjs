@@ -3,7 +3,7 @@ import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 export default defineConfig(
-  globalIgnores(['build', 'dist', 'prebuilds', 'bench', 'docs', 'test/package', '**/node_modules']),
+  globalIgnores(['build', '**/dist', 'prebuilds', 'bench', 'docs', 'test/package', '**/node_modules']),
   {
     files: ['**/*.ts'],
     extends: [js.configs.recommended, tseslint.configs.recommendedTypeChecked],

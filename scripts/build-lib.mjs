@@ -1,4 +1,5 @@
-// Compiles lib/ to dist/ (CommonJS and types) and writes the ESM facade beside it.
+// Compiles lib/ to dist/ (CommonJS and types), writes the ESM facade beside it, and compiles the
+// Flash-Lite example, which finds the library in dist/ by its package name.
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -13,3 +14,4 @@ function run(...args) {
 
 run(tsc, '-p', 'tsconfig.build.json');
 run(path.join(import.meta.dirname, 'write-esm-facade.mjs'));
+run(tsc, '-p', 'examples/flash-lite/tsconfig.json');
