@@ -1,16 +1,20 @@
-// Builds and runs the libFuzzer targets test/fuzz/NAME_fuzz.cc with clang++.
-//   fuzz.mjs [--seconds=30] [NAME…]
-// Each starts from its committed corpus test/fuzz/corpus/NAME; what it finds goes to build/fuzz/NAME.
-import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+// Builds and runs the libFuzzer targets test/fuzz/NAME_fuzz.cc with clang.
+//   fuzz.mjs [--seconds=30] [--target=NAME] [NAME…]
+// Each starts from its committed corpus test/fuzz/corpus/NAME and the inputs that once crashed it,
+// test/fuzz/regression/NAME-*. What it learns goes to build/fuzz/NAME, a new crash to regression/.
+// A line `// Sources: FILE…` in a target names all it needs; without one it gets the whole core.
+import { spawn } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import sources from './list-sources.cjs';
-import { buildPrograms, chooseCompiler, coreSources, root } from './native-build.mjs';
+import { buildPrograms, coreSources, hasCommand, root } from './native-build.mjs';
+
+const compilers = ['clang++', ...[20, 19, 18, 17, 16, 15, 14].map((version) => `clang++-${version}`)];
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '30' } },
+  options: { seconds: { type: 'string', default: '30' }, target: { type: 'string', multiple: true } },
 });
 const targets = new Map(
   sources
@@ -18,33 +22,89 @@ const targets = new Map(
     .filter((file) => file.endsWith('_fuzz.cc'))
     .map((file) => [path.basename(file, '_fuzz.cc'), file]),
 );
-const names = positionals.length > 0 ? positionals : [...targets.keys()];
+const wanted = [...positionals, ...(values.target ?? [])];
+const names = wanted.length > 0 ? wanted : [...targets.keys()];
 const unknown = names.filter((name) => !targets.has(name));
 if (unknown.length > 0 || names.length === 0) {
   console.error(`no such target: ${unknown.join(', ')}; there are: ${[...targets.keys()].join(', ')}`);
   process.exit(2);
 }
-
-const built = await buildPrograms({
-  folder: 'build/native-fuzz',
-  compiler: chooseCompiler(['clang++']),
-  flags: [
-    '-O1', '-g', '-DIOL_DEBUG', '-fsanitize=fuzzer,address,undefined',
-    '-fno-sanitize-recover=undefined',
-  ],
-  programs: Object.fromEntries(names.map((name) => [name, [...coreSources(), targets.get(name)]])),
-});
-
-let passed = 0;
-for (const name of names) {
-  const found = path.join(root, 'build/fuzz', name);
-  mkdirSync(found, { recursive: true });
-  const corpus = path.join(root, 'test/fuzz/corpus', name);
-  const args = [
-    `-max_total_time=${values.seconds}`, '-print_final_stats=1', `-artifact_prefix=${found}/`,
-    '-max_len=16384', found, ...(existsSync(corpus) ? [corpus] : []),
-  ];
-  if (spawnSync(built[name], args, { stdio: 'inherit' }).status === 0) passed += 1;
+if (!/^[1-9]\d*$/.test(values.seconds)) {
+  console.error(`--seconds is a whole number above 0, not ${values.seconds}`);
+  process.exit(2);
 }
+
+function sourcesOf(target) {
+  const text = readFileSync(path.join(root, target), 'utf8');
+  const line = /^\/\/ Sources: (.+)$/m.exec(text);
+  return [target, ...(line ? line[1].trim().split(/\s+/) : coreSources())];
+}
+
+async function build() {
+  const compiler = compilers.find(hasCommand);
+  if (compiler === undefined) throw new Error('clang was not found');
+  return buildPrograms({
+    folder: 'build/native-fuzz',
+    compiler,
+    flags: [
+      '-O1', '-g', '-DIOL_DEBUG', '-fsanitize=fuzzer,address,undefined',
+      '-fno-sanitize-recover=undefined',
+    ],
+    programs: Object.fromEntries(names.map((name) => [name, sourcesOf(targets.get(name))])),
+  });
+}
+
+// Resolves to { code, runs }.
+function run(program, args) {
+  return new Promise((resolve, reject) => {
+    const child = spawn(program, args, { stdio: ['ignore', 'inherit', 'pipe'] });
+    let tail = '';
+    child.stderr.setEncoding('utf8');
+    child.stderr.on('data', (text) => {
+      process.stderr.write(text);
+      tail = (tail + text).slice(-4096);
+    });
+    child.on('error', reject);
+    child.on('close', (code) => {
+      resolve({ code: code ?? 1, runs: /number_of_executed_units:\s*(\d+)/.exec(tail)?.[1] ?? '?' });
+    });
+  });
+}
+
+function filesIn(folder) {
+  try {
+    return readdirSync(path.join(root, folder)).sort().map((name) => path.join(root, folder, name));
+  } catch {
+    return [];
+  }
+}
+
+async function fuzz(program, name) {
+  const regression = path.join(root, 'test/fuzz/regression');
+  const learnt = path.join(root, 'build/fuzz', name);
+  mkdirSync(learnt, { recursive: true });
+  const known = filesIn('test/fuzz/regression').filter((file) => path.basename(file).startsWith(`${name}-`));
+  // Given files instead of folders, libFuzzer only runs them.
+  if (known.length > 0 && (await run(program, known)).code !== 0) return 'failed: an old crash is back';
+  mkdirSync(regression, { recursive: true });
+  const corpus = filesIn(`test/fuzz/corpus/${name}`).length > 0 ? [`test/fuzz/corpus/${name}`] : [];
+  const { code, runs } = await run(program, [
+    `-max_total_time=${values.seconds}`, '-print_final_stats=1', '-max_len=16384', '-timeout=10',
+    `-artifact_prefix=${regression}/${name}-`, learnt, ...corpus.map((each) => path.join(root, each)),
+  ]);
+  return code === 0 ? `runs=${runs} ok` : `runs=${runs} failed: see test/fuzz/regression/${name}-*`;
+}
+
+let built;
+try {
+  built = await build();
+} catch (error) {
+  console.error(`${error.message}\nfuzzing needs clang and its runtime: apt-get install clang libclang-rt-dev`);
+  process.exit(1);
+}
+const lines = [];
+for (const name of names) lines.push(`fuzz: ${name} ${await fuzz(built[name], name)}`);
+const passed = lines.filter((line) => line.endsWith(' ok')).length;
+console.log(lines.join('\n'));
 console.log(`fuzz: ${passed} passed, ${names.length - passed} failed, 0 skipped`);
 process.exitCode = passed === names.length ? 0 : 1;

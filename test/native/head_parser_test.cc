@@ -4,11 +4,13 @@
 #include <vector>
 
 #include "http/head_parser.h"
+#include "head_compare.h"
 #include "test.h"
 
 namespace {
 
 using namespace iol::http;  // NOLINT: a test of this folder.
+using iol::test::sameHead;
 
 const std::string kBrowserHead =
     "\r\nGET http://a.test/p/q?r=s HTTP/1.1\r\nHost:\t localhost:8080 \t\r\n"
@@ -29,26 +31,6 @@ HeadResult parseWhole(const std::string& bytes, const HeadLimits& limits = {}) {
   HeadParser parser(limits);
   RequestHead head;
   return parseWhole(parser, bytes, head);
-}
-
-bool sameHead(const RequestHead& a, const RequestHead& b) {
-  bool same = a.byteLength == b.byteLength && a.fieldCount == b.fieldCount &&
-              a.method == b.method && a.targetForm == b.targetForm &&
-              a.versionMinor == b.versionMinor && a.expectation == b.expectation &&
-              a.isKeepAlive == b.isKeepAlive && a.isChunked == b.isChunked &&
-              a.hasContentLength == b.hasContentLength && a.contentLength == b.contentLength &&
-              a.methodToken == b.methodToken && a.target == b.target &&
-              a.authority == b.authority && a.path == b.path && a.query == b.query &&
-              a.knownHeaders == b.knownHeaders && a.repeatedHeaders == b.repeatedHeaders;
-  for (uint32_t index = 0; same && index < a.fieldCount; ++index) {
-    same = a.fields[index].name == b.fields[index].name &&
-           a.fields[index].value == b.fields[index].value;
-  }
-  for (uint32_t index = 0; same && index < kKnownHeaderCount; ++index) {
-    const bool isThere = a.has(static_cast<KnownHeader>(index));
-    same = !isThere || a.knownIndex[index] == b.knownIndex[index];
-  }
-  return same;
 }
 
 // A head of exactly `size` bytes, made long by one field.
