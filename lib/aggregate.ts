@@ -17,11 +17,16 @@ export interface SliceInfo {
 /** Whatever has or becomes bytes in the window. Strings and arrays are copied in, the rest is shared. */
 export type BytesLike = HeldBytes | string | Uint8Array;
 
-const scratch = native.scratch;
+// Why constants: a call through one is inlined, through a property it is looked up.
+const {
+  aggregateAppend, aggregateByteLength, aggregateConcat, aggregateCopyTo, aggregateDispose,
+  aggregateEmpty, aggregateFromBytes, aggregateFromString, aggregateLinearize, aggregateSlice,
+  aggregateSliceAt, aggregateSliceCount, aggregateToString, aggregateView, scratch,
+} = native;
 
 const aggregateKind: Kind = {
   subject: 'aggregate',
-  release: (handle) => native.aggregateDispose(handle),
+  release: aggregateDispose,
 };
 export const bufferKind: Kind = { ...aggregateKind, subject: 'buffer' };
 
@@ -32,7 +37,7 @@ export abstract class HeldBytes extends Resource {
 }
 
 function viewOfSlice(handle: number, index: number, isUnsafe: boolean): ReadonlyBytes | undefined {
-  const buffer = native.aggregateView(handle, index, isUnsafe);
+  const buffer = aggregateView(handle, index, isUnsafe);
   if (buffer === undefined) return undefined;
   return new Uint8Array(buffer, scratch[1], scratch[0]) as ReadonlyBytes;
 }
@@ -55,8 +60,8 @@ export let adoptAggregate: (handle: number, byteLength: number, isTracked?: bool
 /** A new native aggregate of one string or array; its length is in scratch[0]. */
 function handleFromHeap(value: string | Uint8Array): number {
   return typeof value === 'string'
-    ? native.aggregateFromString(defaultPoolHandle, value, false)
-    : native.aggregateFromBytes(defaultPoolHandle, value);
+    ? aggregateFromString(defaultPoolHandle, value, false)
+    : aggregateFromBytes(defaultPoolHandle, value);
 }
 
 function isHeap(value: unknown): value is string | Uint8Array {
@@ -107,7 +112,7 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
 
   /** An aggregate of no bytes. */
   static empty(): Aggregate {
-    return new Aggregate(native.aggregateEmpty(), 0, true);
+    return new Aggregate(aggregateEmpty(), 0, true);
   }
 
   /** All parts one after the other, in a new aggregate. See {@link Aggregate.from}. */
@@ -125,13 +130,13 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
 
   override get byteLength(): number {
     const handle = handleOf(this);
-    if (this.#byteLength < 0) this.#byteLength = native.aggregateByteLength(handle);
+    if (this.#byteLength < 0) this.#byteLength = aggregateByteLength(handle);
     return this.#byteLength;
   }
 
   /** How many slices it has. */
   get sliceCount(): number {
-    return native.aggregateSliceCount(handleOf(this));
+    return aggregateSliceCount(handleOf(this));
   }
 
   /**
@@ -145,16 +150,16 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
     const handle = handleOf(this);
     checkBytesLike(other, 'other');
     if (other instanceof HeldBytes) {
-      native.aggregateAppend(handle, handleOf(other));
+      aggregateAppend(handle, handleOf(other));
       this.#byteLength = scratch[0]!;
       return this;
     }
     const part = handleFromHeap(other);
     try {
-      native.aggregateAppend(handle, part);
+      aggregateAppend(handle, part);
       this.#byteLength = scratch[0]!;
     } finally {
-      native.aggregateDispose(part);
+      aggregateDispose(part);
     }
     return this;
   }
@@ -163,20 +168,20 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
   slice(from = 0, to = this.byteLength): Aggregate {
     const handle = handleOf(this);
     validateRange(from, to, this.byteLength);
-    return new Aggregate(native.aggregateSlice(handle, from, to), to - from, true);
+    return new Aggregate(aggregateSlice(handle, from, to), to - from, true);
   }
 
   /** The same bytes in a list of their own. */
   clone(): Aggregate {
     const handle = handleOf(this);
-    return new Aggregate(native.aggregateConcat(handle), scratch[0]!, true);
+    return new Aggregate(aggregateConcat(handle), scratch[0]!, true);
   }
 
   /** Where the bytes are. */
   slices(): SliceInfo[] {
     const handle = handleOf(this);
     const list: SliceInfo[] = [];
-    while (native.aggregateSliceAt(handle, list.length)) {
+    while (aggregateSliceAt(handle, list.length)) {
       list.push({ byteLength: scratch[0]!, address: scratch[1]!, generation: scratch[2]! });
     }
     return list;
@@ -200,7 +205,7 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
    */
   view(): ReadonlyBytes {
     const handle = handleOf(this);
-    native.aggregateLinearize(handle, defaultPoolHandle);
+    aggregateLinearize(handle, defaultPoolHandle);
     return viewOfBuffer(handle, false);
   }
 
@@ -214,10 +219,10 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
     switch (encoding.toLowerCase()) {
       case 'utf8':
       case 'utf-8':
-        return native.aggregateToString(handle, false, from, to);
+        return aggregateToString(handle, false, from, to);
       case 'latin1':
       case 'binary':
-        return native.aggregateToString(handle, true, from, to);
+        return aggregateToString(handle, true, from, to);
       default:
         return this.#copy(from, to).toString(encoding);
     }
@@ -235,7 +240,7 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
     }
     validateInteger(targetStart, 'targetStart');
     validateRange(from, to, this.byteLength);
-    return native.aggregateCopyTo(handle, target, targetStart, from, to);
+    return aggregateCopyTo(handle, target, targetStart, from, to);
   }
 
   /** A copy of all bytes on the heap. */
@@ -245,7 +250,7 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
 
   #copy(from: number, to: number): Buffer {
     const copy = Buffer.allocUnsafeSlow(to - from);
-    native.aggregateCopyTo(handleOf(this), copy, 0, from, to);
+    aggregateCopyTo(handleOf(this), copy, 0, from, to);
     return copy;
   }
 

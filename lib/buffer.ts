@@ -10,7 +10,7 @@ import { native } from './native';
 import { handleOf, Resource } from './resource';
 import { invalidType, outOfRange, validateInteger } from './validate';
 
-const scratch = native.scratch;
+const { draftDispose, draftSeal, draftWrite, scratch } = native;
 
 /**
  * A draft of this size or larger is filled in place; a smaller one on the heap and copied once when
@@ -20,7 +20,7 @@ export const inPlaceBytesMin = 16 * 1024;
 
 const draftKind: Kind = {
   subject: 'draft',
-  release: (handle) => native.draftDispose(handle),
+  release: draftDispose,
 };
 
 /** Immutable bytes in the window: one allocation, sealed. */
@@ -101,7 +101,7 @@ export class DraftBuffer extends Resource {
       throw outOfRange('data.byteLength', `<= ${this.byteLength - at}`, bytes.byteLength);
     }
     this.#hasWrites = true;
-    if (this.#heap === undefined) return native.draftWrite(handle, bytes, at);
+    if (this.#heap === undefined) return draftWrite(handle, bytes, at);
     new Uint8Array(this.#heap).set(bytes, at);
     return bytes.byteLength;
   }
@@ -155,7 +155,7 @@ export class DraftBuffer extends Resource {
    */
   seal(byteLength = this.byteLength): IolBuffer {
     const handle = this.#sealable(byteLength);
-    const sealed = native.draftSeal(handle, byteLength, this.#heap);
+    const sealed = draftSeal(handle, byteLength, this.#heap);
     const buffer = new IolBuffer(sealed, scratch[0]!, scratch[1]!, scratch[2]!);
     this.#end();
     this.forget();

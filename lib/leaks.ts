@@ -92,14 +92,18 @@ function onCollected({ kind, handle, site }: Trace): void {
   }
   if (level === 'off') return;
   if (site !== undefined) {
-    warn(`A ${kind.subject} was not released before it was collected. It was made here:\n${site}`);
+    warn(`${sentenceOf(kind)} It was made here:\n${site}`);
   } else if (!hintWasGiven) {
     hintWasGiven = true;
     warn(
-      `A ${kind.subject} was not released before it was collected. ` +
-        'Run with IOL_LEAKS=paranoid to see where such objects are made.',
+      `${sentenceOf(kind)} Run with IOL_LEAKS=paranoid to see where such objects are made.`,
     );
   }
+}
+
+function sentenceOf({ subject }: Kind): string {
+  const article = /^[aeiou]/.test(subject) ? 'An' : 'A';
+  return `${article} ${subject} was not released before it was collected.`;
 }
 
 function warn(message: string): void {

@@ -46,6 +46,8 @@ export interface PoolStats {
   readonly idleBytesMax: number;
 }
 
+const { draftAllocate } = native;
+
 /** In the order of the addon's poolStats(). */
 const figures = [
   'bytesInUse', 'bytesFree', 'bytesCommitted', 'buffers', 'drafts', 'pending', 'segments',
@@ -100,7 +102,7 @@ export class Pool extends Resource {
   allocate(byteLength: number): DraftBuffer {
     const handle = handleOf(this);
     validateInteger(byteLength, 'byteLength');
-    return new DraftBuffer(native.draftAllocate(handle, byteLength), byteLength, this);
+    return new DraftBuffer(draftAllocate(handle, byteLength), byteLength, this);
   }
 
   /** Gives free memory beyond `keepBytes` back to the system now; the bytes given back. */

@@ -66,7 +66,7 @@ EnvState::~EnvState() {
   if (domain_ != nullptr) domain_->setViewListener(nullptr);
 }
 
-Status EnvState::start() {
+Status EnvState::startSlowly() {
   if (isWindowClosed_) return Status(Code::Closed, "window");
   if (domain_ != nullptr) return {};
   if (isShuttingDown_) return Status(Code::Closed, "environment");

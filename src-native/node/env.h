@@ -59,7 +59,7 @@ class EnvState {
 
   // Makes domain and default pool at first use; cheap afterwards. Call (node/call.h) does it for
   // every native function that says it needs memory; whoever has passed it may use domain() etc.
-  Status start();
+  Status start() { return domain_ != nullptr && !isWindowClosed_ ? Status() : startSlowly(); }
   bool isStarted() const { return domain_ != nullptr; }
   bool isShuttingDown() const { return isShuttingDown_; }
 
@@ -132,6 +132,7 @@ class EnvState {
   ~EnvState();
   static void onCleanup(napi_async_cleanup_hook_handle handle, void* data);
   static void onWake(uv_async_t* handle);
+  Status startSlowly();
   void shutDown();
   void finish();
   void runPosted();
