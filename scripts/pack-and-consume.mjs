@@ -55,7 +55,7 @@ check('npm pack makes a tarball, prebuild included', () => {
 });
 if (failed > 0) finish();
 
-check('it holds one addon, both entries, every exported file, and no tests', () => {
+check('it holds one addon for each platform, both entries, every exported file, and no tests', () => {
   const manifest = JSON.parse(readFileSync(path.join(root, 'package.json'), 'utf8'));
   const leaves = (value) => (typeof value === 'string' ? [value] : Object.values(value).flatMap(leaves));
   const wanted = leaves(manifest.exports).map((file) => file.replace('./', ''));
@@ -64,7 +64,10 @@ check('it holds one addon, both entries, every exported file, and no tests', () 
   const stray = contents.filter((file) => /^(test|build|bench|lib|examples)\/|_tests?$|_tool$/.test(file));
   if (stray.length > 0) throw new Error(`does not belong there: ${stray.join(', ')}`);
   const addons = contents.filter((file) => /\.(node|so)(\.|$)/.test(file));
-  if (addons.length !== 1) throw new Error(`one addon expected, found ${addons.join(', ')}`);
+  const platforms = new Set(addons.map((file) => path.dirname(file)));
+  if (!platforms.has(`prebuilds/linux-${process.arch}`) || addons.length !== platforms.size) {
+    throw new Error(`one addon a platform expected, found ${addons.join(', ')}`);
+  }
 });
 
 for (const name of ['esm', 'cjs', 'ts']) {
