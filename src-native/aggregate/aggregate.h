@@ -8,7 +8,7 @@
 //             copy by clone().
 // Threads     the domain's own.
 // Failure     TooManySlices (kSlicesMax); otherwise the edit cannot fail.
-// Cost        append O(1), clone, concat and slice O(slices moved); payload is moved by copyTo only.
+// Cost        append O(1), clone, concat, slice O(slices moved); only copyTo moves payload.
 // May include base/ sys/ window/ pool/
 #pragma once
 

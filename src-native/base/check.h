@@ -9,8 +9,9 @@ namespace iol {
 }
 
 // Always on.
-#define IOL_CHECK(expression) \
-  (__builtin_expect(!!(expression), 1) ? (void)0 : ::iol::checkFailed(#expression, __FILE__, __LINE__))
+#define IOL_CHECK(expression)                      \
+  (__builtin_expect(!!(expression), 1) ? (void)0 \
+                                       : ::iol::checkFailed(#expression, __FILE__, __LINE__))
 
 // On in debug and sanitizer builds, for checks that cost on a hot path.
 #ifdef IOL_DEBUG

@@ -36,7 +36,9 @@ class Draft {
 
   bool isOpen() const { return pool_ != nullptr; }
   // Writable, `byteLength()` bytes; what an earlier buffer left is still there until overwritten.
-  uint8_t* bytes() const { return slice_.segment->writable() + slice_.segment->slotOffset(slice_.slot); }
+  uint8_t* bytes() const {
+    return slice_.segment->writable() + slice_.segment->slotOffset(slice_.slot);
+  }
   uint32_t byteLength() const { return slice_.length; }
   uint64_t address() const { return slice_.address(); }
   uint64_t generation() const { return slice_.generation; }

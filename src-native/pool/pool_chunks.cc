@@ -255,7 +255,8 @@ Status Pool::commitChunks(OwnSegment& own, uint32_t first, uint32_t chunks, uint
   CommitJob& job = *made;
   job.dataBytes = bytes;
   const uint32_t lastPages = pagesWanted - (chunks - 1) * kPagesPerChunk;
-  const uint32_t spared = kPagesPerChunk - std::max<uint32_t>(lastPages, own.pagesCommitted[first + chunks - 1]);
+  const uint32_t spared =
+      kPagesPerChunk - std::max<uint32_t>(lastPages, own.pagesCommitted[first + chunks - 1]);
   job.budgetBytes -= uint64_t{spared} * sys::kPageBytes;
   IOL_TRY(checkLimit(job.budgetBytes));
   job.memory = sys::Fd(own.segment->memory().get());  // Borrowed for the call.

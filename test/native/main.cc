@@ -105,7 +105,9 @@ ChildRegistration::ChildRegistration(const char* name, ChildFunction function) {
 
 int startChild(const char* name, const std::vector<std::string>& arguments, int inherited) {
   std::vector<char*> argv;
-  for (const char* word : {"native_tests", "--child", name}) argv.push_back(const_cast<char*>(word));
+  for (const char* word : {"native_tests", "--child", name}) {
+    argv.push_back(const_cast<char*>(word));
+  }
   for (const std::string& word : arguments) argv.push_back(const_cast<char*>(word.c_str()));
   argv.push_back(nullptr);
   const int pid = ::vfork();

@@ -333,7 +333,8 @@ TEST(aggregatesAreBytesUnderEdits) {
       case 3: {
         const uint64_t drop = random() % 4000;
         aggregate.truncateFront(drop);
-        model.erase(model.begin(), model.begin() + static_cast<long>(std::min<size_t>(drop, model.size())));
+        const size_t gone = std::min<size_t>(drop, model.size());
+        model.erase(model.begin(), model.begin() + static_cast<long>(gone));
         break;
       }
       default: {
