@@ -26,8 +26,8 @@ const std::string kBrowser =
     "Accept-Encoding: gzip, deflate, br, zstd\r\nAccept-Language: de-DE,de;q=0.9,en;q=0.7\r\n\r\n";
 
 void measure(const char* name, const std::string& bytes, uint32_t spanCount) {
-  constexpr int kRounds = 10;
-  constexpr int kParses = 100'000;
+  constexpr int kRounds = 2000;
+  constexpr int kParses = 500;
   iol::http::HeadParser parser;
   iol::http::RequestHead head;
   iol::http::ByteSpan spans[2];

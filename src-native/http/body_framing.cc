@@ -13,12 +13,10 @@ namespace iol::http {
 namespace {
 
 // RFC 9110 section 6.5.1: what a message's end or its connection depends on is no trailer.
-constexpr std::array<std::string_view, 3> kForbiddenTrailers = {
-    "connection", "content-length", "transfer-encoding"};
+constexpr std::array<std::string_view, 3> kForbiddenTrailers = {"connection", "content-length",
+                                                                "transfer-encoding"};
 
-uint64_t hexValue(uint8_t byte) {
-  return byte <= '9' ? byte - '0' : lowerAscii(byte) - 'a' + 10u;
-}
+uint64_t hexValue(uint8_t byte) { return byte <= '9' ? byte - '0' : lowerAscii(byte) - 'a' + 10u; }
 
 }  // namespace
 
@@ -121,8 +119,7 @@ BodyError BodyFraming::stepExtension(uint8_t byte) {
     case State::kExtensionValueStart:
       state_ = byte == '"' ? State::kExtensionQuoted : State::kExtensionToken;
       return isToken || byte == '"' ? BodyError::kNone : kBad;
-    case State::kExtensionToken:
-      return isToken ? BodyError::kNone : endSizeLine(byte, kBad);
+    case State::kExtensionToken: return isToken ? BodyError::kNone : endSizeLine(byte, kBad);
     case State::kExtensionQuoted:
       if (byte == '"') state_ = State::kExtensionQuotedEnd;
       if (byte == '\\') state_ = State::kExtensionEscape;

@@ -65,12 +65,27 @@ class BodyFraming {
 
  private:
   enum class State : uint8_t {
-    kLengthData, kChunkData, kChunkDataCr, kChunkDataLf,
-    kSizeStart, kSize, kSizeLf,
-    kExtensionStart, kExtensionName, kExtensionValueStart, kExtensionToken, kExtensionQuoted,
-    kExtensionEscape, kExtensionQuotedEnd,
-    kTrailerStart, kTrailerName, kTrailerValue, kTrailerLf, kEndLf,
-    kDone, kRefused,
+    kLengthData,
+    kChunkData,
+    kChunkDataCr,
+    kChunkDataLf,
+    kSizeStart,
+    kSize,
+    kSizeLf,
+    kExtensionStart,
+    kExtensionName,
+    kExtensionValueStart,
+    kExtensionToken,
+    kExtensionQuoted,
+    kExtensionEscape,
+    kExtensionQuotedEnd,
+    kTrailerStart,
+    kTrailerName,
+    kTrailerValue,
+    kTrailerLf,
+    kEndLf,
+    kDone,
+    kRefused,
   };
 
   BodyError stepFraming(uint8_t byte);
@@ -88,7 +103,7 @@ class BodyFraming {
   uint32_t trailerBytes_ = 0;
   uint32_t trailerNameAt_ = 0;
   uint32_t trailerMatches_ = 0;  // Bits of the forbidden names that this one may still become.
-  uint64_t remaining_ = 0;  // Of the length or of the chunk; while its size is read, the size.
+  uint64_t remaining_ = 0;       // Of the length or of the chunk; while its size is read, the size.
   uint64_t bodyBytes_ = 0;
 };
 

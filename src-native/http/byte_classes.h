@@ -11,10 +11,10 @@
 namespace iol::http {
 
 enum ByteClass : uint8_t {
-  kTokenByte = 1,     // tchar: methods, field names, codings (RFC 9110 section 5.6.2).
-  kTargetByte = 2,    // Visible ASCII without '#'.
-  kValueByte = 4,     // HTAB, SP, visible ASCII, obs-text: anything a field value may have.
-  kRegNameByte = 8,   // unreserved and sub-delims: a host name without percent-encoding.
+  kTokenByte = 1,    // tchar: methods, field names, codings (RFC 9110 section 5.6.2).
+  kTargetByte = 2,   // Visible ASCII without '#'.
+  kValueByte = 4,    // HTAB, SP, visible ASCII, obs-text: anything a field value may have.
+  kRegNameByte = 8,  // unreserved and sub-delims: a host name without percent-encoding.
   kDigitByte = 16,
   kHexByte = 32,
 };

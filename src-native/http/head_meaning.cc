@@ -17,10 +17,9 @@ constexpr std::array<std::string_view, 9> kMethodNames = {
 
 // In the order of KnownHeader.
 constexpr std::array<std::string_view, kKnownHeaderCount> kKnownHeaderNames = {
-    "accept-encoding",     "connection",    "content-length", "expect",
-    "host",                "if-match",      "if-modified-since", "if-none-match",
-    "if-range",            "if-unmodified-since", "range",    "transfer-encoding",
-    "upgrade",
+    "accept-encoding", "connection",        "content-length", "expect",   "host",
+    "if-match",        "if-modified-since", "if-none-match",  "if-range", "if-unmodified-since",
+    "range",           "transfer-encoding", "upgrade",
 };
 
 constexpr size_t kLongestKnownHeader = 19;
@@ -286,8 +285,8 @@ HeadError interpretConnection(const HeadText& text, RequestHead& head) {
   });
   if (isMalformed) return HeadError::kBadConnection;
   // RFC 9110 section 9.3.6: what follows CONNECT is a tunnel, or nobody knows what.
-  head.isKeepAlive = !saysClose && (saysKeepAlive || head.versionMinor >= 1) &&
-                     head.method != Method::kConnect;
+  head.isKeepAlive =
+      !saysClose && (saysKeepAlive || head.versionMinor >= 1) && head.method != Method::kConnect;
   return HeadError::kNone;
 }
 

@@ -79,8 +79,8 @@ HeadResult HeadParser::parse(std::span<const ByteSpan> spans, RequestHead& head)
 
 HeadError HeadParser::run(Cursor& cursor, RequestHead& head) {
   while (cursor.at < cursor.end && state_ != State::kComplete) {
-    const HeadError error = state_ < State::kFieldStart ? stepRequestLine(cursor, head)
-                                                        : stepField(cursor, head);
+    const HeadError error =
+        state_ < State::kFieldStart ? stepRequestLine(cursor, head) : stepField(cursor, head);
     if (error != HeadError::kNone) return error;
   }
   return HeadError::kNone;
@@ -103,13 +103,9 @@ HeadError HeadParser::stepRequestLine(Cursor& cursor, RequestHead& head) {
       head.methodToken = {cursor.offset(), 0};
       state_ = State::kMethod;
       return HeadError::kNone;
-    case State::kMethod:
-      return stepMethod(cursor, head);
-    case State::kTarget:
-      return stepTarget(cursor, head);
-    case State::kVersion:
-      ++cursor.at;
-      return stepVersion(byte, head);
+    case State::kMethod: return stepMethod(cursor, head);
+    case State::kTarget: return stepTarget(cursor, head);
+    case State::kVersion: ++cursor.at; return stepVersion(byte, head);
     case State::kRequestLineEnd:
       if (byte == '\n') return HeadError::kBareLf;
       if (byte != '\r') return HeadError::kBadVersion;
@@ -167,32 +163,42 @@ HeadError HeadParser::stepVersion(uint8_t byte, RequestHead& head) {
   return HeadError::kNone;
 }
 
+// Goes on through as many fields as there are bytes: the states follow each other in one order, and
+// each begins where the one before has seen its last byte.
 HeadError HeadParser::stepField(Cursor& cursor, RequestHead& head) {
-  switch (state_) {
-    case State::kFieldStart:
-      return stepFieldStart(cursor, head);
-    case State::kFieldName:
-      return stepFieldName(cursor, head);
-    case State::kValueStart:
-      while (cursor.at < cursor.end && (*cursor.at == ' ' || *cursor.at == '\t')) ++cursor.at;
-      if (cursor.at == cursor.end) return HeadError::kNone;
-      head.fields[head.fieldCount].value = {cursor.offset(), 0};
-      state_ = State::kValue;
-      [[fallthrough]];
-    case State::kValue:
-      return stepValue(cursor, head);
-    case State::kValueLf:
-      if (*cursor.at != '\n') return HeadError::kBareCr;
-      ++head.fieldCount;
-      state_ = State::kFieldStart;
-      ++cursor.at;
-      return HeadError::kNone;
-    default:  // kHeadLf
-      if (*cursor.at != '\n') return HeadError::kBareCr;
-      state_ = State::kComplete;
-      ++cursor.at;
-      return HeadError::kNone;
+  HeadError error = HeadError::kNone;
+  while (cursor.at < cursor.end && error == HeadError::kNone) {
+    switch (state_) {
+      case State::kFieldStart: error = stepFieldStart(cursor, head); break;
+      case State::kFieldName:
+        error = stepFieldName(cursor, head);
+        if (state_ != State::kValueStart) break;
+        [[fallthrough]];
+      case State::kValueStart:
+        while (cursor.at < cursor.end && (*cursor.at == ' ' || *cursor.at == '\t')) ++cursor.at;
+        if (cursor.at == cursor.end) break;
+        head.fields[head.fieldCount].value = {cursor.offset(), 0};
+        state_ = State::kValue;
+        [[fallthrough]];
+      case State::kValue:
+        error = stepValue(cursor, head);
+        if (state_ != State::kValueLf || cursor.at == cursor.end) break;
+        [[fallthrough]];
+      case State::kValueLf:
+        if (*cursor.at != '\n') return HeadError::kBareCr;
+        ++head.fieldCount;
+        state_ = State::kFieldStart;
+        ++cursor.at;
+        break;
+      case State::kHeadLf:
+        if (*cursor.at != '\n') return HeadError::kBareCr;
+        state_ = State::kComplete;
+        ++cursor.at;
+        return HeadError::kNone;
+      default: return error;
+    }
   }
+  return error;
 }
 
 HeadError HeadParser::stepFieldStart(Cursor& cursor, RequestHead& head) {
@@ -209,7 +215,7 @@ HeadError HeadParser::stepFieldStart(Cursor& cursor, RequestHead& head) {
   }
   head.fields[head.fieldCount].name = {cursor.offset(), 0};
   state_ = State::kFieldName;
-  return stepFieldName(cursor, head);
+  return HeadError::kNone;
 }
 
 HeadError HeadParser::stepFieldName(Cursor& cursor, RequestHead& head) {

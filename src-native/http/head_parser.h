@@ -71,8 +71,22 @@ class HeadParser {
 
  private:
   enum class State : uint8_t {
-    kStart, kStartLf, kFirstByte, kMethod, kTarget, kVersion, kRequestLineEnd, kRequestLineLf,
-    kFieldStart, kFieldName, kValueStart, kValue, kValueLf, kHeadLf, kComplete, kRefused,
+    kStart,
+    kStartLf,
+    kFirstByte,
+    kMethod,
+    kTarget,
+    kVersion,
+    kRequestLineEnd,
+    kRequestLineLf,
+    kFieldStart,
+    kFieldName,
+    kValueStart,
+    kValue,
+    kValueLf,
+    kHeadLf,
+    kComplete,
+    kRefused,
   };
   struct Cursor;
 
@@ -89,9 +103,9 @@ class HeadParser {
 
   HeadLimits limits_;
   State state_ = State::kStart;
-  uint8_t versionAt_ = 0;             // Bytes of "HTTP/1.x" seen.
+  uint8_t versionAt_ = 0;  // Bytes of "HTTP/1.x" seen.
   HeadError error_ = HeadError::kNone;
-  uint32_t scanned_ = 0;              // Where the next call goes on.
+  uint32_t scanned_ = 0;  // Where the next call goes on.
 };
 
 }  // namespace iol::http

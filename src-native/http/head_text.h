@@ -112,6 +112,12 @@ class HeadText {
   // `lowerText` must be in lower case.
   bool equalsIgnoringCase(HeadRange range, std::string_view lowerText) const {
     if (range.length != lowerText.size()) return false;
+    if (const uint8_t* flat = contiguous(range); flat != nullptr) {
+      for (size_t index = 0; index < lowerText.size(); ++index) {
+        if (lowerAscii(flat[index]) != static_cast<uint8_t>(lowerText[index])) return false;
+      }
+      return true;
+    }
     ByteWalk bytes = walk(range);
     for (const char wanted : lowerText) {
       const int byte = bytes.next();

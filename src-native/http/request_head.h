@@ -20,7 +20,15 @@ namespace iol::http {
 inline constexpr uint32_t kHeaderFieldsMax = 100;
 
 enum class Method : uint8_t {
-  kGet, kHead, kPost, kPut, kDelete, kOptions, kTrace, kConnect, kPatch,
+  kGet,
+  kHead,
+  kPost,
+  kPut,
+  kDelete,
+  kOptions,
+  kTrace,
+  kConnect,
+  kPatch,
   kOther,  // Any other token; read methodToken.
 };
 
@@ -32,8 +40,19 @@ enum class Expectation : uint8_t { kNone, kContinue, kUnknown };
 
 // The headers that a file server decides by; found once, so that nobody searches by name.
 enum class KnownHeader : uint8_t {
-  kAcceptEncoding, kConnection, kContentLength, kExpect, kHost, kIfMatch, kIfModifiedSince,
-  kIfNoneMatch, kIfRange, kIfUnmodifiedSince, kRange, kTransferEncoding, kUpgrade,
+  kAcceptEncoding,
+  kConnection,
+  kContentLength,
+  kExpect,
+  kHost,
+  kIfMatch,
+  kIfModifiedSince,
+  kIfNoneMatch,
+  kIfRange,
+  kIfUnmodifiedSince,
+  kRange,
+  kTransferEncoding,
+  kUpgrade,
 };
 inline constexpr uint32_t kKnownHeaderCount = static_cast<uint32_t>(KnownHeader::kUpgrade) + 1;
 
@@ -76,8 +95,8 @@ struct RequestHead {
   HeadRange path;       // Not decoded; empty for authority-form, "*", and http://host alone.
   HeadRange query;      // Without the '?'.
 
-  uint32_t knownHeaders = 0;     // Bits of the known headers that are there,
-  uint32_t repeatedHeaders = 0;  // and of those that are there more than once.
+  uint32_t knownHeaders = 0;                    // Bits of the known headers that are there,
+  uint32_t repeatedHeaders = 0;                 // and of those that are there more than once.
   uint16_t knownIndex[kKnownHeaderCount] = {};  // Into fields; the first one of that name.
 
   HeaderField fields[kHeaderFieldsMax];  // The first fieldCount are set.

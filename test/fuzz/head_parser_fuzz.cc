@@ -90,7 +90,8 @@ void requireRangesInside(const RequestHead& head, size_t size) {
     require(isInside(head.fields[index].value));
   }
   for (uint32_t index = 0; index < kKnownHeaderCount; ++index) {
-    if (head.has(static_cast<KnownHeader>(index))) require(head.knownIndex[index] < head.fieldCount);
+    if (head.has(static_cast<KnownHeader>(index)))
+      require(head.knownIndex[index] < head.fieldCount);
   }
 }
 

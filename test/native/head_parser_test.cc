@@ -3,8 +3,8 @@
 #include <string>
 #include <vector>
 
-#include "http/head_parser.h"
 #include "head_compare.h"
+#include "http/head_parser.h"
 #include "test.h"
 
 namespace {

@@ -63,8 +63,7 @@ std::string show(const T& value) {
 }
 
 template <typename A, typename B>
-void checkEqual(const char* file, int line, const char* texts, const A& actual,
-                const B& expected) {
+void checkEqual(const char* file, int line, const char* texts, const A& actual, const B& expected) {
   if (!(actual == expected)) {
     fail(file, line, std::string(texts) + ": got " + show(actual) + ", wanted " + show(expected));
   }
@@ -72,34 +71,34 @@ void checkEqual(const char* file, int line, const char* texts, const A& actual,
 
 }  // namespace iol::test
 
-#define TEST(name)                                                                        \
-  static void name();                                                                     \
+#define TEST(name)                                                                      \
+  static void name();                                                                   \
   static const ::iol::test::Registration registration_of_##name(__FILE__, #name, name); \
   static void name()
 
-#define CHILD(name)                                                            \
-  static int name(int argc, char** argv);                                      \
+#define CHILD(name)                                                                      \
+  static int name(int argc, char** argv);                                                \
   static const ::iol::test::ChildRegistration child_registration_of_##name(#name, name); \
   static int name([[maybe_unused]] int argc, [[maybe_unused]] char** argv)
 
-#define CHECK(condition)                                                     \
-  do {                                                                       \
+#define CHECK(condition)                                                              \
+  do {                                                                                \
     if (!(condition)) ::iol::test::fail(__FILE__, __LINE__, "CHECK(" #condition ")"); \
   } while (false)
 
 #define CHECK_EQ(actual, expected) \
   ::iol::test::checkEqual(__FILE__, __LINE__, #actual " == " #expected, actual, expected)
 
-#define REQUIRE(condition)                                                     \
-  do {                                                                         \
-    if (!(condition)) {                                                        \
+#define REQUIRE(condition)                                              \
+  do {                                                                  \
+    if (!(condition)) {                                                 \
       ::iol::test::fail(__FILE__, __LINE__, "REQUIRE(" #condition ")"); \
-      return;                                                                  \
-    }                                                                          \
+      return;                                                           \
+    }                                                                   \
   } while (false)
 
-#define SKIP(reason)             \
-  do {                           \
-    ::iol::test::skip(reason);   \
-    return;                      \
+#define SKIP(reason)           \
+  do {                         \
+    ::iol::test::skip(reason); \
+    return;                    \
   } while (false)
