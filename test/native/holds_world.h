@@ -1,4 +1,4 @@
-// test/native/holds_world.h: an owner with one shared segment, and holders in processes of their own.
+// test/native/holds_world.h: an owner with one shared segment, and holders in other processes.
 #pragma once
 
 #include <signal.h>
