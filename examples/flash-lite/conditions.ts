@@ -1,6 +1,6 @@
 // Preconditions of a GET or HEAD (RFC 9110 section 13), evaluated against one version of a file.
 
-import { parseHttpDate } from './http-date.js';
+import { parseHttpDate } from './http-date';
 
 export interface Validators {
   etag: string;                      // Strong and quoted.

@@ -37,6 +37,11 @@ export function isNotRegular(error: unknown): boolean {
   return reason === 'ERR_IOL_NOT_REGULAR' || reason === 'EISDIR';
 }
 
+export function isShortOfDescriptors(error: unknown): boolean {
+  const reason = reasonOf(error);
+  return reason === 'EMFILE' || reason === 'ENFILE';
+}
+
 export function hasChanged(error: unknown): boolean {
   return reasonOf(error) === 'ERR_IOL_FILE_CHANGED';
 }

@@ -8,10 +8,10 @@ import { extname } from 'node:path';
 import { Aggregate, type CachedFile } from 'io-lite';
 import { contentType } from 'mime-types';
 
-import { headText, type Fields } from './answers.js';
-import type { Validators } from './conditions.js';
-import { formatHttpDate } from './http-date.js';
-import type { ByteRange } from './range.js';
+import { headText, type Fields } from './answers';
+import type { Validators } from './conditions';
+import { formatHttpDate } from './http-date';
+import type { ByteRange } from './range';
 
 // What to send: a head, and the bytes of the file that follow it.
 export interface Selection extends ByteRange {

@@ -8,15 +8,15 @@
 import { FileCache, Window, stats, version, type Aggregate, type Pool } from 'io-lite';
 import { HttpServer, Interest, type HttpRequest } from 'io-lite/http';
 
-import { Answers, respondText } from './answers.js';
-import { allowsRange, evaluateConditions } from './conditions.js';
-import { hasChanged, statusOf } from './failures.js';
-import { FileResource, type Selection } from './file-resource.js';
-import { log } from './log.js';
-import { pathnameOf, queryOf } from './paths.js';
-import { parseRange } from './range.js';
-import { ResourceMap } from './resource-map.js';
-import { Site, type Found } from './site.js';
+import { Answers, respondText } from './answers';
+import { allowsRange, evaluateConditions } from './conditions';
+import { hasChanged, isShortOfDescriptors, statusOf } from './failures';
+import { FileResource, type Selection } from './file-resource';
+import { log } from './log';
+import { pathnameOf, queryOf } from './paths';
+import { parseRange } from './range';
+import { ResourceMap } from './resource-map';
+import { Site, type Found } from './site';
 
 type FoundElse = Exclude<Found, { kind: 'file' }>;
 
@@ -31,7 +31,8 @@ export interface FlashLiteOptions {
 
 export const kStatusPath = '/.flash-lite/status';
 
-const kResourcesMax = 6000;
+// Each keeps a descriptor open; fewer than the file cache remembers paths, so that all stay fresh.
+const kResourcesMax = 1000;
 // Up to here a file is sent as one aggregate; above, part by part, so that neither the machine nor
 // a slow reader's connection holds all of it.
 const kWholeBytesMax = 4 << 20;
@@ -246,7 +247,7 @@ export class FlashLite {
   }
 
   async #searchAnew(pathname: string): Promise<FoundElse | FileResource> {
-    const found = await this.#site.find(pathname);
+    const found = await this.#findWithDescriptors(pathname);
     if (found.kind !== 'file') return found;
     let resource: FileResource;
     try {
@@ -260,6 +261,17 @@ export class FlashLite {
     resource.retain();
     setImmediate(() => resource.release());
     return resource;
+  }
+
+  // Short of descriptors, ours go first; then it is tried once more.
+  async #findWithDescriptors(pathname: string): Promise<Found> {
+    try {
+      return await this.#site.find(pathname);
+    } catch (error) {
+      if (!isShortOfDescriptors(error) || this.#resources.size === 0) throw error;
+      this.#resources.dropHalf();
+      return this.#site.find(pathname);
+    }
   }
 
   #respondFound(request: HttpRequest, found: FoundElse): void {
@@ -289,11 +301,14 @@ export class FlashLite {
 
   status(): Record<string, unknown> {
     const { copies, ...memory } = stats();
+    const http = (this.#server as HttpServer).stats();
     return {
       version,
       pid: process.pid,
       uptimeSeconds: Math.floor(process.uptime()),
-      ...(this.#server as HttpServer).stats(),
+      connections: http.connectionsOpen,
+      requests: http.requests,
+      http,
       resources: { entries: this.#resources.size, entriesMax: kResourcesMax },
       cache: this.#cache.stats(),
       copies,

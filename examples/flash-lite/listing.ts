@@ -2,7 +2,7 @@
 
 import { readdir, realpath, stat } from 'node:fs/promises';
 
-import { isServedBelow, isServedName } from './paths.js';
+import { isServedBelow, isServedName } from './paths';
 
 // A page with more lines helps nobody; the page says how many are left out.
 const kEntriesMax = 10_000;

@@ -6,9 +6,9 @@ import { resolve } from 'node:path';
 
 import { version } from 'io-lite';
 
-import { reasonOf } from './failures.js';
-import { FlashLite } from './flash-lite.js';
-import { kHelp, parseCommandLine, type Options } from './options.js';
+import { reasonOf } from './failures';
+import { FlashLite } from './flash-lite';
+import { kHelp, parseCommandLine, type Options } from './options';
 
 const kFinishMs = 10_000;
 

@@ -1,7 +1,7 @@
 // The one look-up of the hot path: pathname -> resource. Bounded; drops what was not asked for
 // since it last came round (second chance), in the order in which it came.
 
-import type { FileResource } from './file-resource.js';
+import type { FileResource } from './file-resource';
 
 export class ResourceMap {
   readonly #resources = new Map<string, FileResource>();
@@ -35,6 +35,13 @@ export class ResourceMap {
     if (resource === undefined) return;
     this.#resources.delete(pathname);
     resource.release();
+  }
+
+  // Gives the descriptors of half of the files back, the oldest ones.
+  dropHalf(): void {
+    for (const pathname of [...this.#resources.keys()].slice(0, Math.ceil(this.size / 2))) {
+      this.delete(pathname);
+    }
   }
 
   clear(): void {

@@ -5,9 +5,9 @@ import { realpath, stat } from 'node:fs/promises';
 
 import type { CachedFile, FileCache } from 'io-lite';
 
-import { isMissing, isNotRegular, reasonOf } from './failures.js';
-import { renderListing } from './listing.js';
-import { decodePath, isServedBelow } from './paths.js';
+import { isMissing, isNotRegular, reasonOf } from './failures';
+import { renderListing } from './listing';
+import { decodePath, isServedBelow } from './paths';
 
 export type Found =
   | { kind: 'file'; file: CachedFile }

@@ -1,0 +1,191 @@
+// Preconditions and ranges (RFC 9110 sections 13 and 14) as tables.
+import assert from 'node:assert/strict';
+import { utimesSync } from 'node:fs';
+
+import { get } from './support/client';
+import { start, stop, stopPrograms, type Server } from './support/flash-lite';
+import { Tree, patterned } from './support/tree';
+
+describe('Flash-Lite: preconditions and ranges', () => {
+  type Headers = Record<string, string>;
+
+  const kModified = 'Sat, 05 Apr 2025 06:07:08 GMT';
+  const big = patterned(6_000_000, 3);
+  let tree: Tree;
+  let server: Server;
+  let etag = '';
+
+  before(async () => {
+    tree = new Tree({ 'digits.txt': '0123456789', 'empty.txt': '', 'big.bin': big, 'future.txt': 'f' });
+    const time = Date.parse(kModified) / 1000 + 0.7;
+    for (const name of ['digits.txt', 'empty.txt']) utimesSync(tree.path(name), time, time);
+    utimesSync(tree.path('future.txt'), 2 ** 33, 2 ** 33);
+    server = await start(tree.root);
+    etag = (await get(server, '/digits.txt')).headers.etag as string;
+  });
+
+  after(async () => {
+    await stop(server);
+    await stopPrograms();
+    tree.remove();
+  });
+
+  const fill = (headers: Headers): Headers =>
+    Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.replace('ETAG', etag)]));
+
+  describe('preconditions', () => {
+    const kBefore = 'Sat, 05 Apr 2025 06:07:07 GMT';
+    const kAfter = 'Sat, 05 Apr 2025 06:07:09 GMT';
+    const cases: [headers: Headers, status: number][] = [
+      [{ 'If-None-Match': 'ETAG' }, 304],
+      [{ 'If-None-Match': 'W/ETAG' }, 304],
+      [{ 'If-None-Match': '*' }, 304],
+      [{ 'If-None-Match': '"a", "b" ,ETAG' }, 304],
+      [{ 'If-None-Match': '"a,b", W/ETAG, "c"' }, 304],
+      [{ 'If-None-Match': ',, ETAG' }, 304],
+      [{ 'If-None-Match': '"a"' }, 200],
+      [{ 'If-None-Match': '"a", "b"' }, 200],
+      [{ 'If-None-Match': 'w/ETAG' }, 200],
+      [{ 'If-None-Match': 'x ETAG' }, 200],
+      [{ 'If-None-Match': '' }, 200],
+      [{ 'If-Modified-Since': kModified }, 304],
+      [{ 'If-Modified-Since': kAfter }, 304],
+      [{ 'If-Modified-Since': kBefore }, 200],
+      [{ 'If-Modified-Since': 'Saturday, 05-Apr-25 06:07:08 GMT' }, 304],
+      [{ 'If-Modified-Since': 'Sat Apr  5 06:07:08 2025' }, 304],
+      [{ 'If-Modified-Since': 'Sat Apr  5 06:07:07 2025' }, 200],
+      [{ 'If-Modified-Since': '2025-04-05T06:07:08Z' }, 200],
+      [{ 'If-Modified-Since': 'Sat, 35 Apr 2025 06:07:08 GMT' }, 200],
+      [{ 'If-Modified-Since': 'yesterday' }, 200],
+      [{ 'If-None-Match': '"a"', 'If-Modified-Since': kModified }, 200],
+      [{ 'If-None-Match': 'ETAG', 'If-Modified-Since': kBefore }, 304],
+      [{ 'If-Match': 'ETAG' }, 200],
+      [{ 'If-Match': '"a", ETAG' }, 200],
+      [{ 'If-Match': '*' }, 200],
+      [{ 'If-Match': 'W/ETAG' }, 412],
+      [{ 'If-Match': '"a"' }, 412],
+      [{ 'If-Match': '"a"', 'If-None-Match': 'ETAG' }, 412],
+      [{ 'If-Unmodified-Since': kModified }, 200],
+      [{ 'If-Unmodified-Since': kBefore }, 412],
+      [{ 'If-Unmodified-Since': 'nonsense' }, 200],
+      [{ 'If-Match': 'ETAG', 'If-Unmodified-Since': kBefore }, 200],
+    ];
+    for (const [headers, status] of cases) {
+      it(`${JSON.stringify(headers)} is ${status}`, async () => {
+        for (const method of ['GET', 'HEAD']) {
+          const answer = await get(server, '/digits.txt', { method, headers: fill(headers) });
+          assert.equal(answer.status, status);
+          const isWhole = status === 200 && method === 'GET';
+          if (status !== 412) assert.equal(answer.body.toString(), isWhole ? '0123456789' : '');
+        }
+      });
+    }
+
+    it('a 304 carries the validators and no length or type', async () => {
+      const { headers } = await get(server, '/digits.txt', { headers: { 'If-None-Match': etag } });
+      assert.equal(headers.etag, etag);
+      assert.equal(headers['last-modified'], kModified);
+      assert.equal(headers['content-length'], undefined);
+      assert.equal(headers['content-type'], undefined);
+    });
+
+    it('a file from the future has no Last-Modified', async () => {
+      const { status, headers } = await get(server, '/future.txt', {
+        headers: { 'If-Modified-Since': 'Fri, 01 Jan 2400 00:00:00 GMT' },
+      });
+      assert.equal(status, 200);
+      assert.equal(headers['last-modified'], undefined);
+    });
+  });
+
+  describe('ranges', () => {
+    const satisfied: [range: string, contentRange: string, body: string][] = [
+      ['bytes=0-0', 'bytes 0-0/10', '0'],
+      ['bytes=2-5', 'bytes 2-5/10', '2345'],
+      ['bytes=0-9', 'bytes 0-9/10', '0123456789'],
+      ['bytes=7-', 'bytes 7-9/10', '789'],
+      ['bytes=7-1000', 'bytes 7-9/10', '789'],
+      [`bytes=9-${'9'.repeat(50)}`, 'bytes 9-9/10', '9'],
+      ['bytes=-3', 'bytes 7-9/10', '789'],
+      ['bytes=-100', 'bytes 0-9/10', '0123456789'],
+      ['Bytes=1-1', 'bytes 1-1/10', '1'],
+    ];
+    for (const [range, contentRange, body] of satisfied) {
+      it(`${range.slice(0, 20)} is 206 ${contentRange}`, async () => {
+        const answer = await get(server, '/digits.txt', { headers: { Range: range } });
+        assert.equal(answer.status, 206);
+        assert.equal(answer.headers['content-range'], contentRange);
+        assert.equal(answer.headers['content-length'], String(body.length));
+        assert.equal(answer.headers['content-type'], 'text/plain; charset=utf-8');
+        assert.equal(answer.headers.etag, etag);
+        assert.equal(answer.body.toString(), body);
+      });
+    }
+
+    const ignored = [
+      'bytes=', 'bytes=-', 'bytes=5-2', 'bytes=a-b', 'bytes=1-2,4-5', 'bytes=0-,-1', 'lines=1-2',
+      'bytes 1-2', 'bytes=1', 'bytes=--1', 'bytes=+1-2', 'bytes=0x1-2', 'bytes=1-2;', 'nonsense', '',
+    ];
+    for (const range of ignored) {
+      it(`"${range}" is ignored`, async () => {
+        const answer = await get(server, '/digits.txt', { headers: { Range: range } });
+        assert.equal(answer.status, 200);
+        assert.equal(answer.body.toString(), '0123456789');
+      });
+    }
+
+    const unsatisfiable: [target: string, range: string, length: number][] = [
+      ['/digits.txt', 'bytes=10-', 10], ['/digits.txt', 'bytes=10-20', 10], ['/digits.txt', 'bytes=-0', 10],
+      ['/digits.txt', `bytes=${'9'.repeat(400)}-`, 10], ['/empty.txt', 'bytes=0-', 0],
+    ];
+    for (const [target, range, length] of unsatisfiable) {
+      it(`${range.slice(0, 20)} of ${target} is 416`, async () => {
+        const answer = await get(server, target, { headers: { Range: range } });
+        assert.equal(answer.status, 416);
+        assert.equal(answer.headers['content-range'], `bytes */${length}`);
+        assert.equal(answer.headers['content-length'], String(answer.body.length));
+      });
+    }
+
+    it('a suffix of an empty file is the empty file', async () => {
+      const answer = await get(server, '/empty.txt', { headers: { Range: 'bytes=-5' } });
+      assert.equal(answer.status, 200);
+      assert.equal(answer.body.length, 0);
+    });
+
+    it('HEAD knows no ranges', async () => {
+      const answer = await get(server, '/digits.txt', { method: 'HEAD', headers: { Range: 'bytes=0-1' } });
+      assert.equal(answer.status, 200);
+      assert.equal(answer.headers['content-length'], '10');
+    });
+
+    const conditional: [headers: Headers, status: number][] = [
+      [{ 'If-Range': 'ETAG' }, 206],
+      [{ 'If-Range': 'W/ETAG' }, 200],
+      [{ 'If-Range': '"other"' }, 200],
+      [{ 'If-Range': kModified }, 206],
+      [{ 'If-Range': 'Sat, 05 Apr 2025 06:07:09 GMT' }, 200],
+      [{ 'If-Range': 'nonsense' }, 200],
+      [{ 'If-None-Match': 'ETAG' }, 304],
+      [{ 'If-Match': '"other"' }, 412],
+    ];
+    for (const [headers, status] of conditional) {
+      it(`with ${JSON.stringify(headers)} is ${status}`, async () => {
+        const answer = await get(server, '/digits.txt', { headers: { Range: 'bytes=1-2', ...fill(headers) } });
+        assert.equal(answer.status, status);
+        if (status === 206) assert.equal(answer.body.toString(), '12');
+      });
+    }
+
+    const ofBig: [from: number, to: number][] = [
+      [0, 0], [1_048_575, 1_048_576], [1_000_000, 5_999_999], [4_194_303, 4_194_304], [5_999_999, 5_999_999],
+    ];
+    for (const [from, to] of ofBig) {
+      it(`${from}-${to} of a large file are its bytes`, async () => {
+        const answer = await get(server, '/big.bin', { headers: { Range: `bytes=${from}-${to}` } });
+        assert.equal(answer.status, 206);
+        assert.ok(answer.body.equals(big.subarray(from, to + 1)));
+      });
+    }
+  });
+});
