@@ -77,6 +77,15 @@ const looserReasons: Readonly<Record<string, (request: OurRequest, node: NodeCon
     /\n(?:content-length:[ \t]*\d+|transfer-encoding:[ \t]*chunked) *\t[ \t]*\r\n/i.test(text),
 };
 
+// What the parser has given the request so far. Node 26 reads one buffer at a time, others all.
+function bodyOf(request: http.IncomingMessage): string {
+  const buffers: Buffer[] = [];
+  for (let next = request.read() as Buffer | null; next !== null; next = request.read() as Buffer | null) {
+    buffers.push(next);
+  }
+  return Buffer.concat(buffers).toString('latin1');
+}
+
 class NodeSide {
   readonly #server = http.createServer({ insecureHTTPParser: false, maxHeaderSize: 1 << 20 });
   #seen: { request: http.IncomingMessage; keepAlive: boolean }[] = [];
@@ -109,7 +118,7 @@ class NodeSide {
       version: request.httpVersion,
       fields: request.rawHeaders,
       keepAlive,
-      body: ((request.read() as Buffer | null) ?? Buffer.alloc(0)).toString('latin1'),
+      body: bodyOf(request),
       isComplete: request.complete,
     }));
     const error = this.#error;
