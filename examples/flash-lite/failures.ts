@@ -6,9 +6,12 @@ import { isIolError } from 'io-lite';
 
 const kMissing = new Set(['ENOENT', 'ENOTDIR', 'ENAMETOOLONG', 'ELOOP', 'EINVAL']);
 const kForbidden = new Set(['EACCES', 'EPERM']);
+const kShortOfMemory = new Set([
+  'ENOMEM', 'ERR_IOL_POOL_FULL', 'ERR_IOL_WINDOW_FULL', 'ERR_IOL_NO_MEMORY',
+]);
+const kShortOfDescriptors = new Set(['EMFILE', 'ENFILE']);
 const kBusy = new Set([
-  'EMFILE', 'ENFILE', 'ENOMEM', 'EAGAIN', 'ERR_IOL_POOL_FULL', 'ERR_IOL_WINDOW_FULL',
-  'ERR_IOL_NO_MEMORY', 'ERR_IOL_FILE_CHANGED',
+  ...kShortOfMemory, ...kShortOfDescriptors, 'EAGAIN', 'ERR_IOL_FILE_CHANGED',
 ]);
 
 // `ENOENT` and the like for a failed system call, else the error's own code.
@@ -38,8 +41,11 @@ export function isNotRegular(error: unknown): boolean {
 }
 
 export function isShortOfDescriptors(error: unknown): boolean {
-  const reason = reasonOf(error);
-  return reason === 'EMFILE' || reason === 'ENFILE';
+  return kShortOfDescriptors.has(reasonOf(error));
+}
+
+export function isShortOfMemory(error: unknown): boolean {
+  return kShortOfMemory.has(reasonOf(error));
 }
 
 export function hasChanged(error: unknown): boolean {

@@ -5,12 +5,15 @@
 //
 // A hit touches no file, makes no promise and copies no byte.
 
-import { FileCache, Window, stats, version, type Aggregate, type Pool } from 'io-lite';
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { FileCache, Window, stats, version, type Aggregate, type CachedFile, type Pool } from 'io-lite';
 import { HttpServer, Interest, type HttpRequest } from 'io-lite/http';
 
 import { Answers, respondText } from './answers';
 import { allowsRange, evaluateConditions } from './conditions';
-import { hasChanged, isShortOfDescriptors, statusOf } from './failures';
+import { hasChanged, isShortOfDescriptors, isShortOfMemory, statusOf } from './failures';
 import { FileResource, type Selection } from './file-resource';
 import { log } from './log';
 import { pathnameOf, queryOf } from './paths';
@@ -31,14 +34,18 @@ export interface FlashLiteOptions {
 
 export const kStatusPath = '/.flash-lite/status';
 
-// Each keeps a descriptor open; fewer than the file cache remembers paths, so that all stay fresh.
-const kResourcesMax = 1000;
+// Each resource keeps a descriptor open, and so does each path that the file cache remembers.
+const kResourcesMax = 6000;
+const kDescriptorShare = 1 / 4;
 // Up to here a file is sent as one aggregate; above, part by part, so that neither the machine nor
 // a slow reader's connection holds all of it.
 const kWholeBytesMax = 4 << 20;
 const kPartBytes = 1 << 20;
 // How often an answer is begun anew because the file changed before anything was sent.
-const kAttemptsMax = 4;
+const kAttemptsMax = 8;
+// How long a part of an answer that has begun waits for memory: others may finish meanwhile.
+const kMemoryWaitMs = 100;
+const kMemoryWaitsMax = 200;
 
 const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.IfModifiedSince |
   Interest.IfUnmodifiedSince;
@@ -46,7 +53,7 @@ const kDecisive = kConditional | Interest.Range;
 
 export class FlashLite {
   readonly #answers = new Answers();
-  readonly #resources = new ResourceMap(kResourcesMax);
+  readonly #resources: ResourceMap;
   readonly #searches = new Map<string, Promise<FoundElse | FileResource>>();
   readonly #options: FlashLiteOptions;
   readonly #pool: Pool;
@@ -75,7 +82,11 @@ export class FlashLite {
     // What leaves the cache while it is being sent stays in memory: as much again, not more. Beyond
     // that the answer is 503.
     this.#pool = Window.default().createPool({ name: 'flash-lite', maxBytes: 2 * cacheBytes });
-    this.#cache = new FileCache({ maxBytes: cacheBytes, pool: this.#pool });
+    const filesMax = Math.max(8, Math.min(kResourcesMax, descriptorsMax() * kDescriptorShare));
+    this.#resources = new ResourceMap(Math.floor(filesMax));
+    this.#cache = new FileCache({
+      maxBytes: cacheBytes, pool: this.#pool, openFilesMax: this.#resources.entriesMax,
+    });
     this.#site = new Site(options.root, this.#cache, options.hasListing);
     this.#wholeBytesMax = Math.min(kWholeBytesMax, Math.floor(cacheBytes / 4));
     this.#partBytes = Math.min(kPartBytes, this.#wholeBytesMax);
@@ -200,7 +211,7 @@ export class FlashLite {
       let offset = selection.offset + first.byteLength;
       while (offset < end) {
         const length = Math.min(this.#partBytes, end - offset);
-        const part = file.tryRead(offset, length) ?? await file.read(offset, length);
+        const part = await this.#readPart(request, file, offset, length);
         try {
           await request.write(part);
         } finally {
@@ -212,6 +223,19 @@ export class FlashLite {
     } catch (error) {
       if (request.isOpen) log(`${file.path} was cut: ${messageOf(error)}`);
       request.abort();
+    }
+  }
+
+  async #readPart(
+    request: HttpRequest, file: CachedFile, offset: number, length: number,
+  ): Promise<Aggregate> {
+    for (let waits = 0; ; waits++) {
+      try {
+        return file.tryRead(offset, length) ?? await file.read(offset, length);
+      } catch (error) {
+        if (!isShortOfMemory(error) || waits === kMemoryWaitsMax || !request.isOpen) throw error;
+      }
+      await delay(kMemoryWaitMs);
     }
   }
 
@@ -309,7 +333,7 @@ export class FlashLite {
       connections: http.connectionsOpen,
       requests: http.requests,
       http,
-      resources: { entries: this.#resources.size, entriesMax: kResourcesMax },
+      resources: { entries: this.#resources.size, entriesMax: this.#resources.entriesMax },
       cache: this.#cache.stats(),
       copies,
       memory,
@@ -326,6 +350,12 @@ export class FlashLite {
       if (request.isOpen) log(`no answer: ${messageOf(responseError)}`);
     }
   }
+}
+
+// What the system lets this process have open. Node has raised it as far as it may.
+function descriptorsMax(): number {
+  const match = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
+  return match === null ? 1024 : Number(match[1]);
 }
 
 function messageOf(error: unknown): string {

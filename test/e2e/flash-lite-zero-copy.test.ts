@@ -18,21 +18,14 @@ describe('Flash-Lite: zero copies', () => {
   afterEach(stopPrograms);
   after(() => tree.remove());
 
-  const timesOf = ({ copies }: Status): Record<string, number> =>
-    Object.fromEntries(Object.entries(copies).map(([reason, { times }]) => [reason, times]));
-
-  function difference(from: Status, to: Status): Record<string, number> {
-    const [before, after] = [timesOf(from), timesOf(to)];
-    return Object.fromEntries(Object.keys(after).map((reason) =>
-      [reason, (after[reason] as number) - (before[reason] ?? 0)]));
-  }
+  const copiedBytes = ({ copies }: Status): number =>
+    Object.values(copies).reduce((sum, { bytes }) => sum + bytes, 0);
 
   describe('a thousand hits', () => {
     it('are counted as hits, and nothing is copied for them', async function () {
       this.timeout(60_000);
       const server = await start(tree.root, '--status');
       await get(server, '/a.bin');
-      const idle = await getStatus(server);
       const before = await getStatus(server);
       const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
       for (let round = 0; round < 250; round++) {
@@ -42,8 +35,12 @@ describe('Flash-Lite: zero copies', () => {
       }
       agent.destroy();
       const after = await getStatus(server);
-      // What remains is what the status page itself copies: its text.
-      assert.deepEqual(difference(before, after), difference(idle, before));
+      // What remains is the text of the status page and, once a second, that of the Date header.
+      const copied = copiedBytes(after) - copiedBytes(before);
+      assert.ok(copied < payload.length, `${copied} bytes copied: more than one payload`);
+      for (const reason of Object.keys(after.copies).filter((name) => name !== 'write')) {
+        assert.deepEqual(after.copies[reason], before.copies[reason], reason);
+      }
       assert.equal(after.requests - before.requests, 1001);
       assert.ok(after.cache.hits - before.cache.hits >= 1000);
       assert.equal(after.cache.misses, before.cache.misses);
