@@ -66,6 +66,8 @@ function onSignalListener(event: string | symbol): void {
 }
 
 native.setImmutableReporter(report);
+// The loop is not kept alive to tell of a store: this is its last chance to.
+process.on('beforeExit', () => native.reportStores());
 if (process.env['IOL_STRICT'] === '1') native.setStrict(true);
 if (isMainThread) {
   // Signal listeners of a worker install nothing.

@@ -16,6 +16,9 @@ export interface NativeAddon {
   /** `places`: address and generation of each store that was undone. */
   setImmutableReporter(report: (places: number[], handlerWasReplaced: boolean) => void): void;
 
+  /** Heals and reports now what the loop would have. */
+  reportStores(): void;
+
   windowConfigure(maxBytes: number): void;
   /** Gives up everything that has a handle; until windowReopen() nothing can be made. */
   windowClose(): void;

@@ -26,10 +26,17 @@ napi_value setImmutableReporter(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
+napi_value reportStores(napi_env env, napi_callback_info info) {
+  iol::node::Call<0> call(env, info, iol::node::Needs::Nothing);
+  call.state().deliverReports();
+  return nullptr;
+}
+
 constexpr iol::node::Export kExports[] = {
     {"version", version},
     {"setErrorFactory", setErrorFactory},
     {"setImmutableReporter", setImmutableReporter},
+    {"reportStores", reportStores},
 };
 
 }  // namespace

@@ -103,6 +103,8 @@ class EnvState {
   void heal();
   // Signal context: a store into sealed bytes was caught.
   void onStoreCaught();
+  // Tells JavaScript of the stores that were healed; the loop does it, or the last turn of it.
+  void deliverReports();
 
   // Runs `work` on the environment's thread; any thread may call. Does not keep the loop alive.
   void post(std::function<void()> work);
@@ -136,7 +138,6 @@ class EnvState {
   void shutDown();
   void finish();
   void runPosted();
-  void deliverReports();
   void closeCaches();
 
   napi_env env_;
