@@ -198,6 +198,8 @@ async function addressOf(host: unknown): Promise<string> {
 }
 
 const scratch = native.scratch;
+// Why taken out: the addon's exports are a dictionary, in which every look-up costs a hash.
+const { httpRespond } = native;
 
 // What the native side says about a request beside its target; valid during the callback.
 const recordWords = 5;
@@ -308,7 +310,7 @@ export class HttpRequest {
     const headHandle = heldHandle(head, 'head');
     const bodyHandle = body === undefined || body === null ? 0 : heldHandle(body, 'body');
     const closes = options?.close === true ? 1 : 0;
-    native.httpRespond(this.server, this.slot, this.epoch, headHandle, bodyHandle, closes);
+    httpRespond(this.server, this.slot, this.epoch, headHandle, bodyHandle, closes);
     this.finish(State.Answered);
   }
 

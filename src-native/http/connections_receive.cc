@@ -132,7 +132,8 @@ bool Connections::parseHead(Connection& connection) {
       break;
   }
   Exchange& exchange = *std::exchange(connection.reading, nullptr);
-  connection.timeout = TimeoutKind::None;  // The next head has its own time.
+  // The next head has its own time.
+  if (connection.timeout == TimeoutKind::Head) connection.timeout = TimeoutKind::Idle;
   dispatch(connection, exchange, spans);
   return true;
 }

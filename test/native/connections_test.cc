@@ -192,7 +192,7 @@ TEST(aSlowReaderGetsEveryByteAndHoldsComeBack) {
   WorldOptions options;
   options.sendBufferBytes = 16 << 10;
   HttpWorld world(options);
-  const std::string body = patternText(3 << 20);
+  const std::string body = patternText(1 << 20);
   {
     const Aggregate head = world.make(HttpWorld::headText(body.size()));
     const Aggregate bytes = world.make(body, 60'000);

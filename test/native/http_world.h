@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <cstring>
@@ -58,10 +59,10 @@ class Client {
     return sent > 0 ? static_cast<size_t>(sent) : 0;
   }
   // Reads up to `most` bytes of what is there.
-  void read(size_t most = 1 << 20) {
-    std::vector<char> bytes(most);
-    const ssize_t got = recv(fd_.get(), bytes.data(), bytes.size(), MSG_DONTWAIT);
-    if (got > 0) input.append(bytes.data(), static_cast<size_t>(got));
+  void read(size_t most = SIZE_MAX) {
+    static char bytes[256 << 10];
+    const ssize_t got = recv(fd_.get(), bytes, std::min(most, sizeof bytes), MSG_DONTWAIT);
+    if (got > 0) input.append(bytes, static_cast<size_t>(got));
     if (got == 0) isEnded = true;
     if (got < 0 && errno == ECONNRESET) isReset = true;
   }
