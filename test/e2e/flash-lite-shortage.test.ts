@@ -1,9 +1,11 @@
 // Too little of something: the server says so, lives, and recovers.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 
 import { RawClient, get, getStatus } from './support/client';
 import {
-  mainScript, ready, run, start, stop, stopPrograms, until, type Server,
+  childOf, mainScript, ready, run, start, stop, stopPrograms, until, type Server,
 } from './support/flash-lite';
 import { Tree, patterned } from './support/tree';
 
@@ -69,8 +71,10 @@ describe('Flash-Lite: shortages', () => {
       await until('recovery', async () => (await get(server, '/big0.bin')).status === 200);
       const { body } = await get(server, '/big1.bin');
       assert.ok(body.equals(content.subarray(0, body.length)) && body.length === (23 << 20) + 1);
-      const { cache } = await getStatus(server);
+      const { cache, memory } = await getStatus(server);
       assert.ok(cache.bytes <= 1 << 20, `${cache.bytes} bytes in the cache`);
+      const pool = memory.pools.find(({ name }) => name === 'flash-lite');
+      assert.ok((pool?.bytesInUse ?? NaN) <= 1.25 * 2 ** 20, 'more than the cache is in use');
       assert.match(server.program.stderr, /503 for \/big/);
       assert.equal((await stop(server)).code, 0);
     });
@@ -88,5 +92,44 @@ describe('Flash-Lite: shortages', () => {
       assert.ok((await fast).body.equals(content));
       assert.equal((await stop(server)).code, 0);
     });
+  });
+
+  describe('when a system call fails for one file', () => {
+    const kReads = 'preadv2,preadv,pread64,read';
+    const failures: [calls: string, error: string, status: number, isLogged: boolean][] = [
+      [kReads, 'EIO', 500, true],
+      ['openat', 'EIO', 500, true],
+      ['openat', 'EMFILE', 503, true],
+      ['openat', 'ENFILE', 503, true],
+      ['openat', 'ENOMEM', 503, true],
+      ['openat', 'EACCES', 403, false],
+      ['openat', 'ELOOP', 404, false],
+    ];
+    for (const [calls, error, status, isLogged] of failures) {
+      it(`${calls.split(',')[0]} with ${error}: ${status}, and the server lives`, async function () {
+        this.timeout(60_000);
+        tree.write('bad.txt', 'bad');
+        tree.write('good.txt', 'good');
+        const log = tree.path('strace.txt');
+        const strace = [
+          '-f', '-qq', '-o', log, '-P', tree.path('bad.txt'), '-e', `trace=${calls}`,
+          '-e', `inject=${calls}:error=${error}`,
+        ];
+        const probe = spawnSync('strace', [...strace, 'true']);
+        if (probe.error !== undefined || probe.status !== 0) this.skip();  // No strace here.
+        const command = [process.execPath, mainScript, '--root', tree.root, '--port', '0'];
+        server = await ready(run('strace', [...strace, '--', ...command]));
+        const pid = childOf(server.pid);
+        for (let round = 0; round < 2; round++) {
+          assert.equal((await get(server, '/bad.txt')).status, status);
+          assert.equal((await get(server, '/good.txt')).body.toString(), 'good');
+        }
+        assert.ok(readFileSync(log, 'utf8').includes('(INJECTED)'));
+        process.kill(pid, 'SIGTERM');
+        const exit = await server.program.exit;
+        assert.equal(exit.code, 0);
+        assert.equal(exit.stderr.includes(`${status} for /bad.txt: ${error}`), isLogged, exit.stderr);
+      });
+    }
   });
 });

@@ -6,7 +6,7 @@ import http from 'node:http';
 
 import { get, getStatus, type Status } from './support/client';
 import {
-  mainScript, ready, run, start, stop, stopPrograms, until, type Server,
+  childOf, mainScript, ready, run, start, stop, stopPrograms, until, type Server,
 } from './support/flash-lite';
 import { Tree, patterned } from './support/tree';
 
@@ -80,10 +80,6 @@ describe('Flash-Lite: zero copies', () => {
     } finally {
       closeSync(memory);
     }
-  }
-
-  function childOf(pid: number): number {
-    return Number(readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ')[0]);
   }
 
   describe('a hit seen by strace', () => {

@@ -42,6 +42,7 @@ export interface Status {
   resources: { entries: number };
   cache: { entries: number; bytes: number; hits: number; misses: number };
   copies: Record<string, { times: number; bytes: number }>;
+  memory: { pools: { name: string; bytesInUse: number }[]; liveHolds: number };
 }
 
 export async function getStatus(server: Server): Promise<Status> {

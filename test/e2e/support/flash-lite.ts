@@ -1,6 +1,6 @@
 // Starts the real command line in a process of its own and waits for its one line.
 import { spawn, type ChildProcess } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 export const repository = path.join(__dirname, '..', '..', '..');
@@ -96,4 +96,11 @@ export function start(root: string, ...options: string[]): Promise<Server> {
 export async function stop(server: Server): Promise<Exit> {
   server.program.child.kill('SIGTERM');
   return server.program.exit;
+}
+
+/** The only child of a process: what strace runs. */
+export function childOf(pid: number): number {
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
+  if (children.length !== 1) throw new Error(`${pid} has ${children.length} children`);
+  return Number(children[0]);
 }
