@@ -114,17 +114,17 @@ export class FlashLite {
 
   // The hot path.
   #onRequest(request: HttpRequest): void {
-    const { method } = request;
-    if (method !== 'GET' && method !== 'HEAD') {
-      this.#answers.respond(request, method === 'OPTIONS' ? 204 : 405);
-      return;
-    }
-    const resource = this.#resources.get(pathnameOf(request.target));
-    if (resource === undefined) {
-      void this.#answerFromSite(request, 1);
-      return;
-    }
     try {
+      const { method } = request;
+      if (method !== 'GET' && method !== 'HEAD') {
+        this.#answers.respond(request, method === 'OPTIONS' ? 204 : 405);
+        return;
+      }
+      const resource = this.#resources.get(pathnameOf(request.target));
+      if (resource === undefined) {
+        void this.#answerFromSite(request, 1);
+        return;
+      }
       const selection = this.#select(request, resource);
       if (selection === undefined || this.#respondNow(request, resource, selection)) return;
       void this.#respondLater(request, resource.retain(), selection, 1);
@@ -347,7 +347,8 @@ export class FlashLite {
     try {
       this.#answers.respond(request, status);
     } catch (responseError) {
-      if (request.isOpen) log(`no answer: ${messageOf(responseError)}`);
+      log(`no answer for ${pathnameOf(request.target)}: ${messageOf(responseError)}`);
+      request.abort();
     }
   }
 }

@@ -81,7 +81,7 @@ describe('Flash-Lite: files that change', () => {
       assert.equal(first.body.toString(), 'one');
       tree.write('v.txt', 'two');
       await sees('the new content', '/v.txt', isText('two'));
-      const second = await get(server, '/v.txt', { headers: { 'If-None-Match': first.headers.etag as string } });
+      const second = await get(server, '/v.txt', { headers: { 'If-None-Match': first.headers.etag } });
       assert.equal(second.status, 200);
     });
 
