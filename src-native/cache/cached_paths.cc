@@ -91,7 +91,7 @@ void FileCache::open(std::string_view path, OpenDone done) {
   if (isClosed_) return done(Status(Code::Closed, "file cache"));
   // A path with a zero byte in it would be another path to the kernel.
   if (path.find('\0') != std::string_view::npos) return done(Status::system("open", ENOENT));
-  drainWatches();
+  if (state_->paths.contains(path)) drainWatches();
   if (CachedFilePtr file = tryOpen(path)) return done(std::move(file));
   const auto pending = state_->opens.find(path);
   // Why not with interval 0: the job in flight may have looked already.

@@ -48,7 +48,9 @@ void FileCache::close() {
     const std::string path = state_->recent.front().file->path();
     forgetPath(path, false);
   }
-  for (const auto& [facts, version] : std::vector(state_->versions.begin(), state_->versions.end())) {
+  // Why a copy: the last entry of a version may end it, and with it its place in the table.
+  const std::vector versions(state_->versions.begin(), state_->versions.end());
+  for (const auto& [facts, version] : versions) {
     const auto keepAlive = version->weak_from_this().lock();
     while (!version->entries.empty()) removeEntry(*version->entries.back());
   }

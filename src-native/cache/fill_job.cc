@@ -10,7 +10,7 @@ namespace {
 
 // Extents that one read has on their way at a time: enough to keep a disk busy, not so many that
 // one long read takes all helper threads.
-constexpr uint32_t kFillsPerRead = 2;
+constexpr uint32_t kFillsPerRead = 4;
 
 }  // namespace
 
@@ -77,9 +77,10 @@ Status FileRead::addPieces() {
       continue;
     }
     if (waitingFor_ >= kFillsPerRead) return {};
-    const auto pending = std::find_if(version.fills.begin(), version.fills.end(), [&](FillJob* job) {
-      return job->offset() <= next_ && next_ < job->end();
-    });
+    const auto pending =
+        std::find_if(version.fills.begin(), version.fills.end(), [&](const FillJob* job) {
+          return job->offset() <= next_ && next_ < job->end();
+        });
     FillJob* fill = pending != version.fills.end() ? *pending : nullptr;
     if (fill == nullptr) {
       auto started = startFill(next_);

@@ -60,7 +60,8 @@ Status OpenJob::open() {
   if (!facts.isOk()) return facts.status();
   facts_ = facts.value();
   IOL_TRY(checkKind(facts_));
-  sys::disableReadAhead(fd_.get());
+  // A file of one extent is read to its end at once: there is nothing ahead of it.
+  if (facts_.size > kExtentBytesMax) sys::disableReadAhead(fd_.get());
   return {};
 }
 

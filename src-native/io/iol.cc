@@ -122,7 +122,8 @@ Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source,
     if (!opened.isOk()) return opened.status();
     file = opened.take();
     auto cached = options.cache->tryRead(*file, from, options.size);
-    if (cached.isOk() || cached.status().code() != Code::WouldBlock) return moved(std::move(cached));
+    if (cached.isOk()) return moved(std::move(cached));
+    if (cached.status().code() != Code::WouldBlock) return cached;
   }
   auto job = FileReadJob::plan(pool, source.fd, from, options.size);
   if (!job.isOk()) return job.status();

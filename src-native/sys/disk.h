@@ -1,8 +1,11 @@
 // sys/disk.h: reading a file into memory without leaving a second copy in the page cache (I7).
 //
 //   file   |edge|========== aligned middle ==========|edge|
-//   ways   DontCache   all of it, pages the kernel brought in are dropped as it goes (6.14)
-//          Direct      the middle by O_DIRECT, the edges through a bounce page (copied, counted)
+//   ways   Direct      large cold ranges: the middle by O_DIRECT, the tail through a bounce
+//                      (copied, counted); the least processor time from 32 KiB on
+//          DontCache   small or partly warm ranges: RWF_DONTCACHE (Linux 6.14), which drops the
+//                      pages it brought in
+//          Direct      where there is no RWF_DONTCACHE, at any size, both edges through a bounce
 //          Buffered    an ordinary read; then only ranges that were shown absent before are dropped
 //
 // What others keep in the page cache is theirs: it stays, and is reported. Which way works is
@@ -11,7 +14,7 @@
 // Ownership   borrows the descriptor.
 // Threads     any.
 // Failure     System. A short count means the end of the file came early.
-// Cost        DontCache: two system calls. Others: up to eight more.
+// Cost        DontCache: two system calls. Direct: five. Buffered: up to six.
 // May include base/
 #pragma once
 
@@ -44,8 +47,9 @@ Result<ColdRead> readCold(int fd, uint64_t dev, uint64_t offset, uint8_t* to,
 // tells only those who may write the file. For tests and statistics.
 Result<uint64_t> residentBytes(int fd, uint64_t offset, uint64_t length);
 
-// Say this of every descriptor that readCold is to use and that nobody else reads through: what
-// read-ahead brings in beyond the bytes asked for is dropped by nobody.
+// Say this of a descriptor that readCold is to use and that nobody else reads through, when less
+// than the whole file may be asked for at a time: what read-ahead brings in beyond the range is
+// dropped by nobody.
 void disableReadAhead(int fd);
 
 }  // namespace iol::sys

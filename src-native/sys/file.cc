@@ -154,7 +154,9 @@ Result<size_t> readNow(int fd, const FdModes& modes, void* to, size_t length) {
     bytes = uninterrupted([&] { return ::preadv2(fd, &vector, 1, -1, RWF_NOWAIT); });
     // Why: terminals, and pipes of kernels before 6.5, know no RWF_NOWAIT.
     if (bytes < 0 && errno == EOPNOTSUPP) {
-      if (!modes.isNonBlocking && !isReady(fd, POLLIN)) return Status(Code::WouldBlock, "descriptor");
+      if (!modes.isNonBlocking && !isReady(fd, POLLIN)) {
+        return Status(Code::WouldBlock, "descriptor");
+      }
       syscall = "read";
       bytes = uninterrupted([&] { return ::read(fd, to, length); });
     }

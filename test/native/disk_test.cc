@@ -27,7 +27,8 @@ const WayCase ways[] = {
     {"best", {}}, {"no RWF_DONTCACHE", {true, false}}, {"buffered", {true, true}}};
 
 struct ColdFile {
-  ColdFile(const Folder& folder, size_t length) : path(folder.at("file")), text(pattern(length, 1)) {
+  ColdFile(const Folder& folder, size_t length)
+      : path(folder.at("file")), text(pattern(length, 1)) {
     writeFile(path, text);
     makeCold(path);
     fd = sys::openForRead(path.c_str()).take();
@@ -152,12 +153,14 @@ TEST(anOverlayLeavesTheLowerFilesPagesAlone) {
     const sys::FileFacts facts = sys::factsOf(fd.get()).take();
     for (const bool isWarm : {false, true}) {
       if (isWarm) {
-        CHECK_EQ(::pread(lower.fd.get(), lower.memory.get(), kMiB, kMiB), static_cast<ssize_t>(kMiB));
+        const ssize_t bytes = ::pread(lower.fd.get(), lower.memory.get(), kMiB, kMiB);
+        CHECK_EQ(bytes, static_cast<ssize_t>(kMiB));
       }
       const uint64_t before = lower.resident();
       CHECK_EQ(before, isWarm ? kMiB : 0);
       for (const WayCase& way : ways) {
-        auto read = sys::readCold(fd.get(), facts.dev, 0, lower.memory.get(), 4 * kMiB, way.options);
+        auto read =
+            sys::readCold(fd.get(), facts.dev, 0, lower.memory.get(), 4 * kMiB, way.options);
         CHECK(read.isOk());
         CHECK(std::memcmp(lower.memory.get(), lower.text.data(), 4 * kMiB) == 0);
         CHECK_EQ(lower.resident(), before);
@@ -196,7 +199,8 @@ TEST(errorsOfTheDiskAreTyped) {
     CHECK_EQ(status.systemErrno(), EFAULT);
   }
   ::munmap(page, 4096);
-  CHECK_EQ(sys::readCold(-1, file.facts.dev, 0, file.memory.get(), 1).status().systemErrno(), EBADF);
+  const auto closed = sys::readCold(-1, file.facts.dev, 0, file.memory.get(), 1);
+  CHECK_EQ(closed.status().systemErrno(), EBADF);
 }
 
 }  // namespace

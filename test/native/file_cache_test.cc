@@ -404,9 +404,11 @@ TEST(closingWithJobsInFlightLeaksNothing) {
   const CachedFilePtr file = world.open("a").take();
   Code readCode = Code::Ok;
   Code openCode = Code::Ok;
-  world.cache->read(file, 0, 3 * kMiB, [&](Result<Aggregate> bytes) { readCode = bytes.status().code(); });
-  world.cache->open(world.folder.at("b"), [&](Result<CachedFilePtr> opened) { openCode = opened.status().code(); });
-  CHECK_EQ(world.cache->stats().jobsInFlight, 3u);
+  world.cache->read(file, 0, 3 * kMiB,
+                    [&](Result<Aggregate> bytes) { readCode = bytes.status().code(); });
+  world.cache->open(world.folder.at("b"),
+                    [&](Result<CachedFilePtr> opened) { openCode = opened.status().code(); });
+  CHECK_EQ(world.cache->stats().jobsInFlight, 4u);
   world.cache->close();
   CHECK_EQ(world.cache->tryRead(*file, 0, 1).status().code(), Code::Closed);
   CHECK(world.tryOpen("a") == nullptr);

@@ -142,10 +142,12 @@ TEST(wrongDescriptorsAreTyped) {
   const Endpoint regular = inspect(file.get()).take();
   CHECK_EQ(tryRead(*world.pool, regular, 1).status().code(), Code::WouldBlock);
   Code code = Code::Ok;
-  readFile(*world.pool, world.queue, pair.source(), {}, [&](Result<Aggregate> bytes) { code = bytes.status().code(); });
+  readFile(*world.pool, world.queue, pair.source(), {},
+           [&](Result<Aggregate> bytes) { code = bytes.status().code(); });
   CHECK_EQ(code, Code::NotRegular);
   int error = 0;
-  writeFile(world.queue, regular, out, 0, 0, [&](Result<uint64_t> bytes) { error = bytes.status().systemErrno(); });
+  writeFile(world.queue, regular, out, 0, 0,
+            [&](Result<uint64_t> bytes) { error = bytes.status().systemErrno(); });
   CHECK_EQ(error, EBADF);
 }
 
@@ -234,7 +236,8 @@ TEST(verbsLeakNothing) {
     const Endpoint file = inspect(fd.get()).take();
     const Aggregate bytes = make(world, "text", 1);
     bool wasCalled = false;
-    readFile(*world.pool, world.queue, file, {5000, 0, nullptr}, [&](Result<Aggregate>) { wasCalled = true; });
+    readFile(*world.pool, world.queue, file, {5000, 0, nullptr},
+             [&](Result<Aggregate>) { wasCalled = true; });
     writeFile(world.queue, file, bytes, 0, 0, [&](Result<uint64_t>) { wasCalled = true; });
     while (world.queue.waiting() > 0) world.queue.take().reset();
     CHECK(!wasCalled);
