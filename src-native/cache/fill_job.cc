@@ -10,7 +10,7 @@ namespace {
 
 // Extents that one read has on their way at a time: enough to keep a disk busy, not so many that
 // one long read takes all helper threads.
-constexpr uint32_t kFillsPerRead = 4;
+constexpr uint32_t kFillsPerRead = 3;
 
 }  // namespace
 
