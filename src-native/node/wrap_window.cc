@@ -99,9 +99,9 @@ napi_value poolCreate(napi_env env, napi_callback_info info) {
   return call.int32(handle);
 }
 
+// poolClose(pool): idempotent.
 napi_value poolClose(napi_env env, napi_callback_info info) {
-  Call<1> call(env, info);
-  if (!call.isReady()) return nullptr;
+  Call<1> call(env, info, Needs::Nothing);
   if (auto pool = call.state().pools().take(call.handle(0))) {
     call.state().retirePool(std::move(*pool));
   }
