@@ -51,3 +51,7 @@ export function isShortOfMemory(error: unknown): boolean {
 export function hasChanged(error: unknown): boolean {
   return reasonOf(error) === 'ERR_IOL_FILE_CHANGED';
 }
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -6,20 +6,20 @@
 // A hit touches no file, makes no promise and copies no byte.
 
 import { readFileSync } from 'node:fs';
-import { setTimeout as delay } from 'node:timers/promises';
 
-import { FileCache, Window, stats, version, type Aggregate, type CachedFile, type Pool } from 'io-lite';
+import { FileCache, Window, stats, version, type Aggregate, type Pool } from 'io-lite';
 import { HttpServer, Interest, type HttpRequest } from 'io-lite/http';
 
 import { Answers, respondText } from './answers';
 import { allowsRange, evaluateConditions } from './conditions';
-import { hasChanged, isShortOfDescriptors, isShortOfMemory, statusOf } from './failures';
+import { hasChanged, isShortOfDescriptors, messageOf, statusOf } from './failures';
 import { FileResource, type Selection } from './file-resource';
 import { log } from './log';
 import { pathnameOf, queryOf } from './paths';
 import { parseRange } from './range';
 import { ResourceMap } from './resource-map';
 import { Site, type Found } from './site';
+import { streamFile } from './stream';
 
 type FoundElse = Exclude<Found, { kind: 'file' }>;
 
@@ -43,9 +43,6 @@ const kWholeBytesMax = 4 << 20;
 const kPartBytes = 1 << 20;
 // How often an answer is begun anew because the file changed before anything was sent.
 const kAttemptsMax = 8;
-// How long a part of an answer that has begun waits for memory: others may finish meanwhile.
-const kMemoryWaitMs = 100;
-const kMemoryWaitsMax = 200;
 
 const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.IfModifiedSince |
   Interest.IfUnmodifiedSince;
@@ -182,7 +179,7 @@ export class FlashLite {
       const firstLength = length > this.#wholeBytesMax ? this.#partBytes : length;
       const body = await resource.file.read(offset, firstLength);
       try {
-        if (firstLength < length) await this.#stream(request, resource, selection, body);
+        if (firstLength < length) await streamFile(request, resource.file, selection, body);
         else request.respond(head, body);
       } finally {
         body.dispose();
@@ -197,45 +194,6 @@ export class FlashLite {
     } finally {
       if (isTemporary) head.dispose();
       resource.release();
-    }
-  }
-
-  // The length is promised with the head: what cannot be kept from then on cuts the connection.
-  async #stream(
-    request: HttpRequest, { file }: FileResource, selection: Selection, first: Aggregate,
-  ): Promise<void> {
-    const end = selection.offset + selection.length;
-    request.start(selection.head, selection.length);
-    try {
-      await request.write(first);
-      let offset = selection.offset + first.byteLength;
-      while (offset < end) {
-        const length = Math.min(this.#partBytes, end - offset);
-        const part = await this.#readPart(request, file, offset, length);
-        try {
-          await request.write(part);
-        } finally {
-          part.dispose();
-        }
-        offset += length;
-      }
-      request.end();
-    } catch (error) {
-      if (request.isOpen) log(`${file.path} was cut: ${messageOf(error)}`);
-      request.abort();
-    }
-  }
-
-  async #readPart(
-    request: HttpRequest, file: CachedFile, offset: number, length: number,
-  ): Promise<Aggregate> {
-    for (let waits = 0; ; waits++) {
-      try {
-        return file.tryRead(offset, length) ?? await file.read(offset, length);
-      } catch (error) {
-        if (!isShortOfMemory(error) || waits === kMemoryWaitsMax || !request.isOpen) throw error;
-      }
-      await delay(kMemoryWaitMs);
     }
   }
 
@@ -358,8 +316,3 @@ function descriptorsMax(): number {
   const match = /^Max open files +(\d+)/m.exec(readFileSync('/proc/self/limits', 'utf8'));
   return match === null ? 1024 : Number(match[1]);
 }
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-

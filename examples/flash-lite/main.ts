@@ -6,7 +6,7 @@ import { resolve } from 'node:path';
 
 import { version } from 'io-lite';
 
-import { reasonOf } from './failures';
+import { messageOf, reasonOf } from './failures';
 import { FlashLite } from './flash-lite';
 import { kHelp, parseCommandLine, type Options } from './options';
 
@@ -82,9 +82,8 @@ const kExplanations: Record<string, string> = {
 
 function explain(error: unknown): string {
   const reason = reasonOf(error);
-  const message = error instanceof Error ? error.message : String(error);
   const explanation = kExplanations[reason];
-  return explanation === undefined ? message : `${explanation} (${reason})`;
+  return explanation === undefined ? messageOf(error) : `${explanation} (${reason})`;
 }
 
 function bracketed(host: string): string {
