@@ -32,6 +32,9 @@ export const bufferKind: Kind = { ...aggregateKind, subject: 'buffer' };
 
 /** What {@link Aggregate} and {@link IolBuffer} have in common: a native list of slices. */
 export abstract class HeldBytes extends Resource {
+  // For the compiler alone: a draft looks the same, and is none.
+  private declare readonly isSealed: true;
+
   /** Length in bytes. */
   abstract get byteLength(): number;
 }
