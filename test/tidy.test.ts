@@ -149,6 +149,20 @@ describe('the shape of files', () => {
     assertNone(bare.map((file) => `${file.name}:1: opens without a comment`));
   });
 
+  it('no class of the native tests is defined in two headers', () => {
+    // They are linked into one program, where the second definition would silently lose.
+    const seen = new Map<string, string>();
+    const headers = under('test/native').filter((file) => file.name.endsWith('.h'));
+    const found = complaints(headers, (line, file) => {
+      const name = /^(?:class|struct) (\w+)[^;]*$/.exec(line)?.[1];
+      if (name === undefined) return undefined;
+      const other = seen.get(name);
+      seen.set(name, file.name);
+      return other === undefined ? undefined : `${name} is defined in ${other}, too`;
+    });
+    assertNone(found);
+  });
+
   it('nothing is marked as unfinished', () => {
     const mark = new RegExp(`\\b(?:${'TO'}DO\\(now\\)|${'FIX'}ME|${'X'}XX)\\b`);
     assertNone(complaints(allFiles, (line) => (mark.test(line) ? 'unfinished' : undefined)));

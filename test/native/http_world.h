@@ -27,7 +27,7 @@
 
 namespace iol::test {
 
-class FakeClock final : public sys::Clock {
+class MovedClock final : public sys::Clock {
  public:
   int64_t monotonicMs() const override { return nowMs; }
   int64_t wallSeconds() const override { return seconds; }
@@ -182,7 +182,7 @@ class HttpWorld final : public http::RequestHandler {
   Pool& pool() { return *pool_; }
   const http::Connections::Stats& stats() const { return connections->stats(); }
 
-  FakeClock clock;
+  MovedClock clock;
   std::function<void(const http::RequestView&)> decide;
   std::function<void(http::RequestId)> whenClosed;
   std::vector<http::RequestId> ids;
