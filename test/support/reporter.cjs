@@ -4,12 +4,21 @@
 
 const { reporters, Runner } = require('mocha');
 
+// Something that a test left open would keep the process alive for ever: say what, and fail.
+function endWhenKeptAlive() {
+  setTimeout(() => {
+    console.error(`still open after the last test: ${process.getActiveResourcesInfo().join(', ')}`);
+    process.exit(1);
+  }, 15_000).unref();
+}
+
 module.exports = class CountingReporter extends reporters.Spec {
   constructor(runner, options) {
     super(runner, options);
     runner.once(Runner.constants.EVENT_RUN_END, () => {
       const { passes, failures, pending } = this.stats;
       console.log(`mocha: ${passes} passed, ${failures} failed, ${pending} skipped`);
+      endWhenKeptAlive();
     });
   }
 };
