@@ -46,7 +46,7 @@ TEST(aForkedChildOwnsNothing) {
   World world;
   Draft draft = world.pool->allocate(100).take();
   std::memset(draft.bytes(), 7, 100);
-  uint8_t* const writable = draft.bytes();
+  [[maybe_unused]] uint8_t* const writable = draft.bytes();
   const Slice slice = draft.seal();
   const uint64_t holds = world.domain->liveHolds();
   CHECK_EQ(inForkedChild([&] {
