@@ -68,6 +68,8 @@ onWindowClosed(() => {
 
 let makeFile: (handle: number, cache: FileCache, path: string) => CachedFile;
 let addUse: (file: CachedFile) => CachedFile;
+/** @internal The handle of the cache that a file belongs to. */
+export let cacheHandleOf: (file: CachedFile) => number;
 
 function fileOf(handle: number, cache: FileCache, path: string): CachedFile {
   return addUse(files.get(handle)?.deref() ?? makeFile(handle, cache, path));
@@ -85,6 +87,7 @@ export class CachedFile extends Resource {
 
   static {
     makeFile = (handle, cache, path) => new CachedFile(handle, cache, path);
+    cacheHandleOf = (file) => handleOf(file.#cache);
     addUse = (file) => {
       file.#uses++;
       return file;

@@ -1,6 +1,6 @@
 // http/connection.h: what is known of one connection and of each request on it.
 //
-//   Connection   fd, unparsed bytes -> [Exchange] -> [Exchange] -> ...   answers leave in this order
+//   Connection   fd, unparsed bytes -> [Exchange] -> [Exchange] ...   answers leave in this order
 //                                       first          last
 //   Exchange     Reading --head complete--> Undecided --respond--> Complete --sent--> free
 //                                               \--start--> Streaming --end--^

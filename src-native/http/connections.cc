@@ -281,7 +281,8 @@ void Connections::updateInterest(Connection& connection, bool isExact) {
   if (wanted == connection.interest) return;
   // Why not at once: most connections that are not read now will be read or closed before another
   // byte comes. If one does come, this is called again.
-  const bool isOnlyLess = wanted == sys::Interest::None && connection.interest == sys::Interest::Read;
+  const bool isOnlyLess =
+      wanted == sys::Interest::None && connection.interest == sys::Interest::Read;
   if (isOnlyLess && !isExact) return;
   if (!poll_.change(connection.fd, wanted, tagOf(connection)).isOk()) {
     // No memory in the kernel: we would never hear of it again.

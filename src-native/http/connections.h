@@ -2,7 +2,7 @@
 //
 //   pollFd() readable, or nextTimeoutMs() over  ->  turn()
 //     accept | receive -> HeadParser -> handler.onRequest(view)  ...  respond(id, head, body)
-//            | send what was blocked | expire            -> one sendmsg [head][date, connection][body]
+//            | send what was blocked | expire         -> one sendmsg [head][date, connection][body]
 //
 // The caller decides about every request, at once or later; the engine keeps the protocol: order,
 // persistence, framing, draining, limits, time. It never blocks and knows nothing of files.
@@ -72,7 +72,7 @@ class Connections {
     HeadLimits head;
     uint32_t connectionsMax = 10'000;  // Further ones wait in the listener's backlog.
     uint32_t pipelineMax = 16;         // Unanswered requests of a connection; then it is not read.
-    uint64_t bodyBytesMax = 1 << 20;   // Of a request body that is drained; then the connection ends.
+    uint64_t bodyBytesMax = 1 << 20;   // Of a request body; a longer one ends the connection.
     uint32_t headTimeoutMs = 10'000;   // From the first byte of a head, or of a body being drained.
     uint32_t idleTimeoutMs = 60'000;   // Between requests, and before the first.
     uint32_t sendTimeoutMs = 60'000;   // Without any progress.

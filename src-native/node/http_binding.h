@@ -8,8 +8,8 @@
 //
 // Ownership   a shared_ptr with JavaScript's external and, while it is open, with its uv handles.
 // Threads     the environment's own.
-// Failure     start() answers System, PoolFull and the like. A JavaScript exception, which lib/http.ts
-//             has answered 500, is an uncaught one, as in Node's own server.
+// Failure     start() answers System, PoolFull and the like. A JavaScript exception, which
+//             lib/http.ts has answered 500, is an uncaught one, as in Node's own server.
 // May include everything below node/
 #pragma once
 

@@ -109,6 +109,31 @@ napi_value httpRespond(napi_env env, napi_callback_info info) {
                                                    persistenceAt(call, 5)));
 }
 
+// httpRespondFile(server, slot, epoch, head, closes, cache, file, offset, length)
+//   -> false when the file is not fresh or the disk is needed: the request is still to be answered
+napi_value httpRespondFile(napi_env env, napi_callback_info info) {
+  Call<9> call(env, info);
+  if (!call.isReady()) return nullptr;
+  HttpBinding& server = serverAt(env, call.value(0));
+  const Aggregate* head = call.state().aggregates().get(call.handle(3));
+  if (head == nullptr) return call.failClosed("aggregate");
+  CacheEntry* entry = call.state().caches().get(call.handle(5));
+  if (entry == nullptr) return call.failClosed("file cache");
+  const CachedFilePtr* file = call.state().files().get(call.handle(6));
+  if (file == nullptr) return call.failClosed("cached file");
+  if (!(*file)->isFresh()) return call.boolean(false);
+  Result<Aggregate> body = entry->cache->tryRead(**file, call.bytesAt(7), call.bytesAt(8));
+  if (body.status().code() == Code::WouldBlock) return call.boolean(false);
+  if (!body.isOk()) return call.fail(body.status(), (*file)->path().c_str());
+  if (server.connections() == nullptr) return call.boolean(true);
+  const HttpBinding::Entry inside(server);
+  const Status status = server.connections()->respond(requestAt(call, 1), *head, &body.value(),
+                                                      persistenceAt(call, 4));
+  // A client that has left is answered as well as it can be.
+  if (!status.isOk() && status.code() != Code::Closed) return call.fail(status);
+  return call.boolean(true);
+}
+
 // httpRefuse(server, slot, epoch, status, closes) -> boolean
 napi_value httpRefuse(napi_env env, napi_callback_info info) {
   Call<5> call(env, info);
@@ -287,7 +312,7 @@ constexpr Export kExports[] = {
     {"httpHeader", httpHeader},     {"httpMethod", httpMethod},
     {"httpStats", httpStats},       {"httpClose", httpClose},
     {"httpDestroy", httpDestroy},   {"httpReference", httpReference},
-    {"httpKnownHeaders", httpKnownHeaders},
+    {"httpKnownHeaders", httpKnownHeaders}, {"httpRespondFile", httpRespondFile},
 };
 
 }  // namespace

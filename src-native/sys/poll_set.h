@@ -1,6 +1,6 @@
 // sys/poll_set.h: one epoll set, and an eventfd that makes it ready from inside.
 //
-//   PollSet { fd -> tag }   wait() -> [ {tag, isReadable, isWritable, isBroken} ... ]   never blocks
+//   PollSet { fd -> tag }   wait() -> [ {tag, isReadable, isWritable, isBroken} ... ], never blocks
 //
 // Ownership   owns the epoll descriptor, not what is in the set. A closed descriptor leaves the
 //             set by itself, unless a forked child still has it.

@@ -123,8 +123,8 @@ TEST(anyScheduleGivesEachClientItsAnswersInOrder) {
     CHECK(world.respond(id, source.substr(number, lengths[number])).isOk());
   };
   world.decide = [&](const http::RequestView& request) {
-    const uint32_t number =
-        static_cast<uint32_t>(std::stoul(HttpWorld::textOf(request, request.head.target).substr(1)));
+    const std::string target = HttpWorld::textOf(request, request.head.target);
+    const auto number = static_cast<uint32_t>(std::stoul(target.substr(1)));
     numberOf[uint64_t{request.id.slot} << 32 | request.id.epoch] = number;
     if (random() % 3 == 0) return decideOne(request.id);
     undecided.push_back(request.id);

@@ -97,7 +97,8 @@ class HttpWorld final : public http::RequestHandler {
     sys::Fd listener = sys::listenTcp(listen).take();
     port = sys::localEndpoint(listener).value().port;
     options.http.clock = &clock;
-    connections = http::Connections::create(*pool_, *this, std::move(listener), options.http).take();
+    connections =
+        http::Connections::create(*pool_, *this, std::move(listener), options.http).take();
   }
   ~HttpWorld() {
     connections.reset();
@@ -150,7 +151,9 @@ class HttpWorld final : public http::RequestHandler {
     return connections->respond(id, head, &bytes, persistence);
   }
   void answerEverything(const std::string& body) {
-    decide = [this, body](const http::RequestView& request) { (void)respond(request.id, body).isOk(); };
+    decide = [this, body](const http::RequestView& request) {
+      (void)respond(request.id, body).isOk();
+    };
   }
 
   // Lets the engine work, and `clients` read, until the condition holds.
