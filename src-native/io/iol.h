@@ -67,8 +67,8 @@ Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source,
 Result<uint64_t> writeFileSync(const Endpoint& sink, const Aggregate& bytes, uint64_t from,
                                std::optional<uint64_t> position);
 
-// For the synchronous verbs on everything else: waits until the descriptor can move bytes, has ended or failed.
-// `timeoutMs` < 0: without bound. TimedOut.
+// For the synchronous verbs on everything else: waits until the descriptor can move bytes, has
+// ended or failed. `timeoutMs` < 0: without bound. TimedOut.
 enum class Direction : uint8_t { Read, Write };
 Status waitUntilReady(const Endpoint& endpoint, Direction direction, int timeoutMs);
 

@@ -1,5 +1,5 @@
-// test/native/cache_world.h: a window, a pool, a file cache, a folder of files and a clock, for tests
-// that need all of them.
+// test/native/cache_world.h: a window, a pool, a file cache, a folder of files and a clock, for
+// tests that need all of them.
 #pragma once
 
 #include <cstdio>
