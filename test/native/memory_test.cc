@@ -53,7 +53,10 @@ TEST(aForkedChildOwnsNothing) {
     if (world.pool->allocate(1).status().code() != Code::Forked) return 1;
     if (Pool::create(*world.domain, {}).status().code() != Code::Forked) return 2;
     if (Domain::create(world.window).status().code() != Code::Forked) return 3;
-    return slice.data()[99] == 7 ? 0 : 4;  // Reading goes on: it is the parent's to change.
+#ifndef IOL_ONE_MAPPING
+    if (slice.data()[99] != 7) return 4;  // Reading goes on: it is the parent's to change.
+#endif
+    return 0;
   }), 0);
 #ifndef IOL_ONE_MAPPING
   CHECK_EQ(inForkedChild([&] {
