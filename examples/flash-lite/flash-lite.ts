@@ -117,7 +117,9 @@ export class FlashLite {
         this.#answers.respond(request, method === 'OPTIONS' ? 204 : 405);
         return;
       }
-      const resource = this.#resources.get(pathnameOf(request.target));
+      const pathname = pathnameOf(request.target);
+      if (this.#respondHit(request, this.#resources.peek(pathname))) return;
+      const resource = this.#resources.get(pathname);
       if (resource === undefined) {
         void this.#answerFromSite(request, 1);
         return;
@@ -128,6 +130,14 @@ export class FlashLite {
     } catch (error) {
       this.#fail(request, error);
     }
+  }
+
+  // Most requests: the whole of a file that is in memory and known to be fresh.
+  #respondHit(request: HttpRequest, resource: FileResource | undefined): boolean {
+    if (resource === undefined || (request.interests & kDecisive) !== 0) return false;
+    const { file, whole } = resource;
+    if (whole.length > this.#wholeBytesMax || request.method !== 'GET') return false;
+    return request.respondFile(whole.head, file, 0, whole.length);
   }
 
   // Undefined when the answer is none of the file's bytes and has been given.

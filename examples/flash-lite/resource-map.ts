@@ -12,6 +12,13 @@ export class ResourceMap {
     return this.#resources.size;
   }
 
+  // Whatever is there, fresh or not: for who learns of changes elsewhere.
+  peek(pathname: string): FileResource | undefined {
+    const resource = this.#resources.get(pathname);
+    if (resource !== undefined) resource.isTouched = true;
+    return resource;
+  }
+
   // Undefined also when the file has changed: the resource is then gone.
   get(pathname: string): FileResource | undefined {
     const resource = this.#resources.get(pathname);
