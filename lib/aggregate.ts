@@ -42,12 +42,12 @@ export abstract class HeldBytes extends Resource {
 function viewOfSlice(handle: number, index: number, isUnsafe: boolean): ReadonlyBytes | undefined {
   const buffer = aggregateView(handle, index, isUnsafe);
   if (buffer === undefined) return undefined;
-  return new Uint8Array(buffer, scratch[1], scratch[0]) as ReadonlyBytes;
+  return new Uint8Array(buffer, scratch[1], scratch[0]);
 }
 
 /** The bytes of a handle's only slice; empty when it has none. */
 export function viewOfBuffer(handle: number, isUnsafe: boolean): ReadonlyBytes {
-  return viewOfSlice(handle, 0, isUnsafe) ?? (new Uint8Array(0) as ReadonlyBytes);
+  return viewOfSlice(handle, 0, isUnsafe) ?? (new Uint8Array(0));
 }
 
 /** Checks `[from, to)` against `byteLength`. */

@@ -75,6 +75,7 @@ export class DraftBuffer extends Resource {
   readonly #pool: Resource;
   #heap: ArrayBuffer | undefined;
   #fills = 0;
+  #isSealed = false;
   #hasWrites = false;
 
   /** @internal */
@@ -91,7 +92,7 @@ export class DraftBuffer extends Resource {
    * @throws {RangeError} `ERR_OUT_OF_RANGE` when they do not fit: nothing is written then.
    */
   write(data: Uint8Array | string, at = 0): number {
-    const handle = handleOf(this);
+    const handle = this.#open();
     if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
       throw invalidType('data', 'of type string or an instance of Uint8Array', data);
     }
@@ -111,7 +112,7 @@ export class DraftBuffer extends Resource {
    * written. `seal()` answers `ERR_IOL_BUSY` until it has ended.
    */
   async fill(source: AsyncIterable<Uint8Array | string>, at = 0): Promise<number> {
-    handleOf(this);
+    this.#open();
     if (typeof source?.[Symbol.asyncIterator] !== 'function') {
       throw invalidType('source', 'an async iterable of Uint8Array', source);
     }
@@ -134,7 +135,7 @@ export class DraftBuffer extends Resource {
    * `zlib`); if you must, use {@link sealCopy}.
    */
   bytes(): ArrayBuffer {
-    const handle = handleOf(this);
+    const handle = this.#open();
     if (this.#heap !== undefined) return this.#heap;
     if (this.byteLength >= inPlaceBytesMin) {
       const bytes = native.draftBytes(handle);
@@ -151,12 +152,14 @@ export class DraftBuffer extends Resource {
    * Ends the draft: its first `byteLength` bytes become immutable. What was never written is what an
    * earlier buffer left there.
    *
-   * @throws {IolError} `ERR_IOL_BUSY` while `fill()` runs; the draft stays open.
+   * @throws {IolError} `ERR_IOL_BUSY` while `fill()` runs; the draft stays open. `ERR_IOL_SEALED` from
+   * this and every other method when it was sealed before.
    */
   seal(byteLength = this.byteLength): IolBuffer {
     const handle = this.#sealable(byteLength);
     const sealed = draftSeal(handle, byteLength, this.#heap);
     const buffer = new IolBuffer(sealed, scratch[0]!, scratch[1]!, scratch[2]!);
+    this.#isSealed = true;
     this.#end();
     this.forget();
     return buffer;
@@ -179,12 +182,19 @@ export class DraftBuffer extends Resource {
   }
 
   #sealable(byteLength: number): number {
-    const handle = handleOf(this);
+    const handle = this.#open();
     validateInteger(byteLength, 'byteLength', 0, this.byteLength);
     if (this.#fills > 0) {
       throw new IolError('ERR_IOL_BUSY', 'The draft is being filled by an operation in flight');
     }
     return handle;
+  }
+
+  #open(): number {
+    if (this.#isSealed) {
+      throw new IolError('ERR_IOL_SEALED', 'The draft is sealed: its bytes never change again');
+    }
+    return handleOf(this);
   }
 
   #end(): void {

@@ -8,7 +8,7 @@ function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
   if (typeof value === 'function') return `function ${value.name}`;
   if (typeof value === 'object') {
-    const name = (value as object).constructor?.name;
+    const name = (value.constructor as { name?: string } | undefined)?.name;
     return name ? `an instance of ${name}` : inspect(value, { depth: -1 });
   }
   const text = inspect(value, { colors: false });
@@ -55,7 +55,7 @@ export function validateBoolean(value: unknown, name: string): asserts value is 
   if (typeof value !== 'boolean') throw invalidType(name, 'of type boolean', value);
 }
 
-export function validateFunction(value: unknown, name: string): asserts value is Function {
+export function validateFunction(value: unknown, name: string): asserts value is (...args: never) => unknown {
   if (typeof value !== 'function') throw invalidType(name, 'of type function', value);
 }
 

@@ -36,7 +36,7 @@ export interface WindowEvents {
  * Closing it releases everything that this thread has of it; `create()` or `default()` opens it
  * anew.
  */
-export class Window extends EventEmitter<WindowEvents> implements Disposable {
+export class Window extends EventEmitter<WindowEvents> implements Disposable, AsyncDisposable {
   static #current: Window | undefined;
 
   /** Random, the same in all workers. */
@@ -60,6 +60,7 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable {
    * @throws {IolError} `ERR_IOL_BUSY` when it is open here already, or `maxBytes` differs from what
    * it has had since its first use in the process.
    */
+  // eslint-disable-next-line @typescript-eslint/require-await -- Attaching to a host will wait.
   static async create(options: WindowOptions = {}): Promise<Window> {
     validateObject(options, 'options');
     const { maxBytes = 0, strict = false } = options;
@@ -121,6 +122,12 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable {
   /** The same as {@link close}. */
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** The same as {@link close}, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void> {
+    this.close();
+    return Promise.resolve();
   }
 
   #check(): void {

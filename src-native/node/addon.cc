@@ -50,6 +50,6 @@ NAPI_MODULE_INIT() {
   iol::node::exportAggregates(state, exports);
   iol::node::exportIo(state, exports);
   iol::node::exportFileCaches(state, exports);
-  if (iol::node::exportHttp != nullptr) iol::node::exportHttp(state, exports);
+  iol::node::exportHttp(state, exports);
   return exports;
 }

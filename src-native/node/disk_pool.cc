@@ -39,6 +39,7 @@ void DiskPool::finish(std::unique_ptr<Work> work) {
     state_.healIfPending();
     work->job->finish();
     work.reset();
+    state_.reapRetiredPools();
   }
   state_.unclaim();
 }

@@ -89,17 +89,17 @@ Pool* EnvState::poolOf(int32_t handle) {
 }
 
 void EnvState::retirePool(std::unique_ptr<Pool> pool) {
+  pool->trim(0);
   retiredPools_.push_back(std::move(pool));
   reapRetiredPools();
 }
 
-void EnvState::reapRetiredPools() {
+void EnvState::reapSlowly() {
   std::erase_if(cachesMade_, [](std::weak_ptr<FileCache>& cache) { return cache.expired(); });
   // Why: a job may allocate again before it ends; it is rare enough to wait for all of them.
-  if (retiredPools_.empty() || disk_.jobsInFlight() > 0) return;
+  if (disk_.jobsInFlight() > 0) return;
   std::erase_if(retiredPools_, [this](std::unique_ptr<Pool>& pool) {
-    pool->collect();
-    pool->trim(0);
+    if (pool->stats().pending > 0) pool->collect();
     if (pool->stats().buffers > 0) return false;
     return std::none_of(cachesMade_.begin(), cachesMade_.end(), [&](auto& made) {
       const std::shared_ptr<FileCache> cache = made.lock();

@@ -92,9 +92,11 @@ class EnvState {
   // The default pool for kDefaultPool; null for a stale handle.
   static constexpr int32_t kDefaultPool = -1;
   Pool* poolOf(int32_t handle);
-  // Ends a pool as soon as its last buffer is gone.
+  // Ends a pool as soon as its last buffer is gone: whatever may have released one reaps.
   void retirePool(std::unique_ptr<Pool> pool);
-  void reapRetiredPools();
+  void reapRetiredPools() {
+    if (!retiredPools_.empty()) reapSlowly();
+  }
 
   // Puts the shared pages back under stray stores. Call does it before every native function.
   void healIfPending() {
@@ -139,6 +141,7 @@ class EnvState {
   void finish();
   void runPosted();
   void closeCaches();
+  void reapSlowly();
 
   napi_env env_;
   uv_loop_t* loop_ = nullptr;

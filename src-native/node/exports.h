@@ -14,7 +14,6 @@ void exportDrafts(EnvState& state, napi_value exports);
 void exportAggregates(EnvState& state, napi_value exports);
 void exportIo(EnvState& state, napi_value exports);
 void exportFileCaches(EnvState& state, napi_value exports);
-// NET: wrap_http.cc. Weak until that file is there.
-__attribute__((weak)) void exportHttp(EnvState& state, napi_value exports);
+void exportHttp(EnvState& state, napi_value exports);
 
 }  // namespace iol::node

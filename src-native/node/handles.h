@@ -3,7 +3,7 @@
 //   handle (31 bits, 0 is never one)   | version: 9 | index: 22 |
 //
 // A handle that was removed is detected, not followed: its slot's version has moved on, and slots
-// are reused in the order in which they were freed, so that a version comes round as late as it can.
+// are reused in the order in which they were freed, so that a version comes round late.
 //
 // Ownership   the table owns its objects. Their addresses never change while they are in it.
 // Threads     the environment's own.

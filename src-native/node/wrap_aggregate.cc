@@ -230,6 +230,7 @@ napi_value aggregateToString(napi_env env, napi_callback_info info) {
 napi_value aggregateDispose(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, Needs::Nothing);
   call.state().aggregates().remove(call.handle(0));
+  call.state().reapRetiredPools();
   return nullptr;
 }
 

@@ -143,6 +143,7 @@ napi_value draftDispose(napi_env env, napi_callback_info info) {
   if (DraftEntry* entry = call.state().drafts().get(call.handle(0))) {
     call.state().detachBytes(*entry);
     call.state().drafts().remove(call.handle(0));
+    call.state().reapRetiredPools();
   }
   return nullptr;
 }

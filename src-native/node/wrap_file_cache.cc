@@ -77,6 +77,8 @@ napi_value fileCacheClose(napi_env env, napi_callback_info info) {
   if (std::optional<CacheEntry> entry = state.caches().take(call.handle(0))) {
     state.endWatch(*entry);
     entry->cache->close();
+    entry.reset();
+    state.reapRetiredPools();
   }
   return nullptr;
 }

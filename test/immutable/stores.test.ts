@@ -1,6 +1,7 @@
 // I2: a store into sealed bytes changes nothing that the library reads or sends, kills nobody, is
 // undone, and is told.
 import assert from 'node:assert/strict';
+import { randomFillSync } from 'node:crypto';
 import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -74,7 +75,7 @@ const stores: Record<string, (view: Uint8Array) => void> = {
     Atomics.compareExchange(view, 5, 97, 88);
   },
   'crypto.randomFillSync()': (view) => {
-    (require('node:crypto') as typeof import('node:crypto')).randomFillSync(view, 0, 100);
+    randomFillSync(view, 0, 100);
   },
   'being a target of copyTo()': (view) => {
     using other = Aggregate.from('X');
