@@ -22,7 +22,8 @@ declare module './native' {
     /** The host; scratch[0] is the port. */
     httpEndpoint(server: NativeServer): string;
     httpRespond(
-      this: void, server: NativeServer, slot: number, epoch: number, head: number, body: number, closes: number,
+      this: void, server: NativeServer, slot: number, epoch: number, head: number, body: number,
+      closes: number,
     ): boolean;
     /** False when the file is not fresh or not in memory. */
     httpRespondFile(
