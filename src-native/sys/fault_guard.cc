@@ -20,11 +20,12 @@ namespace {
 constexpr int kRegionsMax = 8192;
 constexpr uint64_t kPageMask = kPageBytes - 1;
 
-// Everything that the handler touches is static and lock-free: it may interrupt anything.
+// Everything that the handler touches is static and lock-free: it may interrupt anything. All zero
+// at first, so that the tables take no room in the addon's file.
 struct Slot {
   std::atomic<uintptr_t> base{0};  // 0: free.
   uint64_t bytes = 0;
-  int fd = -1;
+  int fd = 0;
   void (*notify)(void*) = nullptr;
   void* data = nullptr;
   std::atomic<uint32_t> pending{0};
@@ -32,10 +33,10 @@ struct Slot {
 Slot regions[kRegionsMax];
 std::atomic<int> regionsEnd{0};
 
-// Pages that are private now. A claimed entry has its region id + 1, and the address last.
+// Pages that are private now. A claimed entry has its region first, and the address last.
 struct PrivatePage {
   std::atomic<uintptr_t> address{0};  // Of the store; 0: free.
-  std::atomic<int> region{-1};
+  std::atomic<int> regionPlusOne{0};
 };
 PrivatePage privatePages[kPageBudgetMax];
 std::atomic<uint32_t> pagesEnd{0};
@@ -152,7 +153,7 @@ void onFault(int signal, siginfo_t* info, void* context) {
     if (mapped == MAP_FAILED) die(address, offset, "its page could not be shielded");
     region.pending.fetch_add(1);
     pendingTotal.fetch_add(1);
-    noted->region.store(id);
+    noted->regionPlusOne.store(id + 1);
     noted->address.store(address, std::memory_order_release);
     if (region.notify != nullptr) region.notify(region.data);
     errno = error;
@@ -233,10 +234,10 @@ size_t heal(int id, HealedStore* healed, size_t max) {
   for (PrivatePage& page : privatePages) {
     if (count == max || region.pending.load() == 0) break;
     const uintptr_t address = page.address.load(std::memory_order_acquire);
-    if (address <= 1 || page.region.load() != id) continue;
+    if (address <= 1 || page.regionPlusOne.load() != id + 1) continue;
     if (address < base || address - base >= region.bytes) continue;
     // The entry is freed first: a store that comes in between faults again and is noted anew.
-    page.region.store(-1);
+    page.regionPlusOne.store(0);
     page.address.store(0, std::memory_order_release);
     pagesPrivate.fetch_sub(1);
     region.pending.fetch_sub(1);
