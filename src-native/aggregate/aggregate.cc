@@ -54,7 +54,10 @@ Status Aggregate::append(const Aggregate& other) {
   if (slices_.size() + count > kSlicesMax) {
     return Status(Code::TooManySlices, "aggregate", slices_.size() + count, kSlicesMax);
   }
-  slices_.reserve(slices_.size() + count);
+  // Doubling, as push_back does: many appends must stay linear.
+  if (slices_.capacity() < slices_.size() + count) {
+    slices_.reserve(std::max(2 * slices_.capacity(), slices_.size() + count));
+  }
   for (size_t index = 0; index < count; index++) {
     domain_->retain(other.slices_[index]);
     slices_.push_back(other.slices_[index]);
