@@ -314,7 +314,7 @@ export class HttpRequest {
 
   private finish(state: State): void {
     this.state = state;
-    this.registry?.delete(this.slot);
+    if (this.registry?.get(this.slot) === this) this.registry.delete(this.slot);
     this.registry = undefined;
   }
 

@@ -161,6 +161,8 @@ export class HttpServer implements AsyncDisposable {
   readonly #onRequest: (request: HttpRequest) => void;
   // Those that were not answered within the callback, by slot.
   readonly #undecided = new Map<number, HttpRequest>();
+  // Whose callback is running: answers to earlier requests may bring events for it already.
+  #current: HttpRequest | undefined;
   readonly #ended: Promise<void>;
   #tellEnded!: () => void;
 
@@ -240,11 +242,16 @@ export class HttpServer implements AsyncDisposable {
 
   #handle(request: HttpRequest): void {
     const onRequest = this.#onRequest;
+    const outer = this.#current;  // Its callback has called close(), which brought this request.
+    if (outer?.isOpen === true) outer.register(this.#undecided);
+    this.#current = request;
     try {
       onRequest(request);
     } catch (error) {
       request.fail();
       throw error;
+    } finally {
+      this.#current = outer;
     }
     if (request.isOpen) request.register(this.#undecided);
   }
@@ -254,7 +261,8 @@ export class HttpServer implements AsyncDisposable {
       this.#tellEnded();
       return;
     }
-    const request = this.#undecided.get(slot);
+    const current = this.#current;
+    const request = current?.slot === slot ? current : this.#undecided.get(slot);
     if (request === undefined || request.epoch !== epoch) return;
     if (event === ServerEvent.Writable) {
       request.continue();
