@@ -122,7 +122,11 @@ Status Connections::start(RequestId id, const Aggregate& head, std::optional<uin
   // The head waits in the kernel for the first bytes of the body, so that they share a packet.
   const bool isFollowed = !exchange->dropsBody && exchange->bodyLeft > 0;
   const sys::More more = isFollowed ? sys::More::Follows : sys::More::No;
-  if (sendNow(connection, *exchange, parts, more) == Sent::Part) afterAnswer(connection);
+  switch (sendNow(connection, *exchange, parts, more)) {
+    case Sent::Lost: return Status(Code::Closed, "request");
+    case Sent::Part: afterAnswer(connection); break;
+    case Sent::All: break;
+  }
   return {};
 }
 

@@ -56,4 +56,15 @@ describe('HttpServer: events during a callback', () => {
     second.respond(head, body);
     await assert.rejects(second.write(body), { code: 'ERR_IOL_ABORTED' });
   });
+
+  it('an answer that is begun for a client that has gone leaves the request not open', async () => {
+    const isOpen = await new Promise<boolean>((resolve) => {
+      void pipeline((first) => {
+        socket?.resetAndDestroy();
+        first.start(head, 5);
+        resolve(first.isOpen);
+      });
+    });
+    assert.equal(isOpen, false);
+  });
 });
