@@ -71,10 +71,16 @@ ${rest}</html>
 function renderEntry(entry: Entry): string {
   const slash = entry.isDirectory ? '/' : '';
   const size = entry.isDirectory ? '' : String(entry.byteLength);
-  const date = entry.modified.toISOString().slice(0, 16).replace('T', ' ');
+  const date = dateOf(entry.modified);
   const href = `./${encodeURIComponent(entry.name)}${slash}`;
   const link = `<a href="${href}">${escapeHtml(entry.name)}${slash}</a>`;
-  return `<tr><td>${link}<td>${size}<td>${date} UTC\n`;
+  return `<tr><td>${link}<td>${size}<td>${date}\n`;
+}
+
+// Nothing for a time that Date cannot say: file systems know later and earlier ones.
+function dateOf(time: Date): string {
+  if (Number.isNaN(time.getTime())) return '';
+  return `${time.toISOString().slice(0, -8).replace('T', ' ')} UTC`;
 }
 
 const kEscapes: Record<string, string> = {

@@ -1,7 +1,7 @@
 // What Flash-Lite answers to well-formed requests for files and directories.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 
 import { RawClient, exchange, get, getStatus } from './support/client';
 import { start, stop, stopPrograms, until, type Server } from './support/flash-lite';
@@ -230,6 +230,18 @@ describe('Flash-Lite: files', () => {
       const other = await start(tree.path('list'), '--listing');
       assert.ok(!(await get(other, '/')).body.includes('../'));
       await stop(other);
+    });
+
+    it('also with files from a time that no Date can say', async () => {
+      const folder = mkdtempSync('/dev/shm/flash-lite-');  // tmpfs knows such times.
+      writeFileSync(`${folder}/late.txt`, 'x');
+      utimesSync(`${folder}/late.txt`, 9e12, 9e12);
+      const other = await start(folder, '--listing');
+      const answer = await get(other, '/');
+      await stop(other);
+      rmSync(folder, { recursive: true });
+      assert.equal(answer.status, 200);
+      assert.match(answer.body.toString(), /late\.txt/);
     });
   });
 
