@@ -13,6 +13,7 @@ import { kHelp, parseCommandLine, type Options } from './options';
 const kFinishMs = 10_000;
 
 export async function main(argv: readonly string[], defaultRoot = '.'): Promise<void> {
+  surviveLostReaders();
   const commandLine = parseCommandLine(argv);
   switch (commandLine.kind) {
     case 'help':
@@ -88,6 +89,11 @@ function explain(error: unknown): string {
 
 function bracketed(host: string): string {
   return isIPv6(host) ? `[${host}]` : host;
+}
+
+// Whoever read our lines may go before us: that ends the lines, not the server.
+function surviveLostReaders(): void {
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => undefined);
 }
 
 if (require.main === module) void main(process.argv.slice(2));

@@ -1,6 +1,6 @@
 // The command line: options, exit codes, signals, and npm start.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
+import { readFileSync, truncateSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 
@@ -17,6 +17,20 @@ describe('Flash-Lite: the command', () => {
   before(() => { tree = new Tree({ 'a.txt': 'a', 'big.bin': big }); });
   afterEach(stopPrograms);
   after(() => tree.remove());
+
+  it('lives on when nobody reads what it logs', async () => {
+    tree.write('short-lived.bin', big);
+    const server = await start(tree.root);
+    server.program.child.stderr?.destroy();
+    const client = new RawClient(server);
+    client.send('GET /short-lived.bin HTTP/1.1\r\nHost: x\r\n\r\n');
+    client.socket.pause();
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    truncateSync(tree.path('short-lived.bin'), 0);
+    client.socket.resume();
+    await client.closed();  // Cut, and a line about it.
+    assert.equal((await get(server, '/a.txt')).body.toString(), 'a');
+  });
 
   describe('flash-lite options', () => {
     it('--help names every option and exits with 0', async () => {
