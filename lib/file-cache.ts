@@ -111,6 +111,14 @@ export class CachedFile extends Resource {
   }
 
   /**
+   * Where the file that was opened is now, without symbolic links; with ` (deleted)` behind it when
+   * it has no name any more. Unlike `fs.realpath(path)` it cannot be of another file.
+   */
+  realPath(): string {
+    return native.fileRealPath(handleOf(this));
+  }
+
+  /**
    * Bytes `[offset, offset + length)`, as far as the file goes, when all of them are cached; else
    * undefined. Nothing is copied, and the disk is not asked.
    *

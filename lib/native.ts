@@ -108,6 +108,7 @@ export interface NativeAddon {
   fileCacheStats: (cache: number) => void;
   /** The etag; scratch: byteLength, mtimeMs. */
   fileInfo: (file: number) => string;
+  fileRealPath: (file: number) => string;
   fileIsFresh: (file: number) => boolean;
   fileTryRead: (cache: number, file: number, offset: number, length: number) => number;
   fileRead: (cache: number, file: number, offset: number, length: number) => Promise<number>;

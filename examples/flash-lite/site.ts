@@ -5,7 +5,7 @@ import { realpath, stat } from 'node:fs/promises';
 
 import type { CachedFile, FileCache } from 'io-lite';
 
-import { isMissing, isNotRegular, reasonOf } from './failures';
+import { isMissing, isNotRegular } from './failures';
 import { renderListing } from './listing';
 import { decodePath, isServedBelow } from './paths';
 
@@ -54,8 +54,8 @@ export class Site {
       const isDirectory = (await stat(real)).isDirectory();
       return isDirectory ? { kind: 'directory' } : { kind: 'refused', status: 403 };
     }
-    // A link may have been moved between the check and the opening.
-    if (await realpath(path).catch(reasonOf) === real) return { kind: 'file', file };
+    // Links may have been moved between the check and the opening, and back: ask the file itself.
+    if (isServedBelow(root, realPathOf(file))) return { kind: 'file', file };
     file.close();
     return kNotFound;
   }
@@ -65,5 +65,14 @@ export class Site {
     const real = await realpath(path);
     if (!isServedBelow(root, real)) return kNotFound;
     return { kind: 'listing', html: await renderListing(root, `${real}/`, title) };
+  }
+}
+
+function realPathOf(file: CachedFile): string {
+  try {
+    return file.realPath();
+  } catch (error) {
+    file.close();
+    throw error;
   }
 }

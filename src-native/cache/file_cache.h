@@ -51,6 +51,8 @@ class CachedFile {
 
   const std::string& path() const { return path_; }  // Empty when opened by descriptor.
   const sys::FileFacts& facts() const { return facts_; }
+  // Where the open file is now, however its path led there: sys::realPathOf.
+  Result<std::string> realPath() const { return sys::realPathOf(fd_.get()); }
   uint64_t byteLength() const { return facts_.size; }
   uint64_t mtimeMs() const { return static_cast<uint64_t>(facts_.mtimeNs / 1'000'000); }
   // Strong and quoted; of dev, ino, size, mtime and ctime, none of which it shows.

@@ -133,6 +133,19 @@ napi_value fileInfo(napi_env env, napi_callback_info info) {
   return etag;
 }
 
+// fileRealPath(file) -> path
+napi_value fileRealPath(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  if (!call.isReady()) return nullptr;
+  const CachedFilePtr file = fileAt(call, 0);
+  if (file == nullptr) return nullptr;
+  const Result<std::string> path = file->realPath();
+  if (!path.isOk()) return call.fail(path.status());
+  napi_value value = nullptr;
+  napi_create_string_utf8(env, path.value().data(), path.value().size(), &value);
+  return value;
+}
+
 napi_value fileIsFresh(napi_env env, napi_callback_info info) {
   Call<1> call(env, info);
   if (!call.isReady()) return nullptr;
@@ -207,6 +220,7 @@ constexpr Export kExports[] = {
     {"fileCacheStats", fileCacheStats},     {"fileInfo", fileInfo},
     {"fileIsFresh", fileIsFresh},           {"fileTryRead", fileTryRead},
     {"fileRead", fileRead},                 {"fileRelease", fileRelease},
+    {"fileRealPath", fileRealPath},
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <string>
 
 #include <fcntl.h>
 #include <poll.h>
@@ -93,6 +94,16 @@ Result<Fd> duplicate(int fd) {
 }
 
 Result<FileFacts> factsOf(int fd) { return factsFrom(fd, "", AT_EMPTY_PATH); }
+Result<std::string> realPathOf(int fd) {
+  char link[32];
+  std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+  std::string path(4096, '\0');  // PATH_MAX: the kernel tells no longer one.
+  const ssize_t length = ::readlink(link, path.data(), path.size());
+  if (length < 0) return Status::system("readlink", errno);
+  path.resize(static_cast<size_t>(length));
+  return path;
+}
+
 Result<FileFacts> factsOf(const char* path) { return factsFrom(AT_FDCWD, path, 0); }
 
 Result<FdModes> modesOf(int fd) {

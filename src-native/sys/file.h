@@ -12,6 +12,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 #include "base/status.h"
 #include "sys/fd.h"
@@ -46,6 +47,8 @@ Result<Fd> reopenForRead(int fd, Reopen how);
 Result<Fd> duplicate(int fd);
 
 Result<FileFacts> factsOf(int fd);
+// Where the file of a descriptor is now, without symbolic links; " (deleted)" follows when nowhere.
+Result<std::string> realPathOf(int fd);
 Result<FileFacts> factsOf(const char* path);  // Follows symbolic links.
 
 // How an fd may be used without waiting. Two system calls.

@@ -1,6 +1,6 @@
 // Nothing outside the root, nothing hidden: by spelling, by symbolic link, by kind of file.
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, renameSync, symlinkSync, unlinkSync } from 'node:fs';
 import path from 'node:path';
 
@@ -37,6 +37,23 @@ describe('Flash-Lite: nothing but what is below the root', () => {
     await stop(server);
     await stopPrograms();
     tree.remove();
+  });
+
+  it('a link that is moved out and back all the time never shows what is outside', async () => {
+    // Python because Node has no renameat2, which exchanges two links at once and often enough.
+    const flip = `if True:
+      import ctypes, os
+      os.symlink('a.txt', 'flip.txt'); os.symlink('../secret.txt', '.flip')
+      rename = ctypes.CDLL(None).renameat2
+      while True: rename(-100, b'flip.txt', -100, b'.flip', 2)`;
+    const child = spawn('python3', ['-c', flip], { cwd: tree.path('root'), stdio: 'ignore' });
+    const seen = new Set<string>();
+    for (const end = Date.now() + 3000; Date.now() < end;) {
+      seen.add((await get(server, '/flip.txt')).body.toString());
+    }
+    child.kill('SIGKILL');
+    assert.ok(!seen.has(kSecret));
+    assert.ok(seen.has('a'));
   });
 
   describe('ways out of the root', () => {
