@@ -376,13 +376,18 @@ void Connections::close() {
   if (isClosing_) return;
   refreshClock();
   // What has connected already is not turned away.
-  if (listener_.isOpen() && !isAcceptPaused_) acceptReady();
+  uint64_t before = 0;
+  do {
+    before = stats_.connectionsTotal;
+    if (listener_.isOpen() && !isAcceptPaused_) acceptReady();
+  } while (stats_.connectionsTotal > before);
   isClosing_ = true;
   poll_.remove(listener_);
   listener_.reset();
   for (size_t i = 0; i < connections_.size(); ++i) {
     Connection& connection = *connections_[i];
     if (!connection.fd.isOpen() || connection.isLingering) continue;
+    if (connection.isReady) continue;  // What it has asked already is answered in the next turn.
     if (connection.last != nullptr) {
       connection.last->closesAfter = true;
       connection.takesRequests = false;

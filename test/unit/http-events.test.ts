@@ -67,4 +67,19 @@ describe('HttpServer: events during a callback', () => {
     });
     assert.equal(isOpen, false);
   });
+
+  it('close() answers what a pipelining client has sent before', async () => {
+    const targets: string[] = [];
+    const own = await HttpServer.listen({ pipelineMax: 1 }, (request) => {
+      targets.push(request.target);
+      setImmediate(() => {
+        request.respond(head, body);
+        if (targets.length === 1) void own.close();
+      });
+    });
+    const client = net.connect(own.port, own.host).resume();
+    client.write('GET /1 HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n');
+    await new Promise((resolve) => client.once('close', resolve));
+    assert.deepEqual(targets, ['/1', '/2']);
+  });
 });
