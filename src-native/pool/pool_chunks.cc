@@ -389,8 +389,9 @@ uint64_t Pool::trim(uint64_t keepBytes) {
     }
   }
   for (std::unique_ptr<OwnSegment>& own : segments_) {
-    const uint64_t idle = stats_.bytesCommitted - stats_.bytesInUse;
-    if (own != nullptr && own->usedChunks == 0 && idle > keepBytes) retireSegment(*own);
+    // Why not the large ones: each is one live buffer, and retires with it.
+    if (own == nullptr || own->isLarge || own->usedChunks > 0) continue;
+    if (stats_.bytesCommitted > stats_.bytesInUse + keepBytes) retireSegment(*own);
   }
   if (!options_.sealed) punchFree(keepBytes, false);
   return stats_.bytesReturned - before;

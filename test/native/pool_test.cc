@@ -246,6 +246,23 @@ TEST(aSealedPoolGivesBackWholeSegments) {
   CHECK_EQ(world.window.committedBytes(), 0u);
 }
 
+TEST(trimmingLeavesALargeBufferThatIsHeldAlone) {
+  Pool::Options options;
+  options.maxBytes = 48ull << 20;
+  World world(4ull << 30, options);
+  const Slice medium = world.make(200000, 1);  // In use by the chunk, committed by the page.
+  const Slice large = world.make(20 << 20, 2);
+  world.domain->release(world.make(1 << 20, 3));
+  world.pool->trim(0);
+  CHECK(allAre(large, 2));
+  CHECK(!world.pool->allocate(40 << 20).isOk());  // At the limit the pool trims by itself.
+  CHECK(!world.pool->allocate(15 << 20).isOk() || allAre(large, 2));
+  CHECK_EQ(world.pool->stats().buffers, 2u);
+  CHECK(allAre(large, 2));
+  world.domain->release(large);
+  world.domain->release(medium);
+}
+
 TEST(anAbandonedDraftGivesItsMemoryBack) {
   World world;
   { Draft draft = world.pool->allocate(1000).take(); }
