@@ -15,6 +15,9 @@ namespace {
 
 constexpr size_t kShortStringBytes = 4096;
 constexpr size_t kPartsMax = 16;
+// V8's longest string, and what it may take as UTF-8: no longer bytes are worth joining.
+constexpr uint64_t kCharactersMax = (1u << 29) - 24;
+constexpr uint64_t kStringBytesMax = 3 * kCharactersMax;
 
 template <size_t N>
 Aggregate* aggregateAt(const Call<N>& call, size_t i) {
@@ -207,6 +210,8 @@ napi_value aggregateToString(napi_env env, napi_callback_info info) {
   const uint64_t from = call.bytesAt(2);
   const uint64_t to = std::min(call.bytesAt(3), aggregate->byteLength());
   const uint64_t length = from < to ? to - from : 0;
+  const uint64_t limit = call.boolAt(1) ? kCharactersMax : kStringBytesMax;
+  if (length > limit) return call.fail(Status(Code::TooLarge, "string", length, limit));
   const char* characters = nullptr;
   std::string joined;  // Only for bytes in more than one slice.
   if (aggregate->sliceCount() == 1) {
@@ -223,7 +228,7 @@ napi_value aggregateToString(napi_env env, napi_callback_info info) {
   if (create(env, length > 0 ? characters : "", length, &text) == napi_ok) return text;
   napi_value ignored;
   napi_get_and_clear_last_exception(env, &ignored);
-  return call.fail(Status(Code::TooLarge, "string", length, (1u << 29) - 24));
+  return call.fail(Status(Code::TooLarge, "string", length, kCharactersMax));
 }
 
 // aggregateDispose(aggregate): idempotent.

@@ -13,6 +13,14 @@ function bufferOf(text: string): IolBuffer {
 describe('Aggregate', () => {
   checkHolds();
 
+  it('has no text longer than a string can be, and says so', () => {
+    using huge = Aggregate.from('x'.repeat(1 << 20));
+    for (let doubling = 0; doubling < 20; doubling++) huge.append(huge);
+    assert.throws(() => huge.toString(), { code: 'ERR_IOL_TOO_LARGE' });
+    assert.throws(() => huge.toString('latin1'), { code: 'ERR_IOL_TOO_LARGE' });
+    assert.equal(huge.toString('utf8', 1 << 30, (1 << 30) + 3), 'xxx');
+  });
+
   it('has the bytes of its parts in their order', () => {
     using buffer = bufferOf('middle ');
     using end = Aggregate.from('end');
