@@ -98,21 +98,39 @@ function ready(fd: number, isWrite: boolean, signal: AbortSignal | undefined): P
 }
 
 /** `work`, or a rejection as soon as the signal says so; what comes too late goes to `drop`. */
-async function orAborted<T>(
+function orAborted<T>(
   work: Promise<T>,
   signal: AbortSignal | undefined,
   drop: (late: T) => void,
 ): Promise<T> {
   if (signal === undefined) return work;
-  let onAbort: () => void;
-  const aborted = new Promise<never>((_, reject) => {
-    onAbort = () => {
-      reject(abortedError(signal));
-      work.then(drop, () => {});
-    };
-    signal.addEventListener('abort', onAbort, { once: true });
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => reject(abortedError(signal));
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+    const onEnd = (): void => signal.removeEventListener('abort', onAbort);
+    work.finally(onEnd).then((value) => (signal.aborted ? drop(value) : resolve(value)), reject);
   });
-  return Promise.race([work, aborted]).finally(() => signal.removeEventListener('abort', onAbort));
+}
+
+/**
+ * Starts `work` when all that was given before for the same descriptor has ended, whether its caller
+ * still waits for it or not.
+ */
+function inTurn<T>(
+  turns: Map<number, Promise<unknown>>,
+  fd: number,
+  work: () => Promise<T>,
+): Promise<T> {
+  const before = turns.get(fd);
+  const working = before === undefined ? work() : before.then(work);
+  const turn = working
+    .catch(() => {})
+    .then(() => {
+      if (turns.get(fd) === turn) turns.delete(fd);
+    });
+  turns.set(fd, turn);
+  return working;
 }
 
 /** An aggregate that stands for the end of a file becomes null. */
@@ -190,8 +208,8 @@ function heldFor(bytes: BytesLike): Aggregate {
   return adoptAggregate(native.aggregateConcat(handleOf(bytes)), scratch[0]!, false);
 }
 
-/** Per descriptor the write that has not ended: whole writes follow each other. */
-const writing = new Map<number, Promise<unknown>>();
+/** Per descriptor the last of its writes: whole writes follow each other. */
+const writes = new Map<number, Promise<unknown>>();
 
 /**
  * Writes all bytes. Several writes to one descriptor follow each other in the order of the calls.
@@ -215,14 +233,8 @@ export async function iolWrite(
   using held = heldFor(bytes);
   if (signal?.aborted) throw abortedError(signal);
   if (isToStream) return await writeToStream(sink, held, signal);
-  while (writing.has(fd)) await writing.get(fd)!.catch(() => {});
-  const work = writeAll(fd, held, position, signal);
-  writing.set(fd, work);
-  try {
-    return await work;
-  } finally {
-    writing.delete(fd);
-  }
+  const work = inTurn(writes, fd, () => writeAll(fd, held, position, signal));
+  return await orAborted(work, signal, () => {});
 }
 
 async function writeAll(
@@ -231,16 +243,15 @@ async function writeAll(
   position: number,
   signal: AbortSignal | undefined,
 ): Promise<number> {
+  // Why first: who gave up while he waited for his turn has let go of the bytes.
+  if (signal?.aborted) throw abortedError(signal);
   const handle = handleOf(bytes);
   const { byteLength } = bytes;
   let written = 0;
   do {
     if (signal?.aborted) throw abortedError(signal);
     const moved = native.ioTryWrite(fd, handle, written, position);
-    if (moved === ioRegularFile) {
-      const work = native.ioWriteFile(fd, handle, written, position);
-      return await orAborted(work, signal, () => {});
-    }
+    if (moved === ioRegularFile) return await native.ioWriteFile(fd, handle, written, position);
     if (moved === ioNotNow) await ready(fd, true, signal);
     else written += moved;
   } while (written < byteLength);

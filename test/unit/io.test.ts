@@ -236,6 +236,33 @@ describe('iolRead and iolWrite', () => {
       pipe.close();
     });
 
+    it('let no later call go before those that wait', async () => {
+      const name = fileWith('');
+      const fd = openSync(name, 'w');
+      const late: Promise<number>[] = [];
+      const first = iolWrite(fd, 'a').then(() => late.push(iolWrite(fd, 'd')));
+      await Promise.all([first, iolWrite(fd, 'b'), iolWrite(fd, 'c')]);
+      await Promise.all(late);
+      assert.equal(readFileSync(name, 'latin1'), 'abcd');
+      closeSync(fd);
+    });
+
+    it('are given up by a signal also while they wait for their turn', async () => {
+      const pipe = fifo();
+      const first = iolWrite(pipe.writer, 'a'.repeat(300_000));
+      const given = iolWrite(pipe.writer, 'b', { signal: AbortSignal.timeout(10) });
+      const last = iolWrite(pipe.writer, 'c');
+      await assert.rejects(given, { code: 'ERR_IOL_ABORTED' });
+      let text = '';
+      while (text.length < 300_001) {
+        using part = (await iolRead(pipe.reader, 1 << 20))!;
+        text += part.toString();
+      }
+      await Promise.all([first, last]);
+      assert.ok(text === `${'a'.repeat(300_000)}c`);
+      pipe.close();
+    });
+
     it('hold what is written until it is gone, whatever the caller does with it', async () => {
       const pipe = fifo();
       const bytes = Aggregate.from('k'.repeat(300_000));
