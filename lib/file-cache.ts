@@ -2,6 +2,7 @@
  * The file cache: files are read once into the window, and served from there by reference.
  */
 import { adoptAggregate, type Aggregate } from './aggregate';
+import { isIolError } from './errors';
 import { onWindowClosed, type Kind } from './leaks';
 import { defaultPoolHandle, native } from './native';
 import { Pool } from './pool';
@@ -54,6 +55,8 @@ let files = new Map<number, WeakRef<CachedFile>>();
 let collected = new FinalizationRegistry<number>(onCollected);
 
 function onCollected(handle: number): void {
+  // Why: who asked after the collection and before this call has a new object of the same handle.
+  if (files.get(handle)?.deref() !== undefined) return;
   files.delete(handle);
   native.fileRelease(handle);
 }
@@ -216,7 +219,15 @@ export class FileCache extends Resource {
   async open(path: string): Promise<CachedFile> {
     const cache = handleOf(this);
     validatePath(path);
-    return fileOf(await native.fileCacheOpen(cache, path), this, path);
+    for (;;) {
+      const handle = await native.fileCacheOpen(cache, path);
+      try {
+        return fileOf(handle, this, path);
+      } catch (error) {
+        // Its last user closed the file before this turn came: then it is asked for anew.
+        if (this.isDisposed || !isIolError(error) || error.code !== 'ERR_IOL_CLOSED') throw error;
+      }
+    }
   }
 
   stats(): FileCacheStats {
