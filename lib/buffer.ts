@@ -187,6 +187,10 @@ export class DraftBuffer extends Resource {
     if (this.#fills > 0) {
       throw new IolError('ERR_IOL_BUSY', 'The draft is being filled by an operation in flight');
     }
+    // Why: the memory that was not copied has what an earlier buffer left there.
+    if (this.#heap !== undefined && this.#heap.byteLength !== this.byteLength) {
+      throw new IolError('ERR_IOL_BUSY', 'The bytes of the draft were transferred to somebody else');
+    }
     return handle;
   }
 

@@ -29,6 +29,14 @@ describe('DraftBuffer', () => {
     assert.ok(draft.isDisposed);
   });
 
+  it('refuses to seal bytes that were transferred away', () => {
+    using draft = pool.allocate(100);
+    const bytes = draft.bytes();
+    structuredClone(bytes, { transfer: [bytes] });
+    assert.throws(() => draft.seal(), { code: 'ERR_IOL_BUSY' });
+    assert.throws(() => draft.sealCopy(), { code: 'ERR_IOL_BUSY' });
+  });
+
   it('seals as much as it is told', () => {
     const draft = pool.allocate(100);
     draft.write('abcdef');
