@@ -4,6 +4,8 @@
  * A descriptor is tried at once; when nothing can move, the loop waits for it. Regular files are read
  * and written off the loop. Nothing here blocks the loop but the Sync forms.
  */
+import { WriteStream } from 'node:fs';
+import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 
 import {
@@ -258,7 +260,15 @@ async function writeAll(
   return written;
 }
 
-/** Through the stream's own ordering. The bytes are held until it says that it needs them no more. */
+/** Whether the stream is done with a chunk when it says so: others may pass it on or keep it. */
+function isEndOfTheLine(stream: Writable): boolean {
+  return stream instanceof Socket || stream instanceof WriteStream;
+}
+
+/**
+ * Through the stream's own ordering. A socket and a file get the bytes where they lie, held until it
+ * says that it needs them no more; any other stream gets a copy.
+ */
 async function writeToStream(
   stream: Writable,
   bytes: Aggregate,
@@ -273,7 +283,7 @@ async function writeToStream(
       else resolve(byteLength);
     };
     stream.cork();
-    const views = [...held];
+    const views = isEndOfTheLine(stream) ? [...held] : [held.toBuffer()];
     if (views.length === 0) stream.write(new Uint8Array(0), done);
     views.forEach((view, i) => {
       const isLast = i === views.length - 1;

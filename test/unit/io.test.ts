@@ -8,6 +8,7 @@ import { open } from 'node:fs/promises';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { PassThrough } from 'node:stream';
 import { once } from 'node:events';
 
 import { Aggregate, FileCache, iolRead, iolReadSync, iolWrite, iolWriteSync, stats, Window } from 'io-lite';
@@ -327,6 +328,14 @@ describe('iolRead and iolWrite', () => {
       assert.equal(received, 'own 1, slice 1, slice 2, own 2');
       assert.deepEqual(stats().copies['write'], write);
       close();
+    });
+
+    it('give a stream that passes chunks on a copy, which outlives the aggregate', async () => {
+      const stream = new PassThrough();
+      const bytes = Aggregate.from('passed ', 'on');
+      await iolWrite(stream, bytes);
+      bytes.dispose();
+      assert.equal(String(stream.read()), 'passed on');
     });
 
     it('wait for a socket that takes no more', async () => {
