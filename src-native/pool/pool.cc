@@ -103,6 +103,15 @@ Result<Draft> Pool::allocateChunks(uint64_t byteLength) {
 }
 
 Result<Draft> Pool::allocateSegment(uint64_t byteLength) {
+  Result<Draft> draft = tryAllocateSegment(byteLength);
+  if (draft.isOk() || draft.status().code() == Code::System) return draft;
+  // At a limit: free memory that is kept for reuse may make the room.
+  collect();
+  if (trim(0) == 0) return draft;
+  return tryAllocateSegment(byteLength);
+}
+
+Result<Draft> Pool::tryAllocateSegment(uint64_t byteLength) {
   const uint64_t pages = (byteLength + sys::kPageBytes - 1) / sys::kPageBytes * sys::kPageBytes;
   Result<OwnSegment*> own = addSegment(0, pages + kChunkBytes);
   if (!own.isOk()) return own.status();

@@ -124,6 +124,7 @@ class Pool {
                              uint64_t byteLength);
   Result<Draft> allocateChunks(uint64_t byteLength);
   Result<Draft> allocateSegment(uint64_t byteLength);
+  Result<Draft> tryAllocateSegment(uint64_t byteLength);
   Draft takeSlot(Span& span, uint64_t byteLength);
   void onLastHold(const Slice& slice);
   bool tryFree(OwnSegment& own, uint32_t slot);

@@ -263,6 +263,16 @@ TEST(trimmingLeavesALargeBufferThatIsHeldAlone) {
   world.domain->release(medium);
 }
 
+TEST(freeMemoryMakesRoomForALargeBuffer) {
+  Pool::Options options;
+  options.maxBytes = 64ull << 20;
+  World world(4ull << 30, options);
+  std::vector<Slice> slices;
+  for (int count = 0; count < 40; count++) slices.push_back(world.make(1 << 20, 1));
+  for (const Slice& slice : slices) world.domain->release(slice);
+  CHECK(world.pool->allocate(40 << 20).isOk());
+}
+
 TEST(anAbandonedDraftGivesItsMemoryBack) {
   World world;
   { Draft draft = world.pool->allocate(1000).take(); }
