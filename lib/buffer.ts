@@ -74,6 +74,7 @@ export class DraftBuffer extends Resource {
   readonly byteLength: number;
   readonly #pool: Resource;
   #heap: ArrayBuffer | undefined;
+  #inPlace: ArrayBuffer | undefined;
   #fills = 0;
   #isSealed = false;
   #hasWrites = false;
@@ -138,10 +139,12 @@ export class DraftBuffer extends Resource {
     const handle = this.#open();
     if (this.#heap !== undefined) return this.#heap;
     if (this.byteLength >= inPlaceBytesMin) {
-      const bytes = native.draftBytes(handle);
-      // Why: whoever fills the bytes keeps the draft, which would otherwise be collected under it.
-      owners.set(bytes, this);
-      return bytes;
+      if (this.#inPlace === undefined) {
+        this.#inPlace = native.draftBytes(handle);
+        // Why: whoever fills the bytes keeps the draft, which would otherwise be collected under it.
+        owners.set(this.#inPlace, this);
+      }
+      return this.#inPlace;
     }
     this.#heap = new ArrayBuffer(this.byteLength);
     if (this.#hasWrites) native.draftCopyOut(handle, this.#heap);
@@ -188,7 +191,9 @@ export class DraftBuffer extends Resource {
       throw new IolError('ERR_IOL_BUSY', 'The draft is being filled by an operation in flight');
     }
     // Why: the memory that was not copied has what an earlier buffer left there.
-    if (this.#heap !== undefined && this.#heap.byteLength !== this.byteLength) {
+    // Or because whoever has it now could still change it.
+    const bytes = this.#heap ?? this.#inPlace;
+    if (bytes !== undefined && bytes.byteLength !== this.byteLength) {
       throw new IolError('ERR_IOL_BUSY', 'The bytes of the draft were transferred to somebody else');
     }
     return handle;
@@ -205,6 +210,7 @@ export class DraftBuffer extends Resource {
     // A store into the heap copy would reach nobody any more.
     if (this.#heap !== undefined) native.detach(this.#heap);
     this.#heap = undefined;
+    this.#inPlace = undefined;
   }
 
   protected override inspectFields(): Record<string, unknown> {

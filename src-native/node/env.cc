@@ -58,6 +58,9 @@ EnvState::~EnvState() {
   // What holds memory goes first, then whose memory it is, the domain last.
   aggregates_.clear();
   drafts_.clear();
+  for (const std::weak_ptr<DraftStore>& parked : parked_) {
+    if (const std::shared_ptr<DraftStore> store = parked.lock()) store->parked.abandon();
+  }
   files_.clear();
   caches_.clear();
   pools_.clear();
@@ -108,13 +111,25 @@ void EnvState::reapSlowly() {
   });
 }
 
-void EnvState::detachBytes(DraftEntry& entry) {
-  if (entry.bytes == nullptr) return;
+bool EnvState::detachBytes(DraftEntry& entry) {
+  if (entry.bytes == nullptr) return true;
   napi_value bytes = nullptr;
+  bool isDetached = true;
   napi_get_reference_value(env_, entry.bytes, &bytes);
-  if (bytes != nullptr) napi_detach_arraybuffer(env_, bytes);
+  if (bytes != nullptr) napi_is_detached_arraybuffer(env_, bytes, &isDetached);
+  if (isDetached && !entry.store->isFreed) return false;
+  if (!isDetached) napi_detach_arraybuffer(env_, bytes);
   napi_delete_reference(env_, entry.bytes);
   entry.bytes = nullptr;
+  return true;
+}
+
+void EnvState::giveUp(DraftEntry& entry) {
+  if (detachBytes(entry)) return;
+  napi_delete_reference(env_, entry.bytes);
+  entry.store->parked = std::move(entry.draft);
+  std::erase_if(parked_, [](const std::weak_ptr<DraftStore>& store) { return store.expired(); });
+  parked_.push_back(entry.store);
 }
 
 void EnvState::updateWatch(CacheEntry& entry) {
@@ -147,7 +162,7 @@ void EnvState::endWatch(CacheEntry& entry) {
 
 void EnvState::closeWindow() {
   aggregates_.clear();
-  drafts_.forEach([this](DraftEntry& entry) { detachBytes(entry); });
+  drafts_.forEach([this](DraftEntry& entry) { giveUp(entry); });
   drafts_.clear();
   closeCaches();
   files_.clear();

@@ -37,10 +37,18 @@ namespace iol::node {
 
 class Views;
 
+// What is known of the memory behind a draft's ArrayBuffer. It may outlive the ArrayBuffer:
+// ArrayBuffer.prototype.transfer() moves it to another one, which nobody here can detach.
+struct DraftStore {
+  bool isFreed = false;
+  Draft parked;  // A draft that was given up before: its memory is free when this is.
+};
+
 // A draft, and the ArrayBuffer through which JavaScript fills it.
 struct DraftEntry {
   Draft draft;
   napi_ref bytes = nullptr;  // Weak; null until bytes() was called on a large draft.
+  std::shared_ptr<DraftStore> store = {};
 };
 
 // A file cache, and the poll that hears of outside changes.
@@ -87,8 +95,10 @@ class EnvState {
   void updateWatch(CacheEntry& entry);
   // Before the cache is closed: its descriptor must leave the loop while it is open.
   void endWatch(CacheEntry& entry);
-  // Detaches the draft's ArrayBuffer, so that nobody can store through it any more.
-  void detachBytes(DraftEntry& entry);
+  // Detaches the draft's ArrayBuffer. False when somebody may still store into its memory.
+  bool detachBytes(DraftEntry& entry);
+  // Before a draft is dropped: its memory is given back now, or when nobody can store there.
+  void giveUp(DraftEntry& entry);
   // The default pool for kDefaultPool; null for a stale handle.
   static constexpr int32_t kDefaultPool = -1;
   Pool* poolOf(int32_t handle);
@@ -162,6 +172,7 @@ class EnvState {
   Handles<CacheEntry> caches_;
   Handles<CachedFilePtr> files_;
   Handles<DraftEntry> drafts_;
+  std::vector<std::weak_ptr<DraftStore>> parked_;
   Handles<Aggregate> aggregates_;
   Waits waits_;
 

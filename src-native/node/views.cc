@@ -7,10 +7,11 @@
 
 namespace iol::node {
 
-Result<napi_value> externalArrayBuffer(napi_env env, void* data, size_t bytes) {
+Result<napi_value> externalArrayBuffer(napi_env env, void* data, size_t bytes,
+                                       napi_finalize onFreed, void* hint) {
   napi_value arrayBuffer = nullptr;
   const napi_status status =
-      napi_create_external_arraybuffer(env, data, bytes, nullptr, nullptr, &arrayBuffer);
+      napi_create_external_arraybuffer(env, data, bytes, onFreed, hint, &arrayBuffer);
   if (status == napi_ok) return arrayBuffer;
   if (status == napi_no_external_buffers_allowed) {
     return Status(Code::Unsupported, "external ArrayBuffer");
@@ -70,10 +71,8 @@ Result<Views::View> Views::viewOf(const Slice& slice) {
   View view;
   view.offset = segment.slotOffset(slice.slot) + slice.offset - extent.offset;
   napi_ref& cached = mapping.spans[firstChunk];
-  if (cached != nullptr) {
-    napi_get_reference_value(state_.env(), cached, &view.arrayBuffer);
-    return view;
-  }
+  view.arrayBuffer = known(mapping, &cached);
+  if (view.arrayBuffer != nullptr) return view;
   Result<napi_value> made =
       externalArrayBuffer(state_.env(), mapping.base + extent.offset, extent.bytes);
   if (!made.isOk()) return made.status();
@@ -90,10 +89,8 @@ Result<Views::View> Views::unsafeViewOf(const Slice& slice) {
   Mapping& mapping = *mapped.value();
   View view;
   view.offset = segment.slotOffset(slice.slot) + slice.offset;
-  if (mapping.whole != nullptr) {
-    napi_get_reference_value(state_.env(), mapping.whole, &view.arrayBuffer);
-    return view;
-  }
+  view.arrayBuffer = known(mapping, &mapping.whole);
+  if (view.arrayBuffer != nullptr) return view;
   Result<napi_value> made = externalArrayBuffer(state_.env(), mapping.base, segment.totalBytes());
   if (!made.isOk()) return made.status();
   view.arrayBuffer = made.value();
@@ -101,22 +98,38 @@ Result<Views::View> Views::unsafeViewOf(const Slice& slice) {
   return view;
 }
 
-void Views::detach(napi_ref* reference) {
+// An ArrayBuffer that is detached already was transferred: another one has its memory.
+napi_value Views::known(Mapping& mapping, napi_ref* reference) {
+  if (*reference == nullptr) return nullptr;
+  napi_value arrayBuffer = nullptr;
+  napi_get_reference_value(state_.env(), *reference, &arrayBuffer);
+  bool isDetached = true;
+  if (arrayBuffer != nullptr) {
+    napi_is_detached_arraybuffer(state_.env(), arrayBuffer, &isDetached);
+  }
+  if (!isDetached) return arrayBuffer;
+  mapping.wasTransferred = true;
+  napi_delete_reference(state_.env(), *reference);
+  *reference = nullptr;
+  return nullptr;
+}
+
+void Views::detach(Mapping& mapping, napi_ref* reference) {
   if (*reference == nullptr) return;
   napi_handle_scope scope;
   napi_open_handle_scope(state_.env(), &scope);
-  napi_value arrayBuffer = nullptr;
-  napi_get_reference_value(state_.env(), *reference, &arrayBuffer);
-  if (arrayBuffer != nullptr) napi_detach_arraybuffer(state_.env(), arrayBuffer);
-  napi_delete_reference(state_.env(), *reference);
-  *reference = nullptr;
+  if (napi_value arrayBuffer = known(mapping, reference)) {
+    napi_detach_arraybuffer(state_.env(), arrayBuffer);
+    napi_delete_reference(state_.env(), *reference);
+    *reference = nullptr;
+  }
   napi_close_handle_scope(state_.env(), scope);
 }
 
 void Views::onViewIdle(Segment& segment, uint32_t firstChunk) {
   if (state_.isShuttingDown()) return;
   auto found = mappings_.find(&segment);
-  if (found != mappings_.end()) detach(&found->second->spans[firstChunk]);
+  if (found != mappings_.end()) detach(*found->second, &found->second->spans[firstChunk]);
 }
 
 void Views::onSegmentRetired(Segment& segment) {
@@ -124,11 +137,15 @@ void Views::onSegmentRetired(Segment& segment) {
   if (found == mappings_.end()) return;
   Mapping& mapping = *found->second;
   if (!state_.isShuttingDown()) {
-    detach(&mapping.whole);
-    for (napi_ref& span : mapping.spans) detach(&span);
+    detach(mapping, &mapping.whole);
+    for (napi_ref& span : mapping.spans) detach(mapping, &span);
   }
   sys::unguardRegion(mapping.guard);
-  sys::unmap(mapping.base, segment.totalBytes());
+  if (mapping.wasTransferred) {
+    sys::replaceByZeros(mapping.base, segment.totalBytes());
+  } else {
+    sys::unmap(mapping.base, segment.totalBytes());
+  }
   if (last_ == &mapping) last_ = nullptr;
   mappings_.erase(found);
 }

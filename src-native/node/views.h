@@ -33,7 +33,9 @@ namespace iol::node {
 class EnvState;
 
 // An external ArrayBuffer over memory that we keep; Unsupported where the runtime refuses one.
-Result<napi_value> externalArrayBuffer(napi_env env, void* data, size_t bytes);
+// `onFreed` is called once no ArrayBuffer has the memory any more; not after a failure.
+Result<napi_value> externalArrayBuffer(napi_env env, void* data, size_t bytes,
+                                       napi_finalize onFreed = nullptr, void* hint = nullptr);
 
 class Views final : public ViewListener {
  public:
@@ -64,9 +66,12 @@ class Views final : public ViewListener {
     int guard = -1;
     napi_ref whole = nullptr;
     std::vector<napi_ref> spans;  // By first chunk.
+    bool wasTransferred = false;  // Some ArrayBuffer over it cannot be detached by us.
   };
   Result<Mapping*> mappingOf(Segment& segment);
-  void detach(napi_ref* reference);
+  // Null when there is none that still has the memory.
+  napi_value known(Mapping& mapping, napi_ref* reference);
+  void detach(Mapping& mapping, napi_ref* reference);
   void unmap(Mapping& mapping);
   uint64_t generationAt(Segment& segment, uint64_t offset) const;
 

@@ -27,7 +27,7 @@ napi_value draftAllocate(napi_env env, napi_callback_info info) {
   if (pool == nullptr) return call.failClosed("pool");
   Result<Draft> draft = pool->allocate(call.bytesAt(1));
   if (!draft.isOk()) return call.fail(draft.status());
-  const int32_t handle = call.state().drafts().insert(DraftEntry{draft.take(), nullptr});
+  const int32_t handle = call.state().drafts().insert(DraftEntry{draft.take()});
   if (handle == 0) return call.fail(Status(Code::NoMemory, "draft table"));
   return call.int32(handle);
 }
@@ -50,6 +50,14 @@ napi_value draftWrite(napi_env env, napi_callback_info info) {
   return call.number(static_cast<double>(bytes.length));
 }
 
+// The memory of a draft's ArrayBuffer, wherever it was moved to, is out of JavaScript's reach.
+void onStoreFreed(napi_env, void*, void* hint) {
+  auto* const store = static_cast<std::shared_ptr<DraftStore>*>(hint);
+  (*store)->isFreed = true;
+  (*store)->parked.abandon();
+  delete store;
+}
+
 // draftBytes(draft) -> ArrayBuffer over the draft itself, detached when it is sealed or given up.
 napi_value draftBytes(napi_env env, napi_callback_info info) {
   Call<1> call(env, info);
@@ -59,13 +67,16 @@ napi_value draftBytes(napi_env env, napi_callback_info info) {
   if (entry->bytes != nullptr) {
     napi_value known = nullptr;
     napi_get_reference_value(env, entry->bytes, &known);
-    if (known != nullptr) return known;
-    napi_delete_reference(env, entry->bytes);
-    entry->bytes = nullptr;
+    return known != nullptr ? known : call.fail(Status(Code::Busy, "draft"));
   }
+  entry->store = std::make_shared<DraftStore>();
+  auto* const hint = new std::shared_ptr<DraftStore>(entry->store);
   Result<napi_value> made =
-      externalArrayBuffer(env, entry->draft.bytes(), entry->draft.byteLength());
-  if (!made.isOk()) return call.fail(made.status());
+      externalArrayBuffer(env, entry->draft.bytes(), entry->draft.byteLength(), onStoreFreed, hint);
+  if (!made.isOk()) {
+    delete hint;
+    return call.fail(made.status());
+  }
   napi_create_reference(env, made.value(), 0, &entry->bytes);
   return made.value();
 }
@@ -96,12 +107,12 @@ napi_value draftSeal(napi_env env, napi_callback_info info) {
   if (length > entry->draft.byteLength()) {
     return call.fail(Status(Code::TooLarge, "draft", length, entry->draft.byteLength()));
   }
+  if (!call.state().detachBytes(*entry)) return call.fail(Status(Code::Busy, "draft"));
   const auto heap = call.spanAt(2);
   if (heap.length > 0 && length > 0) {
     copyBytes(entry->draft.bytes(), heap.data, std::min<uint64_t>(heap.length, length),
               CopyReason::Draft);
   }
-  call.state().detachBytes(*entry);
   const Slice sealed = entry->draft.seal(static_cast<uint32_t>(length));
   call.state().drafts().remove(call.handle(0));
   return newBuffer(call, sealed);
@@ -141,7 +152,7 @@ napi_value detach(napi_env env, napi_callback_info info) {
 napi_value draftDispose(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, Needs::Nothing);
   if (DraftEntry* entry = call.state().drafts().get(call.handle(0))) {
-    call.state().detachBytes(*entry);
+    call.state().giveUp(*entry);
     call.state().drafts().remove(call.handle(0));
     call.state().reapRetiredPools();
   }

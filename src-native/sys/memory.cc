@@ -9,6 +9,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "base/check.h"
+
 #ifdef IOL_ONE_MAPPING
 #include <map>
 #include <mutex>
@@ -114,6 +116,12 @@ void unmap(uint8_t* address, uint64_t bytes) {
   }
 #endif
   ::munmap(address, bytes);
+}
+
+void replaceByZeros(uint8_t* address, uint64_t bytes) {
+  void* const mapped = ::mmap(address, bytes, PROT_READ,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_NORESERVE, -1, 0);
+  IOL_CHECK(mapped == address);
 }
 
 Status commit(const Fd& memory, uint64_t offset, uint64_t bytes) {

@@ -32,6 +32,10 @@ Result<uint8_t*> mapWritable(const Fd& memory, uint64_t bytes);
 Result<uint8_t*> mapReadOnly(const Fd& readOnly, uint64_t bytes);
 void unmap(uint8_t* address, uint64_t bytes);
 
+// For a read-only mapping that somebody may still look at: zeros from now on, for good, which
+// take no memory. Ends the process when even that fails: what is there would be given to others.
+void replaceByZeros(uint8_t* address, uint64_t bytes);
+
 // Allocates the pages of [offset, offset + bytes) so that touching them can fail no more.
 // About 0.4 ms a MiB.
 Status commit(const Fd& memory, uint64_t offset, uint64_t bytes);
