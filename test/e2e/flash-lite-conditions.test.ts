@@ -170,7 +170,7 @@ describe('Flash-Lite: preconditions and ranges', () => {
       [{ 'If-Range': 'ETAG' }, 206],
       [{ 'If-Range': 'W/ETAG' }, 200],
       [{ 'If-Range': '"other"' }, 200],
-      [{ 'If-Range': kModified }, 206],
+      [{ 'If-Range': kModified }, 200],  // Not strong: two versions may share one second.
       [{ 'If-Range': 'Sat, 05 Apr 2025 06:07:09 GMT' }, 200],
       [{ 'If-Range': 'nonsense' }, 200],
       [{ 'If-None-Match': 'ETAG' }, 304],
