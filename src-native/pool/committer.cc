@@ -59,7 +59,14 @@ Status runCommit(CommitJob& job) {
   if (status.isOk() && job.generationsBytes > 0) {
     status = sys::commit(job.memory, job.generationsOffset, job.generationsBytes);
   }
-  if (!status.isOk()) job.window->unreserve(job.budgetBytes);
+  if (!status.isOk()) {
+    // What was allocated before the failure counts nowhere: back to the system with it. A range
+    // that had pages already keeps its budget elsewhere, so those of a partly used one stay.
+    if (job.budgetBytes == job.dataBytes) {
+      (void)sys::punchHole(job.memory, job.dataOffset, job.dataBytes).isOk();
+    }
+    job.window->unreserve(job.budgetBytes);
+  }
   return status;
 }
 

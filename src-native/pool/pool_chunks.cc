@@ -317,15 +317,16 @@ void Pool::settleJobs(bool wait) {
     for (const std::unique_ptr<OwnSegment>& own : segments_) {
       if (own == nullptr || own->segment->ordinal() != job->segmentOrdinal) continue;
       setUsed(*own, job->firstChunk, job->chunks, false);
-      const bool isCommitted = (state == CommitJob::State::Done) != job->isPunch;
-      if (isCommitted) {
-        std::fill_n(own->pagesCommitted.begin() + job->firstChunk, job->chunks,
-                    static_cast<uint8_t>(kPagesPerChunk));
-        if (!job->isPunch) stats_.commitsAhead++;
-      } else if (job->isPunch) {
-        std::fill_n(own->pagesCommitted.begin() + job->firstChunk, job->chunks, uint8_t{0});
+      const bool isDone = state == CommitJob::State::Done;
+      const auto pages = own->pagesCommitted.begin() + job->firstChunk;
+      if (job->isPunch) {
+        if (!isDone) continue;  // The pages are as they were.
+        std::fill_n(pages, job->chunks, uint8_t{0});
         stats_.bytesCommitted -= job->budgetBytes;
         stats_.bytesReturned += job->budgetBytes;
+      } else if (isDone) {
+        std::fill_n(pages, job->chunks, static_cast<uint8_t>(kPagesPerChunk));
+        stats_.commitsAhead++;
       } else {
         stats_.bytesCommitted -= job->budgetBytes;
       }
