@@ -67,6 +67,38 @@ Result<Aggregate> FileReadJob::take() {
 
 void FileReadJob::finish() { std::exchange(done_, nullptr)(take()); }
 
+// ---- Reading what has no size ------------------------------------------------------------------
+
+Result<std::unique_ptr<SyntheticReadJob>> SyntheticReadJob::plan(Pool& pool,
+                                                                 const Endpoint& source,
+                                                                 const FileReadOptions& options) {
+  auto own = sys::duplicate(source.fd);
+  if (!own.isOk()) return own.status();
+  auto draft = pool.allocate(std::min<uint64_t>(options.size, kReadBytesMax));
+  if (!draft.isOk()) return draft.status();
+  return std::unique_ptr<SyntheticReadJob>(
+      new SyntheticReadJob(pool.domain(), own.take(), draft.take(), options.position));
+}
+
+// Why one read: a second one may wait for ever (kmsg, trace_pipe), and may show another state.
+// Why not pread at the own position: some such files cannot seek.
+void SyntheticReadJob::run() {
+  count_ = position_ ? sys::readAt(fd_.get(), draft_.bytes(), draft_.byteLength(), *position_)
+                     : sys::readNext(fd_.get(), draft_.bytes(), draft_.byteLength());
+}
+
+Result<Aggregate> SyntheticReadJob::take() {
+  Draft draft = std::move(draft_);
+  if (!count_.isOk()) return count_.status();
+  Aggregate bytes(domain_);
+  if (count_.value() > 0) {
+    IOL_TRY(bytes.adopt(draft.seal(static_cast<uint32_t>(count_.value()))));
+  }
+  return bytes;
+}
+
+void SyntheticReadJob::finish() { std::exchange(done_, nullptr)(take()); }
+
 // ---- Writing -----------------------------------------------------------------------------------
 
 Result<uint64_t> writeAll(int fd, const Aggregate& bytes, uint64_t from,

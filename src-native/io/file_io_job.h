@@ -46,6 +46,28 @@ class FileReadJob final : public DiskJob {
   uint64_t bytes_ = 0;
 };
 
+// One read of a synthetic file (sys::isSynthetic). What it gives may be short of the end.
+class SyntheticReadJob final : public DiskJob {
+ public:
+  static Result<std::unique_ptr<SyntheticReadJob>> plan(Pool& pool, const Endpoint& source,
+                                                        const FileReadOptions& options);
+  void setDone(ReadDone done) { done_ = std::move(done); }
+  void run() override;
+  void finish() override;
+  Result<Aggregate> take();  // After run().
+
+ private:
+  SyntheticReadJob(Domain& domain, sys::Fd fd, Draft draft, std::optional<uint64_t> position)
+      : domain_(domain), fd_(std::move(fd)), draft_(std::move(draft)), position_(position) {}
+
+  Domain& domain_;
+  const sys::Fd fd_;
+  Draft draft_;
+  const std::optional<uint64_t> position_;
+  ReadDone done_;
+  Result<size_t> count_{Status(Code::Aborted, "read")};  // Written by run().
+};
+
 class FileWriteJob final : public DiskJob {
  public:
   FileWriteJob(sys::Fd fd, Aggregate bytes, std::optional<uint64_t> position, WriteDone done);

@@ -82,6 +82,12 @@ void readFile(Pool& pool, DiskQueue& queue, const Endpoint& source, const FileRe
               ReadDone done) {
   const Status allowed = checkRegular(source, source.modes.canRead, "read");
   if (!allowed.isOk()) return done(allowed);
+  if (sys::isSynthetic(source.fd)) {
+    auto job = SyntheticReadJob::plan(pool, source, options);
+    if (!job.isOk()) return done(job.status());
+    job.value()->setDone(std::move(done));
+    return queue.start(job.take());
+  }
   auto start = startOf(source, options.position);
   if (!start.isOk()) return done(start.status());
   const uint64_t from = start.value();
@@ -109,6 +115,12 @@ void readFile(Pool& pool, DiskQueue& queue, const Endpoint& source, const FileRe
 Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source,
                                const FileReadOptions& options) {
   IOL_TRY(checkRegular(source, source.modes.canRead, "read"));
+  if (sys::isSynthetic(source.fd)) {
+    auto job = SyntheticReadJob::plan(pool, source, options);
+    if (!job.isOk()) return job.status();
+    job.value()->run();
+    return job.value()->take();
+  }
   auto start = startOf(source, options.position);
   if (!start.isOk()) return start.status();
   const uint64_t from = start.value();

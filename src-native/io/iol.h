@@ -3,6 +3,7 @@
 //   pipe, socket, terminal   tryRead: one read(2) straight into a draft of the pool
 //                            tryWrite: one gathering write straight out of the buffers
 //   regular file             a disk job; through the file cache when one is given
+//   /proc, /sys              a disk job of one plain read, never through the cache
 //
 // Ownership   results own their holds; descriptors are borrowed for the call, duplicated for jobs.
 // Threads     the domain's. Only disk jobs wait.
@@ -54,6 +55,8 @@ struct FileReadOptions {
 };
 // Reads a regular file. Without a cache: all bytes from one version of the file; it is read again
 // a few times when it changes meanwhile, then FileChanged. An empty aggregate is the end.
+// Synthetic files (sys::isSynthetic) have no version: one plain read, never through the cache, of
+// up to kReadBytesMax.
 void readFile(Pool& pool, DiskQueue& queue, const Endpoint& source, const FileReadOptions& options,
               ReadDone done);
 // Writes all of [from, end) of the aggregate to a regular file; `bytes` is cloned.

@@ -5,9 +5,11 @@
 #include <string>
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 namespace iol::sys {
@@ -123,10 +125,33 @@ Result<FdModes> modesOf(int fd) {
   return modes;
 }
 
+bool isSynthetic(int fd) {
+  struct statfs answer;
+  if (uninterrupted([&] { return ::fstatfs(fd, &answer); }) != 0) return false;
+  switch (static_cast<uint32_t>(answer.f_type)) {
+    case PROC_SUPER_MAGIC:
+    case SYSFS_MAGIC:
+    case DEBUGFS_MAGIC:
+    case TRACEFS_MAGIC:
+    case CGROUP_SUPER_MAGIC:
+    case CGROUP2_SUPER_MAGIC:
+    case SECURITYFS_MAGIC:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Result<size_t> readAt(int fd, void* to, size_t length, uint64_t offset) {
   const ssize_t bytes =
       uninterrupted([&] { return ::pread(fd, to, length, static_cast<off_t>(offset)); });
   if (bytes < 0) return Status::system("pread", errno);
+  return static_cast<size_t>(bytes);
+}
+
+Result<size_t> readNext(int fd, void* to, size_t length) {
+  const ssize_t bytes = uninterrupted([&] { return ::read(fd, to, length); });
+  if (bytes < 0) return Status::system("read", errno);
   return static_cast<size_t>(bytes);
 }
 

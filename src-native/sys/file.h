@@ -60,8 +60,13 @@ struct FdModes {
 };
 Result<FdModes> modesOf(int fd);
 
+// Whether the kernel makes the file's bytes while they are read (procfs, sysfs and their like): its
+// size and times then say nothing about them.
+bool isSynthetic(int fd);
+
 // May wait for the disk. `offset` is absolute.
 Result<size_t> readAt(int fd, void* to, size_t length, uint64_t offset);
+Result<size_t> readNext(int fd, void* to, size_t length);  // At the file's position.
 Result<size_t> writeAt(int fd, const iovec* vectors, int count, uint64_t offset);
 Result<size_t> writeNext(int fd, const iovec* vectors, int count);  // At the file's position.
 Result<uint64_t> position(int fd);

@@ -199,6 +199,39 @@ TEST(regularFilesAreReadWithAndWithoutACache) {
   }
 }
 
+TEST(filesThatTheKernelMakesAreReadPlainly) {
+  // Both say a wrong size: nothing, and a page.
+  for (const char* path : {"/proc/filesystems", "/sys/devices/system/cpu/possible"}) {
+    const sys::Fd fd(::open(path, O_RDONLY | O_CLOEXEC));
+    if (!fd.isOpen()) SKIP("no procfs or sysfs here");
+    CHECK(sys::isSynthetic(fd.get()));
+    std::string text(64 << 10, '\0');
+    text.resize(static_cast<size_t>(::pread(fd.get(), text.data(), text.size(), 0)));
+    REQUIRE(!text.empty());
+    CHECK(sys::factsOf(fd.get()).value().size != text.size());
+    for (const bool isCached : {false, true}) {
+      for (const bool isSync : {false, true}) {
+        CacheWorld world;
+        const auto read = [&](uint64_t size, std::optional<uint64_t> position) {
+          return readText(world, fd.get(), size, position, isCached, isSync);
+        };
+        CHECK_EQ(read(1ull << 40, 0), text);
+        CHECK_EQ(read(2, 1), text.substr(1, 2));
+        CHECK_EQ(read(10, text.size()), "");
+        REQUIRE(sys::setPosition(fd.get(), 0).isOk());
+        CHECK_EQ(read(2, std::nullopt), text.substr(0, 2));
+        CHECK_EQ(read(1 << 20, std::nullopt), text.substr(2));
+        CHECK_EQ(read(10, std::nullopt), "");
+        CHECK_EQ(world.cache->stats().misses + world.cache->stats().hits, 0u);
+        CHECK_EQ(world.pool->stats().drafts, 0u);
+      }
+    }
+  }
+  const CacheWorld world;
+  writeFile(world.folder.at("a"), "");
+  CHECK(!sys::isSynthetic(sys::openForRead(world.folder.at("a").c_str()).value().get()));
+}
+
 TEST(aSyncReadFillsTheCache) {
   CacheWorld world;
   world.put("a", "some text");

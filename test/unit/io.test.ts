@@ -82,6 +82,26 @@ describe('iolRead and iolWrite', () => {
       closeSync(fd);
     });
 
+    it('read what the kernel makes on the way, whatever size it says', async () => {
+      for (const name of ['/proc/filesystems', '/sys/devices/system/cpu/possible']) {
+        const content = readFileSync(name, 'latin1');
+        assert.ok(content.length > 2);
+        const fd = openSync(name, 'r');
+        for (const read of [iolRead, iolReadSync]) {
+          using all = await read(fd, 1 << 20, { position: 0 });
+          assert.equal(all?.toString('latin1'), content);
+          using part = await read(fd, 2, { position: 1 });
+          assert.equal(part?.toString('latin1'), content.slice(1, 3));
+          assert.equal(await read(fd, 10, { position: content.length }), null);
+        }
+        using first = await iolRead(fd, 2);
+        using rest = iolReadSync(fd, 1 << 20);
+        assert.equal(`${first}${rest}`, content);
+        assert.equal(await iolRead(fd, 10), null);
+        closeSync(fd);
+      }
+    });
+
     it('advance the position of the descriptor when none is given', async () => {
       const fd = openSync(fileWith('0123456789'), 'r');
       using first = await iolRead(fd, 4);
