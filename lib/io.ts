@@ -116,14 +116,16 @@ function orAborted<T>(
 }
 
 /**
+ * Per descriptor the last of its writes and of its reads at its own position: they follow each other.
+ * Reads of what is no regular file have no turn, for they may wait for a write.
+ */
+const turns = new Map<number, Promise<unknown>>();
+
+/**
  * Starts `work` when all that was given before for the same descriptor has ended, whether its caller
  * still waits for it or not.
  */
-function inTurn<T>(
-  turns: Map<number, Promise<unknown>>,
-  fd: number,
-  work: () => Promise<T>,
-): Promise<T> {
+function inTurn<T>(fd: number, work: () => Promise<T>): Promise<T> {
   const before = turns.get(fd);
   const working = before === undefined ? work() : before.then(work);
   const turn = working
@@ -145,7 +147,8 @@ function orEnd(handle: number): Aggregate | null {
 
 /**
  * Reads at most `size` bytes: those that are there, or else those that come next. A read is a
- * snapshot: its bytes never change, whatever happens to the file.
+ * snapshot: its bytes never change, whatever happens to the file. Reads of a regular file at the
+ * descriptor's own position, and writes, follow each other in the order of the calls.
  *
  * @returns an aggregate of at least one byte, which may be short, or null at the end. Yours to
  * dispose.
@@ -170,8 +173,13 @@ export async function iolRead(
     const handle = native.ioTryRead(pool, fd, size, position);
     if (handle === ioEnd) return null;
     if (handle === ioRegularFile) {
-      const cache = isChosen ? 0 : handleOf(FileCache.default());
-      const work = native.ioReadFile(pool, fd, size, position, cache);
+      const read = async (): Promise<number> => {
+        // Why: who gave up while he waited for his turn has not read, the next one gets the bytes.
+        if (signal?.aborted) throw abortedError(signal);
+        const cache = isChosen ? 0 : handleOf(FileCache.default());
+        return native.ioReadFile(pool, fd, size, position, cache);
+      };
+      const work = position < 0 ? inTurn(fd, read) : read();
       return orEnd(await orAborted(work, signal, (late) => native.aggregateDispose(late)));
     }
     if (handle !== ioNotNow) return adoptAggregate(handle, scratch[0]!);
@@ -179,7 +187,7 @@ export async function iolRead(
   }
 }
 
-/** Like {@link iolRead}, waiting on this thread. */
+/** Like {@link iolRead}, waiting on this thread; before what is still on its way by a promise. */
 export function iolReadSync(
   source: Source,
   size: number,
@@ -210,9 +218,6 @@ function heldFor(bytes: BytesLike): Aggregate {
   return adoptAggregate(native.aggregateConcat(handleOf(bytes)), scratch[0]!, false);
 }
 
-/** Per descriptor the last of its writes: whole writes follow each other. */
-const writes = new Map<number, Promise<unknown>>();
-
 /**
  * Writes all bytes. Several writes to one descriptor follow each other in the order of the calls.
  *
@@ -235,7 +240,7 @@ export async function iolWrite(
   using held = heldFor(bytes);
   if (signal?.aborted) throw abortedError(signal);
   if (isToStream) return await writeToStream(sink, held, signal);
-  const work = inTurn(writes, fd, () => writeAll(fd, held, position, signal));
+  const work = inTurn(fd, () => writeAll(fd, held, position, signal));
   return await orAborted(work, signal, () => {});
 }
 

@@ -114,6 +114,44 @@ describe('iolRead and iolWrite', () => {
       closeSync(fd);
     });
 
+    it('read at the own position in the order of the calls, each byte once', async () => {
+      using pool = Window.default().createPool({ name: 'in turn' });
+      const fd = openSync(fileWith('0123456789'), 'r');
+      const parts = await Promise.all([
+        iolRead(fd, 2), iolRead(fd, 3, { pool }), iolRead(fd, 2, { position: 1 }), iolRead(fd, 4),
+        iolRead(fd, 9), iolRead(fd, 9),
+      ]);
+      assert.deepEqual(parts.map(String), ['01', '234', '12', '5678', '9', 'null']);
+      parts.forEach((part) => part?.dispose());
+      closeSync(fd);
+    });
+
+    it('read and write at the own position in the order of the calls', async () => {
+      const name = fileWith('0123456789');
+      const fd = openSync(name, 'r+');
+      const [first, , second, , rest] = await Promise.all([
+        iolRead(fd, 2), iolWrite(fd, 'ab'), iolRead(fd, 2), iolWrite(fd, 'cd'), iolRead(fd, 9),
+      ]);
+      assert.deepEqual([first, second, rest].map(String), ['01', '45', '89']);
+      assert.equal(readFileSync(name, 'latin1'), '01ab45cd89');
+      [first, second, rest].forEach((part) => part?.dispose());
+      closeSync(fd);
+    });
+
+    it('leave the bytes to the next read when they are given up before their turn', async () => {
+      const fd = openSync(fileWith('0123456789'), 'r');
+      const controller = new AbortController();
+      const first = iolRead(fd, 2);
+      const given = iolRead(fd, 2, { signal: controller.signal });
+      const last = iolRead(fd, 2);
+      controller.abort();
+      await assert.rejects(given, { code: 'ERR_IOL_ABORTED' });
+      using a = await first;
+      using b = await last;
+      assert.equal(`${a}${b}`, '0123');
+      closeSync(fd);
+    });
+
     it('share the extents of the cache: the same address twice, and no byte copied', async () => {
       const fd = openSync(fileWith(Buffer.alloc(100_000, 'x')), 'r');
       using first = (await iolRead(fd, 100_000, { position: 0 }))!;
