@@ -96,7 +96,7 @@ describe('iolRead and iolWrite', () => {
         }
         using first = await iolRead(fd, 2);
         using rest = iolReadSync(fd, 1 << 20);
-        assert.equal(`${first}${rest}`, content);
+        assert.equal(String(first) + String(rest), content);
         assert.equal(await iolRead(fd, 10), null);
         closeSync(fd);
       }
@@ -148,7 +148,7 @@ describe('iolRead and iolWrite', () => {
       await assert.rejects(given, { code: 'ERR_IOL_ABORTED' });
       using a = await first;
       using b = await last;
-      assert.equal(`${a}${b}`, '0123');
+      assert.equal(String(a) + String(b), '0123');
       closeSync(fd);
     });
 
