@@ -1,11 +1,13 @@
 /**
  * Aggregates: ordered lists of slices of immutable bytes. Editing one touches no byte.
  */
+import { types } from 'node:util';
+
 import type { ReadonlyBytes } from './bytes';
 import { defaultPoolHandle, native } from './native';
 import { handleOf, Resource } from './resource';
 import type { Kind } from './leaks';
-import { invalidType, invalidValue, outOfRange, validateInteger } from './validate';
+import { invalidValue, outOfRange, validateBytes, validateInteger } from './validate';
 
 /** One slice: where its bytes are (`address` is the same number in every process). */
 export interface SliceInfo {
@@ -68,14 +70,12 @@ function handleFromHeap(value: string | Uint8Array): number {
 }
 
 function isHeap(value: unknown): value is string | Uint8Array {
-  return typeof value === 'string' || value instanceof Uint8Array;
+  return typeof value === 'string' || types.isUint8Array(value);
 }
 
 export function checkBytesLike(value: unknown, name: string): asserts value is BytesLike {
-  if (!isHeap(value) && !(value instanceof HeldBytes)) {
-    const expected = 'of type string or an instance of Uint8Array, IolBuffer, or Aggregate';
-    throw invalidType(name, expected, value);
-  }
+  if (typeof value === 'string' || value instanceof HeldBytes) return;
+  validateBytes(value, name, 'of type string or an instance of Uint8Array, IolBuffer, or Aggregate');
 }
 
 /**
@@ -238,9 +238,7 @@ export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
    */
   copyTo(target: Uint8Array, targetStart = 0, from = 0, to = this.byteLength): number {
     const handle = handleOf(this);
-    if (!(target instanceof Uint8Array)) {
-      throw invalidType('target', 'an instance of Uint8Array', target);
-    }
+    validateBytes(target, 'target');
     validateInteger(targetStart, 'targetStart');
     validateRange(from, to, this.byteLength);
     return aggregateCopyTo(handle, target, targetStart, from, to);

@@ -8,7 +8,7 @@ import { IolError } from './errors';
 import type { Kind } from './leaks';
 import { native } from './native';
 import { handleOf, Resource } from './resource';
-import { invalidType, outOfRange, validateInteger } from './validate';
+import { byteLengthOf, invalidType, outOfRange, validateBytes, validateInteger } from './validate';
 
 const { draftDispose, draftSeal, draftWrite, scratch } = native;
 
@@ -94,18 +94,19 @@ export class DraftBuffer extends Resource {
    */
   write(data: Uint8Array | string, at = 0): number {
     const handle = this.#open();
-    if (typeof data !== 'string' && !(data instanceof Uint8Array)) {
-      throw invalidType('data', 'of type string or an instance of Uint8Array', data);
+    if (typeof data !== 'string') {
+      validateBytes(data, 'data', 'of type string or an instance of Uint8Array');
     }
     validateInteger(at, 'at', 0, this.byteLength);
     const bytes = typeof data === 'string' ? Buffer.from(data, 'utf8') : data;
-    if (bytes.byteLength > this.byteLength - at) {
-      throw outOfRange('data.byteLength', `<= ${this.byteLength - at}`, bytes.byteLength);
+    const byteLength = byteLengthOf(bytes);
+    if (byteLength > this.byteLength - at) {
+      throw outOfRange('data.byteLength', `<= ${this.byteLength - at}`, byteLength);
     }
     this.#hasWrites = true;
     if (this.#heap === undefined) return draftWrite(handle, bytes, at);
     new Uint8Array(this.#heap).set(bytes, at);
-    return bytes.byteLength;
+    return byteLength;
   }
 
   /**

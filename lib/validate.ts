@@ -2,7 +2,9 @@
  * Argument checks. Their errors have Node's own codes, classes and wording, because they are the
  * caller's mistakes and not the library's state.
  */
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
+
+const { isUint8Array } = types;
 
 function describe(value: unknown): string {
   if (value === null || value === undefined) return String(value);
@@ -73,6 +75,22 @@ export function validateOneOf<T extends string>(
   if (!choices.includes(value as T)) {
     throw invalidValue(name, `must be one of: ${choices.map((c) => `'${c}'`).join(', ')}`, value);
   }
+}
+
+/** A real `Uint8Array`. Why not `instanceof`: any object may have its prototype. */
+export function validateBytes(
+  value: unknown,
+  name: string,
+  expected = 'an instance of Uint8Array',
+): asserts value is Uint8Array {
+  if (!isUint8Array(value)) throw invalidType(name, expected, value);
+}
+
+const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
+
+/** How many bytes there are, also of an array whose `byteLength` says something else. */
+export function byteLengthOf(bytes: Uint8Array): number {
+  return Reflect.get(typedArrayPrototype, 'byteLength', bytes) as number;
 }
 
 export function validateAbortSignal(

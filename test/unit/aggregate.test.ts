@@ -178,6 +178,22 @@ describe('Aggregate', () => {
     assert.equal(receiver.toString(), 'unchanged');
   });
 
+  it('knows bytes by what they are and not by their prototype', () => {
+    const floats = Object.setPrototypeOf(Float64Array.of(1, 2), Uint8Array.prototype) as Uint8Array;
+    const nothing = Object.create(Uint8Array.prototype) as Uint8Array;
+    using aggregate = Aggregate.from('kept');
+    for (const bytes of [floats, nothing]) {
+      const refused = { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' };
+      assert.throws(() => Aggregate.from(bytes), refused);
+      assert.throws(() => Aggregate.concat('x', bytes), refused);
+      assert.throws(() => aggregate.append(bytes), refused);
+      assert.throws(() => aggregate.copyTo(bytes), refused);
+    }
+    assert.equal(aggregate.toString(), 'kept');
+    const bare = Object.setPrototypeOf(Uint8Array.of(65, 66), null) as Uint8Array;
+    assert.equal(aggregate.append(bare).toString(), 'keptAB');
+  });
+
   it('copies from a subarray, a DataView-sharing array and a shared array what they show', () => {
     const whole = Uint8Array.from([1, 2, 3, 4, 5]);
     const shared = new Uint8Array(new SharedArrayBuffer(3));

@@ -168,6 +168,32 @@ describe('DraftBuffer', () => {
   });
 });
 
+describe('DraftBuffer.write', () => {
+  checkHolds();
+
+  for (const isOnHeap of [false, true]) {
+    const where = isOnHeap ? 'of bytes()' : 'in the window';
+    it(`knows bytes by what they are and not by their prototype, ${where}`, () => {
+      const draft = Window.default().defaultPool.allocate(8);
+      if (isOnHeap) draft.bytes();
+      draft.write('........');
+      const floats = Object.setPrototypeOf(Float64Array.of(1), Uint8Array.prototype) as Uint8Array;
+      const nothing = Object.create(Uint8Array.prototype) as Uint8Array;
+      for (const data of [floats, nothing]) {
+        assert.throws(() => draft.write(data), { name: 'TypeError', code: 'ERR_INVALID_ARG_TYPE' });
+      }
+      class Liar extends Uint8Array {
+        override get byteLength(): number { return 0; }
+      }
+      assert.throws(() => draft.write(new Liar(9)), { code: 'ERR_OUT_OF_RANGE' });
+      assert.equal(draft.write(Liar.of(65, 66)), 2);
+      assert.equal(draft.write(Object.setPrototypeOf(Uint8Array.of(67), null) as Uint8Array, 2), 1);
+      using buffer = draft.seal();
+      assert.equal(textOf(buffer), 'ABC.....');
+    });
+  }
+});
+
 describe('IolBuffer', () => {
   checkHolds();
 
