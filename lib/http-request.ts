@@ -152,7 +152,7 @@ export class HttpRequest {
    * The value of a header, without the white space around it; several of one name are joined by
    * `', '`. `undefined` when it is not there.
    *
-   * @param name in lower case
+   * @param name in any case
    * @throws {IolError} `ERR_IOL_CLOSED` once the answer was given or the client has left.
    * @remarks O(number of headers); read what you need once.
    */
@@ -160,7 +160,7 @@ export class HttpRequest {
     validateString(name, 'name');
     if (!this.isOpen) throw closedError('request');
     if (name.length > 127) return undefined;
-    return native.httpHeader(this.server, this.slot, this.epoch, name);
+    return native.httpHeader(this.server, this.slot, this.epoch, name.toLowerCase());
   }
 
   /**
@@ -171,6 +171,7 @@ export class HttpRequest {
    * empty line. For HEAD the body is not sent. Borrows both: they may be disposed right away, or
    * kept and used for ever.
    *
+   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` when `head` is not of that form.
    * @throws {IolError} `ERR_IOL_CLOSED` when this request was answered before, or head or body were
    * released; `ERR_IOL_TOO_MANY_SLICES`. After these the request is still to be answered.
    * @remarks One system call for up to 64 slices that the socket takes at once; no byte is copied

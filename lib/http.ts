@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * An HTTP/1 server on the window: requests arrive in it, answers leave it by reference.
  *
@@ -145,6 +146,12 @@ const recordWords = 5;
 enum ServerEvent { Writable, Closed, Drained }
 
 /**
+ * Decides about a request, at once or later. What it throws, or rejects with, is answered 500 if
+ * nothing was, and then is an uncaught exception.
+ */
+export type RequestHandler = (request: HttpRequest) => void | PromiseLike<void>;
+
+/**
  * A listening server.
  *
  * @example
@@ -158,7 +165,7 @@ export class HttpServer implements AsyncDisposable {
   readonly host: string;
   readonly port: number;
   #server!: NativeServer;
-  readonly #onRequest: (request: HttpRequest) => void;
+  readonly #onRequest: RequestHandler;
   // Those that were not answered within the callback, by slot.
   readonly #undecided = new Map<number, HttpRequest>();
   // Whose callback is running: answers to earlier requests may bring events for it already.
@@ -168,14 +175,13 @@ export class HttpServer implements AsyncDisposable {
 
   /**
    * Listens, and calls `onRequest` for every well-formed request. Malformed ones are answered
-   * natively. What `onRequest` throws is answered 500 and then is an uncaught exception, as in
-   * Node's own server.
+   * natively. Bodies of requests are dropped (see `bodyBytesMax`).
    *
    * Rejects with `ERR_IOL_SYSTEM` (`EADDRINUSE`, `EACCES`, …), with the errors of a full pool,
    * and with those of the look-up of a host name.
    */
   static async listen(
-    options: HttpServerOptions, onRequest: (request: HttpRequest) => void,
+    options: HttpServerOptions, onRequest: RequestHandler,
   ): Promise<HttpServer> {
     validateObject(options, 'options');
     validateFunction(onRequest, 'onRequest');
@@ -190,7 +196,7 @@ export class HttpServer implements AsyncDisposable {
   }
 
   private constructor(
-    pool: number, host: string, numbers: Float64Array, onRequest: (request: HttpRequest) => void,
+    pool: number, host: string, numbers: Float64Array, onRequest: RequestHandler,
   ) {
     this.#onRequest = onRequest;
     this.#ended = new Promise((resolve) => {
@@ -213,7 +219,8 @@ export class HttpServer implements AsyncDisposable {
 
   /**
    * Accepts no more, ends idle connections, answers what was asked and finishes what is being sent.
-   * Resolves when the last connection has ended; {@link destroy} makes that now.
+   * Resolves when the last connection has ended. A request that the program never answers keeps it
+   * waiting without limit; {@link destroy} ends it now.
    */
   close(): Promise<void> {
     native.httpClose(this.#server);
@@ -245,15 +252,21 @@ export class HttpServer implements AsyncDisposable {
     const outer = this.#current;  // Its callback has called close(), which brought this request.
     if (outer?.isOpen === true) outer.register(this.#undecided);
     this.#current = request;
+    let outcome: void | PromiseLike<void>;
     try {
-      onRequest(request);
+      outcome = onRequest(request);
     } catch (error) {
       request.fail();
       throw error;
     } finally {
       this.#current = outer;
     }
-    if (request.isOpen) request.register(this.#undecided);
+    if (!request.isOpen) return;
+    request.register(this.#undecided);
+    outcome?.then(undefined, (error: unknown) => {
+      request.fail();
+      throw error;
+    });
   }
 
   #notice(event: ServerEvent, slot: number, epoch: number): void {

@@ -1,3 +1,4 @@
+/// <reference types="node" preserve="true" />
 /**
  * io-lite: bytes enter the window once, are sealed, and from then on only names of bytes move.
  */

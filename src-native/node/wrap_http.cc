@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 
+#include "http/answer_head.h"
 #include "node/call.h"
 #include "node/exports.h"
 #include "node/http_binding.h"
@@ -41,6 +42,21 @@ napi_value taken(const Call<N>& call, const Status& status) {
   if (status.isOk()) return call.boolean(true);
   if (status.code() == Code::Closed) return call.boolean(false);
   return call.fail(status);
+}
+
+// The head that an answer begins with, or null with an exception.
+template <size_t N>
+const Aggregate* headAt(const Call<N>& call, size_t i) {
+  const Aggregate* head = call.state().aggregates().get(call.handle(i));
+  if (head == nullptr) {
+    call.failClosed("aggregate");
+  } else if (!http::isAnswerHead(*head)) {
+    napi_throw_type_error(call.env(), "ERR_INVALID_ARG_VALUE",
+                          "The argument 'head' must be a status line (HTTP/1...) and header lines, "
+                          "each ended by CRLF, without the empty line after them");
+    return nullptr;
+  }
+  return head;
 }
 
 // httpListen(pool, host, numbers, record, onRequest, onEvent) -> server
@@ -98,8 +114,8 @@ napi_value httpRespond(napi_env env, napi_callback_info info) {
   Call<6> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
-  const Aggregate* head = call.state().aggregates().get(call.handle(3));
-  if (head == nullptr) return call.failClosed("aggregate");
+  const Aggregate* head = headAt(call, 3);
+  if (head == nullptr) return nullptr;
   const int32_t bodyHandle = call.handle(4);
   const Aggregate* body = bodyHandle == 0 ? nullptr : call.state().aggregates().get(bodyHandle);
   if (bodyHandle != 0 && body == nullptr) return call.failClosed("aggregate");
@@ -115,8 +131,8 @@ napi_value httpRespondFile(napi_env env, napi_callback_info info) {
   Call<9> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
-  const Aggregate* head = call.state().aggregates().get(call.handle(3));
-  if (head == nullptr) return call.failClosed("aggregate");
+  const Aggregate* head = headAt(call, 3);
+  if (head == nullptr) return nullptr;
   CacheEntry* entry = call.state().caches().get(call.handle(5));
   if (entry == nullptr) return call.failClosed("file cache");
   const CachedFilePtr* file = call.state().files().get(call.handle(6));
@@ -151,8 +167,8 @@ napi_value httpStart(napi_env env, napi_callback_info info) {
   Call<6> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
-  const Aggregate* head = call.state().aggregates().get(call.handle(3));
-  if (head == nullptr) return call.failClosed("aggregate");
+  const Aggregate* head = headAt(call, 3);
+  if (head == nullptr) return nullptr;
   if (server.connections() == nullptr) return call.boolean(false);
   std::optional<uint64_t> bodyBytes;
   if (call.doubleAt(4) >= 0) bodyBytes = call.bytesAt(4);

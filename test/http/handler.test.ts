@@ -1,0 +1,66 @@
+// What the program does wrong about an answer is its own to hear of; the client gets one all the same.
+import assert from 'node:assert/strict';
+
+import { Aggregate } from 'io-lite';
+import { HttpServer, type RequestHandler } from 'io-lite/http';
+
+import { runChild } from '../support/child';
+
+describe('a request handler', () => {
+  let server: HttpServer | undefined;
+  afterEach(() => server?.destroy());
+
+  async function statusWith(handler: RequestHandler): Promise<number> {
+    server = await HttpServer.listen({}, handler);
+    return (await fetch(`http://127.0.0.1:${server.port}/`)).status;
+  }
+
+  it('that rejects is answered 500, and the error is an unhandled rejection', async () => {
+    const { stdout, stderr, code } = await runChild(`
+      const { HttpServer } = require('io-lite/http');
+      process.once('unhandledRejection', (error) => console.log('heard', error.message));
+      (async () => {
+        const server = await HttpServer.listen({}, async () => { throw new Error('boom'); });
+        const reply = await fetch('http://127.0.0.1:' + server.port);
+        console.log(reply.status);
+        await server.close();
+      })();
+    `);
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(stdout.trim().split('\n').sort(), ['500', 'heard boom']);
+  });
+
+  it('that answers after an await is no error', async () => {
+    using head = Aggregate.from('HTTP/1.1 204 No Content\r\n');
+    assert.equal(await statusWith(async (request) => {
+      await null;
+      request.respond(head);
+    }), 204);
+  });
+
+  for (const [what, text] of [
+    ['without its last CRLF', 'HTTP/1.1 200 OK\r\nContent-Length: 0'],
+    ['with the empty line', 'HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n'],
+    ['without a status line', 'Content-Length: 0\r\n'],
+    ['that is empty', ''],
+  ] as const) {
+    it(`cannot answer with a head ${what}`, async () => {
+      using head = Aggregate.from(text);
+      const error = { name: 'TypeError', code: 'ERR_INVALID_ARG_VALUE', message: /'head'/ };
+      assert.equal(await statusWith((request) => {
+        assert.throws(() => request.respond(head), error);
+        assert.throws(() => request.start(head, 0), error);
+        request.refuse(503);
+      }), 503);
+    });
+  }
+
+  it('finds a header by its name in any case', async () => {
+    using head = Aggregate.from('HTTP/1.1 204 No Content\r\n');
+    assert.equal(await statusWith((request) => {
+      assert.equal(request.header('HOST'), request.header('host'));
+      assert.match(request.header('Host')!, /^127/);
+      request.respond(head);
+    }), 204);
+  });
+});
