@@ -48,7 +48,7 @@ class Aggregate {
   Aggregate clone() const;
   // Bytes [from, to); both are clamped to the length.
   Aggregate slice(uint64_t from, uint64_t to) const;
-  void truncateFront(uint64_t bytes);  // Drops the first `bytes`.
+  void truncateFront(uint64_t bytes);      // Drops the first `bytes`.
   void truncateBack(uint64_t byteLength);  // Keeps the first `byteLength`.
   void clear();
 

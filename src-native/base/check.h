@@ -9,7 +9,7 @@ namespace iol {
 }
 
 // Always on.
-#define IOL_CHECK(expression)                      \
+#define IOL_CHECK(expression)                    \
   (__builtin_expect(!!(expression), 1) ? (void)0 \
                                        : ::iol::checkFailed(#expression, __FILE__, __LINE__))
 

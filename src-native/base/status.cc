@@ -6,7 +6,8 @@ const char* codeName(Code code) {
   switch (code) {
     case Code::Ok: return "OK";
 #define IOL_ERROR(name, code, message, advice) \
-  case Code::name: return code;
+  case Code::name:                             \
+    return code;
 #include "errors.def"
 #undef IOL_ERROR
   }
@@ -17,7 +18,8 @@ const char* codeMessage(Code code) {
   switch (code) {
     case Code::Ok: return "ok";
 #define IOL_ERROR(name, code, message, advice) \
-  case Code::name: return message;
+  case Code::name:                             \
+    return message;
 #include "errors.def"
 #undef IOL_ERROR
   }

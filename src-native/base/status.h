@@ -56,8 +56,8 @@ const char* codeMessage(Code code);
 template <typename T>
 class [[nodiscard]] Result {
  public:
-  Result(T value) : value_(std::move(value)) {}              // NOLINT: implicit by design.
-  Result(Status status) : status_(status) {}                 // NOLINT
+  Result(T value) : value_(std::move(value)) {}  // NOLINT: implicit by design.
+  Result(Status status) : status_(status) {}     // NOLINT
   bool isOk() const { return value_.has_value(); }
   const Status& status() const { return status_; }
   T& value() { return *value_; }
@@ -70,8 +70,8 @@ class [[nodiscard]] Result {
 };
 
 // Returns from the caller when `expression` (a Status) is not Ok.
-#define IOL_TRY(expression)                          \
-  do {                                               \
+#define IOL_TRY(expression)                                                             \
+  do {                                                                                  \
     if (::iol::Status iolStatus_ = (expression); !iolStatus_.isOk()) return iolStatus_; \
   } while (0)
 

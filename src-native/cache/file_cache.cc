@@ -70,9 +70,9 @@ void FileCache::start(std::unique_ptr<DiskJob> job) {
 // ---- Finding -----------------------------------------------------------------------------------
 
 size_t entryAfter(const FileVersion& version, uint64_t offset) {
-  const auto found = std::upper_bound(
-      version.entries.begin(), version.entries.end(), offset,
-      [](uint64_t at, const CacheEntry* entry) { return at < entry->end(); });
+  const auto found =
+      std::upper_bound(version.entries.begin(), version.entries.end(), offset,
+                       [](uint64_t at, const CacheEntry* entry) { return at < entry->end(); });
   return static_cast<size_t>(found - version.entries.begin());
 }
 
@@ -97,8 +97,8 @@ Result<Aggregate> FileCache::tryRead(CachedFile& file, uint64_t offset, uint64_t
     const Slice* slice = sliceAt(*file.version_, at, sliceFrom);
     if (slice == nullptr) return Status(Code::WouldBlock, "extent");
     const uint64_t count = std::min<uint64_t>(slice->length - sliceFrom, end - at);
-    IOL_TRY(bytes.append(
-        slice->part(static_cast<uint32_t>(sliceFrom), static_cast<uint32_t>(count))));
+    IOL_TRY(
+        bytes.append(slice->part(static_cast<uint32_t>(sliceFrom), static_cast<uint32_t>(count))));
     at += count;
   }
   ++stats_.hits;
@@ -191,9 +191,9 @@ void FileCache::growIndex() {
   for (const auto& [facts, version] : state_->versions) {
     for (CacheEntry* entry : version->entries) {
       const Slice& slice = entry->slice;
-      const auto place = state_->index->insert({facts, entry->offset, slice.generation,
-                                                slice.segment->number(), slice.slot, slice.offset,
-                                                slice.length});
+      const auto place =
+          state_->index->insert({facts, entry->offset, slice.generation, slice.segment->number(),
+                                 slice.slot, slice.offset, slice.length});
       entry->indexPlace = place.value_or(kNoIndexPlace);
     }
   }

@@ -77,10 +77,9 @@ Status FileRead::addPieces() {
       continue;
     }
     if (waitingFor_ >= kFillsPerRead) return {};
-    const auto pending =
-        std::find_if(version.fills.begin(), version.fills.end(), [&](const FillJob* job) {
-          return job->offset() <= next_ && next_ < job->end();
-        });
+    const auto pending = std::find_if(
+        version.fills.begin(), version.fills.end(),
+        [&](const FillJob* job) { return job->offset() <= next_ && next_ < job->end(); });
     FillJob* fill = pending != version.fills.end() ? *pending : nullptr;
     if (fill == nullptr) {
       auto started = startFill(next_);
@@ -183,12 +182,11 @@ void FillJob::finish() {
   const Slice slice = draft_.seal();
   FileVersion& version = *file_->version_;
   const size_t after = entryAfter(version, offset_);
-  const bool isFree =
-      after == version.entries.size() || version.entries[after]->offset >= end();
+  const bool isFree = after == version.entries.size() || version.entries[after]->offset >= end();
   if (isFree && length_ <= cache_->options_.maxBytes) cache_->addEntry(version, offset_, slice);
   for (const Waiter& waiter : waiters) {
-    waiter.read->onPiece(waiter.piece, slice.part(static_cast<uint32_t>(waiter.from - offset_),
-                                                  waiter.length));
+    waiter.read->onPiece(waiter.piece,
+                         slice.part(static_cast<uint32_t>(waiter.from - offset_), waiter.length));
   }
   cache_->pool_.domain().release(slice);
   cache_->evictTo(cache_->options_.maxBytes);

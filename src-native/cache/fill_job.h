@@ -43,7 +43,7 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
   const CachedFilePtr file_;
   uint64_t next_;
   const uint64_t end_;
-  FileCache::ReadDone done_;  // Empty once called.
+  FileCache::ReadDone done_;   // Empty once called.
   std::vector<Slice> pieces_;  // Segment null while on its way.
   uint32_t waitingFor_ = 0;
   bool hasWaited_ = false;

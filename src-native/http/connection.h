@@ -64,12 +64,12 @@ struct Connection {
   uint32_t epoch = 1;
   sys::Fd fd;
   sys::Interest interest = sys::Interest::Read;
-  bool takesRequests = true;   // False: nothing after what was parsed is looked at.
-  bool isInputEnded = false;   // The client has shut its side.
-  bool needsLinger = false;    // A plain close could destroy the answer by a reset.
-  bool isBlocked = false;      // The socket took less than it was given.
-  bool isProcessing = false;   // Its bytes are being parsed further up the stack.
-  bool isReady = false;        // It has bytes to parse and waits for a turn.
+  bool takesRequests = true;  // False: nothing after what was parsed is looked at.
+  bool isInputEnded = false;  // The client has shut its side.
+  bool needsLinger = false;   // A plain close could destroy the answer by a reset.
+  bool isBlocked = false;     // The socket took less than it was given.
+  bool isProcessing = false;  // Its bytes are being parsed further up the stack.
+  bool isReady = false;       // It has bytes to parse and waits for a turn.
   bool isLingering = false;
   TimeoutKind timeout = TimeoutKind::None;
   TimerNode timer;

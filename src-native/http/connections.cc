@@ -19,14 +19,13 @@ constexpr int64_t kClosingHeadMs = 1'000;  // What a half-read head still gets a
 }  // namespace
 
 Result<std::unique_ptr<Connections>> Connections::create(Pool& pool, RequestHandler& handler,
-                                                         sys::Fd listener,
-                                                         const Options& options) {
+                                                         sys::Fd listener, const Options& options) {
   Result<sys::PollSet> poll = sys::PollSet::create();
   if (!poll.isOk()) return poll.status();
   Result<sys::Wakeup> wakeup = sys::Wakeup::create();
   if (!wakeup.isOk()) return wakeup.status();
-  std::unique_ptr<Connections> connections(new Connections(
-      pool, handler, std::move(listener), options, poll.take(), wakeup.take()));
+  std::unique_ptr<Connections> connections(
+      new Connections(pool, handler, std::move(listener), options, poll.take(), wakeup.take()));
   IOL_TRY(connections->buffers_.prepare());
   IOL_TRY(connections->errors_.prepare());
   IOL_TRY(connections->headEnds_.renew(options.clock->wallSeconds()));
@@ -211,17 +210,14 @@ void Connections::expireConnection(Connection& connection) {
       refuseInput(connection, 408);
       if (connection.fd.isOpen()) settle(connection);
       return;
-    case TimeoutKind::Idle:
-      ++stats_.idleTimeouts;
-      break;
+    case TimeoutKind::Idle: ++stats_.idleTimeouts; break;
     case TimeoutKind::Send:
       ++stats_.sendTimeouts;
       // Why a reset: a plain close would leave megabytes with the kernel until it gives up too.
       destroy(connection, Ending::Reset);
       return;
     case TimeoutKind::Linger:
-    case TimeoutKind::None:
-      break;
+    case TimeoutKind::None: break;
   }
   destroy(connection, Ending::Close);
 }

@@ -81,7 +81,7 @@ class Connections {
   struct Stats {
     uint64_t connectionsOpen = 0;
     uint64_t connectionsTotal = 0;
-    uint64_t requests = 0;  // Well-formed ones.
+    uint64_t requests = 0;                // Well-formed ones.
     std::array<uint64_t, 6> responses{};  // By class: [2] is 2xx; [0] had no status line.
     uint64_t bytesSent = 0;
     uint64_t malformed = 0;  // Heads and bodies refused.
@@ -193,8 +193,8 @@ class Connections {
 
   // connections_send.cc: from answers to bytes.
   enum class Sent : uint8_t { All, Part, Lost };
-  Sent sendNow(Connection& connection, Exchange& exchange,
-               std::span<const Aggregate* const> parts, sys::More more);
+  Sent sendNow(Connection& connection, Exchange& exchange, std::span<const Aggregate* const> parts,
+               sys::More more);
   Status answer(Exchange& exchange, const Aggregate& head, const Aggregate* body,
                 Persistence persistence);
   void flush(Connection& connection);

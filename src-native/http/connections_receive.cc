@@ -122,14 +122,12 @@ bool Connections::parseHead(Connection& connection) {
   const std::span<const ByteSpan> spans(storage, connection.unparsed.fill(storage, kSpansMax));
   const HeadResult result = connection.parser.parse(spans, connection.reading->head);
   switch (result.status) {
-    case HeadStatus::kIncomplete:
-      return false;
+    case HeadStatus::kIncomplete: return false;
     case HeadStatus::kRefused:
       ++stats_.malformed;
       refuseInput(connection, result.httpStatus);
       return false;
-    case HeadStatus::kComplete:
-      break;
+    case HeadStatus::kComplete: break;
   }
   Exchange& exchange = *std::exchange(connection.reading, nullptr);
   // The next head has its own time.

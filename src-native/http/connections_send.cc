@@ -215,8 +215,7 @@ void Connections::flush(Connection& connection) {
 // False: not all of it went, or the connection is no more.
 bool Connections::sendQueued(Connection& connection, Exchange& exchange) {
   const Aggregate* parts[] = {&exchange.out};
-  const Result<net::SendCount> sent =
-      net::sendAggregates(connection.fd, parts, 0, sys::More::No);
+  const Result<net::SendCount> sent = net::sendAggregates(connection.fd, parts, 0, sys::More::No);
   if (!sent.isOk()) {
     ++stats_.sends;
     destroy(connection, Ending::Close);

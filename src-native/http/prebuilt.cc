@@ -16,16 +16,11 @@ struct ErrorText {
 };
 
 constexpr ErrorText kErrorTexts[] = {
-    {400, "Bad Request"},
-    {408, "Request Timeout"},
-    {413, "Content Too Large"},
-    {414, "URI Too Long"},
-    {417, "Expectation Failed"},
-    {431, "Request Header Fields Too Large"},
-    {500, "Internal Server Error"},
-    {501, "Not Implemented"},
-    {503, "Service Unavailable"},
-    {505, "HTTP Version Not Supported"},
+    {400, "Bad Request"},           {408, "Request Timeout"},
+    {413, "Content Too Large"},     {414, "URI Too Long"},
+    {417, "Expectation Failed"},    {431, "Request Header Fields Too Large"},
+    {500, "Internal Server Error"}, {501, "Not Implemented"},
+    {503, "Service Unavailable"},   {505, "HTTP Version Not Supported"},
 };
 
 Result<Slice> sealText(Pool& pool, const std::string& text) {
@@ -54,8 +49,7 @@ void formatHttpDate(int64_t wallSeconds, char (&text)[kHttpDateBytes + 1]) {
   IOL_CHECK(written == static_cast<int>(kHttpDateBytes));
 }
 
-HeadEnds::HeadEnds(Pool& pool)
-    : pool_(pool), keepAlive_(pool.domain()), close_(pool.domain()) {}
+HeadEnds::HeadEnds(Pool& pool) : pool_(pool), keepAlive_(pool.domain()), close_(pool.domain()) {}
 
 Status HeadEnds::renew(int64_t wallSeconds) {
   if (wallSeconds == wallSeconds_) return {};

@@ -69,8 +69,7 @@ void FileReadJob::finish() { std::exchange(done_, nullptr)(take()); }
 
 // ---- Reading what has no size ------------------------------------------------------------------
 
-Result<std::unique_ptr<SyntheticReadJob>> SyntheticReadJob::plan(Pool& pool,
-                                                                 const Endpoint& source,
+Result<std::unique_ptr<SyntheticReadJob>> SyntheticReadJob::plan(Pool& pool, const Endpoint& source,
                                                                  const FileReadOptions& options) {
   auto own = sys::duplicate(source.fd);
   if (!own.isOk()) return own.status();

@@ -112,8 +112,7 @@ void readFile(Pool& pool, DiskQueue& queue, const Endpoint& source, const FileRe
   queue.start(job.take());
 }
 
-Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source,
-                               const FileReadOptions& options) {
+Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source, const FileReadOptions& options) {
   IOL_TRY(checkRegular(source, source.modes.canRead, "read"));
   if (sys::isSynthetic(source.fd)) {
     auto job = SyntheticReadJob::plan(pool, source, options);

@@ -65,8 +65,7 @@ void writeFile(DiskQueue& queue, const Endpoint& sink, const Aggregate& bytes, u
 
 // The synchronous forms: they wait for the disk on the calling thread. With a cache, what is
 // cached comes from it and what is read goes into it.
-Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source,
-                               const FileReadOptions& options);
+Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source, const FileReadOptions& options);
 Result<uint64_t> writeFileSync(const Endpoint& sink, const Aggregate& bytes, uint64_t from,
                                std::optional<uint64_t> position);
 

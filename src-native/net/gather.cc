@@ -29,9 +29,8 @@ uint32_t fill(std::span<const Aggregate* const> parts, Position from, iovec* vec
 
 }  // namespace
 
-Result<SendCount> sendAggregates(const sys::Fd& socket,
-                                 std::span<const Aggregate* const> parts, uint64_t from,
-                                 sys::More more) {
+Result<SendCount> sendAggregates(const sys::Fd& socket, std::span<const Aggregate* const> parts,
+                                 uint64_t from, sys::More more) {
   iovec vectors[kVectorsMax];
   SendCount done;
   Position position;

@@ -30,8 +30,7 @@ struct SendCount {
 
 // Sends the bytes of `parts`, one after the other, from byte `from` of all of them on, until they
 // are gone or the socket takes no more.
-Result<SendCount> sendAggregates(const sys::Fd& socket,
-                                 std::span<const Aggregate* const> parts, uint64_t from,
-                                 sys::More more);
+Result<SendCount> sendAggregates(const sys::Fd& socket, std::span<const Aggregate* const> parts,
+                                 uint64_t from, sys::More more);
 
 }  // namespace iol::net

@@ -17,8 +17,8 @@ napi_value text(napi_env env, const char* characters) {
 
 napi_value plainError(napi_env env, const Status& status) {
   napi_value error = nullptr;
-  napi_create_error(env, text(env, codeName(status.code())),
-                    text(env, codeMessage(status.code())), &error);
+  napi_create_error(env, text(env, codeName(status.code())), text(env, codeMessage(status.code())),
+                    &error);
   return error;
 }
 }  // namespace

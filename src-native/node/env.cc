@@ -261,9 +261,7 @@ napi_value valueOf(napi_env env, napi_ref reference) {
 }
 }  // namespace
 
-void EnvState::setErrorFactory(napi_value factory) {
-  setReference(env_, &errorFactory_, factory);
-}
+void EnvState::setErrorFactory(napi_value factory) { setReference(env_, &errorFactory_, factory); }
 napi_value EnvState::errorFactory() const { return valueOf(env_, errorFactory_); }
 void EnvState::setImmutableReporter(napi_value reporter) {
   setReference(env_, &immutableReporter_, reporter);

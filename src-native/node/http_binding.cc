@@ -138,11 +138,14 @@ void HttpBinding::armTimer() {
   // Why update: libuv counts from its own idea of now, which a long turn leaves behind.
   uv_update_time(state_.loop());
   const auto inMs = static_cast<uint64_t>(connections_->nextTimeoutMs());
-  uv_timer_start(&timer_, [](uv_timer_t* handle) {
-    auto* binding = static_cast<HttpBinding*>(handle->data);
-    binding->timerLookMs_ = -1;
-    binding->turn();
-  }, inMs, 0);
+  uv_timer_start(
+      &timer_,
+      [](uv_timer_t* handle) {
+        auto* binding = static_cast<HttpBinding*>(handle->data);
+        binding->timerLookMs_ = -1;
+        binding->turn();
+      },
+      inMs, 0);
 }
 
 void HttpBinding::finish(bool tellsScript) {

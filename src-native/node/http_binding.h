@@ -100,10 +100,10 @@ class HttpBinding final : public http::RequestHandler,
   uint32_t openHandles_ = 0;
   bool isInTurn_ = false;
   bool isDrained_ = false;
-  std::optional<LoopScope> scope_;         // Of this turn.
-  napi_value requestFunction_ = nullptr;   // Valid in it.
+  std::optional<LoopScope> scope_;        // Of this turn.
+  napi_value requestFunction_ = nullptr;  // Valid in it.
   napi_value receiver_ = nullptr;
-  std::shared_ptr<HttpBinding> self_;      // While the uv handles are open.
+  std::shared_ptr<HttpBinding> self_;  // While the uv handles are open.
 };
 
 // The request target as TypeScript sees it: path and query, whatever form it came in.

@@ -21,9 +21,8 @@ Status Waits::open() {
   poll_ = poll;
   poll_->data = this;
   state_.claim();
-  uv_poll_start(poll_, UV_READABLE, [](uv_poll_t* handle, int, int) {
-    static_cast<Waits*>(handle->data)->onReady();
-  });
+  uv_poll_start(poll_, UV_READABLE,
+                [](uv_poll_t* handle, int, int) { static_cast<Waits*>(handle->data)->onReady(); });
   uv_unref(reinterpret_cast<uv_handle_t*>(poll_));
   return {};
 }
@@ -75,12 +74,11 @@ void Waits::onReady() {
 void Waits::shutDown() {
   if (poll_ == nullptr) return;
   waits_.takeAll([](Wait) {});
-  uv_close(reinterpret_cast<uv_handle_t*>(std::exchange(poll_, nullptr)),
-           [](uv_handle_t* handle) {
-             EnvState& state = static_cast<Waits*>(handle->data)->state_;
-             delete reinterpret_cast<uv_poll_t*>(handle);
-             state.unclaim();
-           });
+  uv_close(reinterpret_cast<uv_handle_t*>(std::exchange(poll_, nullptr)), [](uv_handle_t* handle) {
+    EnvState& state = static_cast<Waits*>(handle->data)->state_;
+    delete reinterpret_cast<uv_poll_t*>(handle);
+    state.unclaim();
+  });
 }
 
 }  // namespace iol::node

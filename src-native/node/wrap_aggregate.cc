@@ -46,8 +46,7 @@ napi_value aggregateFromString(napi_env env, napi_callback_info info) {
   if (!call.isReady()) return nullptr;
   Pool* pool = call.state().poolOf(call.handle(0));
   if (pool == nullptr) return call.failClosed("pool");
-  const auto getString =
-      call.boolAt(2) ? napi_get_value_string_latin1 : napi_get_value_string_utf8;
+  const auto getString = call.boolAt(2) ? napi_get_value_string_latin1 : napi_get_value_string_utf8;
   char characters[kShortStringBytes];
   size_t length = 0;
   // Why not into the draft at once: Node-API ends what it writes with a zero byte.
@@ -197,8 +196,8 @@ napi_value aggregateCopyTo(napi_env env, napi_callback_info info) {
   const uint64_t to = call.bytesAt(4);
   if (start >= target.length || from >= to) return call.int32(0);
   const uint64_t room = std::min<uint64_t>(target.length - start, to - from);
-  return call.number(static_cast<double>(
-      aggregate->copyTo(target.data + start, from, room, CopyReason::CopyOut)));
+  return call.number(
+      static_cast<double>(aggregate->copyTo(target.data + start, from, room, CopyReason::CopyOut)));
 }
 
 // aggregateToString(aggregate, isLatin1, from, to)
@@ -219,8 +218,7 @@ napi_value aggregateToString(napi_env env, napi_callback_info info) {
     if (length > 0) countCopy(length, CopyReason::CopyOut);
   } else if (length > 0) {
     joined.resize(length);
-    aggregate->copyTo(reinterpret_cast<uint8_t*>(joined.data()), from, length,
-                      CopyReason::CopyOut);
+    aggregate->copyTo(reinterpret_cast<uint8_t*>(joined.data()), from, length, CopyReason::CopyOut);
     characters = joined.data();
   }
   napi_value text = nullptr;
@@ -240,20 +238,13 @@ napi_value aggregateDispose(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"aggregateEmpty", aggregateEmpty},
-    {"aggregateFromString", aggregateFromString},
-    {"aggregateFromBytes", aggregateFromBytes},
-    {"aggregateConcat", aggregateConcat},
-    {"aggregateAppend", aggregateAppend},
-    {"aggregateSlice", aggregateSlice},
-    {"aggregateByteLength", aggregateByteLength},
-    {"aggregateSliceCount", aggregateSliceCount},
-    {"aggregateSliceAt", aggregateSliceAt},
-    {"aggregateView", aggregateView},
-    {"aggregateLinearize", aggregateLinearize},
-    {"aggregateCopyTo", aggregateCopyTo},
-    {"aggregateToString", aggregateToString},
-    {"aggregateDispose", aggregateDispose},
+    {"aggregateEmpty", aggregateEmpty},           {"aggregateFromString", aggregateFromString},
+    {"aggregateFromBytes", aggregateFromBytes},   {"aggregateConcat", aggregateConcat},
+    {"aggregateAppend", aggregateAppend},         {"aggregateSlice", aggregateSlice},
+    {"aggregateByteLength", aggregateByteLength}, {"aggregateSliceCount", aggregateSliceCount},
+    {"aggregateSliceAt", aggregateSliceAt},       {"aggregateView", aggregateView},
+    {"aggregateLinearize", aggregateLinearize},   {"aggregateCopyTo", aggregateCopyTo},
+    {"aggregateToString", aggregateToString},     {"aggregateDispose", aggregateDispose},
 };
 
 }  // namespace

@@ -160,9 +160,8 @@ napi_value draftDispose(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"draftAllocate", draftAllocate}, {"draftWrite", draftWrite},
-    {"draftBytes", draftBytes},       {"draftCopyOut", draftCopyOut},
-    {"draftSeal", draftSeal},         {"draftSealCopy", draftSealCopy},
+    {"draftAllocate", draftAllocate}, {"draftWrite", draftWrite}, {"draftBytes", draftBytes},
+    {"draftCopyOut", draftCopyOut},   {"draftSeal", draftSeal},   {"draftSealCopy", draftSealCopy},
     {"draftDispose", draftDispose},   {"detach", detach},
 };
 

@@ -203,23 +203,27 @@ napi_value fileCacheStats(napi_env env, napi_callback_info info) {
   CacheEntry* entry = cacheAt(call, 0);
   if (entry == nullptr) return nullptr;
   const FileCache::Stats stats = entry->cache->stats();
-  const uint64_t numbers[] = {
-      stats.entries,       stats.bytes,         stats.maxBytes,
-      stats.openFiles,     stats.hits,          stats.misses,
-      stats.evictions,     stats.invalidations, stats.alsoInPageCacheBytes,
-      stats.readsDontCache, stats.readsDirect,  stats.readsBuffered,
-      stats.watches,       stats.jobsInFlight};
+  const uint64_t numbers[] = {stats.entries,        stats.bytes,         stats.maxBytes,
+                              stats.openFiles,      stats.hits,          stats.misses,
+                              stats.evictions,      stats.invalidations, stats.alsoInPageCacheBytes,
+                              stats.readsDontCache, stats.readsDirect,   stats.readsBuffered,
+                              stats.watches,        stats.jobsInFlight};
   double* out = call.state().scratch();
   for (uint64_t number : numbers) *out++ = static_cast<double>(number);
   return call.undefined();
 }
 
 constexpr Export kExports[] = {
-    {"fileCacheCreate", fileCacheCreate},   {"fileCacheClose", fileCacheClose},
-    {"fileCacheTryOpen", fileCacheTryOpen}, {"fileCacheOpen", fileCacheOpen},
-    {"fileCacheStats", fileCacheStats},     {"fileInfo", fileInfo},
-    {"fileIsFresh", fileIsFresh},           {"fileTryRead", fileTryRead},
-    {"fileRead", fileRead},                 {"fileRelease", fileRelease},
+    {"fileCacheCreate", fileCacheCreate},
+    {"fileCacheClose", fileCacheClose},
+    {"fileCacheTryOpen", fileCacheTryOpen},
+    {"fileCacheOpen", fileCacheOpen},
+    {"fileCacheStats", fileCacheStats},
+    {"fileInfo", fileInfo},
+    {"fileIsFresh", fileIsFresh},
+    {"fileTryRead", fileTryRead},
+    {"fileRead", fileRead},
+    {"fileRelease", fileRelease},
     {"fileRealPath", fileRealPath},
 };
 

@@ -84,9 +84,8 @@ napi_value httpListen(napi_env env, napi_callback_info info) {
   options.headTimeoutMs = at(10);
   options.idleTimeoutMs = at(11);
   options.sendTimeoutMs = at(12);
-  Result<BindingPointer> binding =
-      HttpBinding::start(call.state(), *pool, listen, options,
-                         {call.value(4), call.value(5), call.value(3)});
+  Result<BindingPointer> binding = HttpBinding::start(
+      call.state(), *pool, listen, options, {call.value(4), call.value(5), call.value(3)});
   if (!binding.isOk()) {
     const std::string where = std::string(host) + ":" + std::to_string(listen.port);
     return call.fail(binding.status(), where.c_str());
@@ -121,8 +120,8 @@ napi_value httpRespond(napi_env env, napi_callback_info info) {
   if (bodyHandle != 0 && body == nullptr) return call.failClosed("aggregate");
   if (server.connections() == nullptr) return call.boolean(false);
   const HttpBinding::Entry entry(server);
-  return taken(call, server.connections()->respond(requestAt(call, 1), *head, body,
-                                                   persistenceAt(call, 5)));
+  return taken(
+      call, server.connections()->respond(requestAt(call, 1), *head, body, persistenceAt(call, 5)));
 }
 
 // httpRespondFile(server, slot, epoch, head, closes, cache, file, offset, length)
@@ -157,9 +156,9 @@ napi_value httpRefuse(napi_env env, napi_callback_info info) {
   HttpBinding& server = serverAt(env, call.value(0));
   if (server.connections() == nullptr) return call.boolean(false);
   const HttpBinding::Entry entry(server);
-  return taken(call, server.connections()->refuse(requestAt(call, 1),
-                                                  static_cast<uint16_t>(call.intAt(3)),
-                                                  persistenceAt(call, 4)));
+  return taken(
+      call, server.connections()->refuse(requestAt(call, 1), static_cast<uint16_t>(call.intAt(3)),
+                                         persistenceAt(call, 4)));
 }
 
 // httpStart(server, slot, epoch, head, bodyBytes or -1, closes) -> boolean
@@ -267,11 +266,11 @@ napi_value httpStats(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, Needs::Nothing);
   const http::Connections::Stats& stats = serverAt(env, call.value(0)).stats();
   const uint64_t figures[] = {
-      stats.connectionsOpen,  stats.connectionsTotal, stats.requests,      stats.responses[1],
-      stats.responses[2],     stats.responses[3],     stats.responses[4],  stats.responses[5],
-      stats.bytesSent,        stats.malformed,        stats.refusedForMemory,
-      stats.headTimeouts,     stats.idleTimeouts,     stats.sendTimeouts,  stats.clientsLost,
-      stats.receives,         stats.sends,            stats.partialSends,  stats.acceptPauses,
+      stats.connectionsOpen, stats.connectionsTotal, stats.requests,         stats.responses[1],
+      stats.responses[2],    stats.responses[3],     stats.responses[4],     stats.responses[5],
+      stats.bytesSent,       stats.malformed,        stats.refusedForMemory, stats.headTimeouts,
+      stats.idleTimeouts,    stats.sendTimeouts,     stats.clientsLost,      stats.receives,
+      stats.sends,           stats.partialSends,     stats.acceptPauses,
   };
   static_assert(std::size(figures) <= EnvState::kScratchNumbers);
   for (size_t i = 0; i < std::size(figures); ++i) {
@@ -321,14 +320,22 @@ napi_value httpKnownHeaders(napi_env env, napi_callback_info) {
 }
 
 constexpr Export kExports[] = {
-    {"httpListen", httpListen},     {"httpEndpoint", httpEndpoint},
-    {"httpRespond", httpRespond},   {"httpRefuse", httpRefuse},
-    {"httpStart", httpStart},       {"httpWrite", httpWrite},
-    {"httpEnd", httpEnd},           {"httpAbort", httpAbort},
-    {"httpHeader", httpHeader},     {"httpMethod", httpMethod},
-    {"httpStats", httpStats},       {"httpClose", httpClose},
-    {"httpDestroy", httpDestroy},   {"httpReference", httpReference},
-    {"httpKnownHeaders", httpKnownHeaders}, {"httpRespondFile", httpRespondFile},
+    {"httpListen", httpListen},
+    {"httpEndpoint", httpEndpoint},
+    {"httpRespond", httpRespond},
+    {"httpRefuse", httpRefuse},
+    {"httpStart", httpStart},
+    {"httpWrite", httpWrite},
+    {"httpEnd", httpEnd},
+    {"httpAbort", httpAbort},
+    {"httpHeader", httpHeader},
+    {"httpMethod", httpMethod},
+    {"httpStats", httpStats},
+    {"httpClose", httpClose},
+    {"httpDestroy", httpDestroy},
+    {"httpReference", httpReference},
+    {"httpKnownHeaders", httpKnownHeaders},
+    {"httpRespondFile", httpRespondFile},
 };
 
 }  // namespace

@@ -187,10 +187,10 @@ napi_value ioCancel(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"ioTryRead", ioTryRead},         {"ioTryWrite", ioTryWrite},
-    {"ioReadFile", ioReadFile},       {"ioReadFileSync", ioReadFileSync},
-    {"ioWriteFile", ioWriteFile},     {"ioWriteFileSync", ioWriteFileSync},
-    {"ioWaitSync", ioWaitSync},       {"ioWait", ioWait},
+    {"ioTryRead", ioTryRead},     {"ioTryWrite", ioTryWrite},
+    {"ioReadFile", ioReadFile},   {"ioReadFileSync", ioReadFileSync},
+    {"ioWriteFile", ioWriteFile}, {"ioWriteFileSync", ioWriteFileSync},
+    {"ioWaitSync", ioWaitSync},   {"ioWait", ioWait},
     {"ioCancel", ioCancel},
 };
 

@@ -124,11 +124,21 @@ napi_value poolStats(napi_env env, napi_callback_info info) {
   Pool* pool = call.state().poolOf(call.handle(0));
   if (pool == nullptr) return call.failClosed("pool");
   const Pool::Stats stats = pool->stats();
-  const uint64_t numbers[] = {
-      stats.bytesInUse,     stats.bytesFree,    stats.bytesCommitted, stats.buffers,
-      stats.drafts,         stats.pending,      stats.segments,       stats.allocations,
-      stats.requestedTotal, stats.grantedTotal, stats.commitsInline,  stats.commitsAhead,
-      stats.bytesReturned,  pool->options().maxBytes, pool->options().idleBytesMax};
+  const uint64_t numbers[] = {stats.bytesInUse,
+                              stats.bytesFree,
+                              stats.bytesCommitted,
+                              stats.buffers,
+                              stats.drafts,
+                              stats.pending,
+                              stats.segments,
+                              stats.allocations,
+                              stats.requestedTotal,
+                              stats.grantedTotal,
+                              stats.commitsInline,
+                              stats.commitsAhead,
+                              stats.bytesReturned,
+                              pool->options().maxBytes,
+                              pool->options().idleBytesMax};
   double* out = call.state().scratch();
   for (uint64_t number : numbers) *out++ = static_cast<double>(number);
   return call.undefined();

@@ -86,9 +86,8 @@ void submitCommitJob(std::shared_ptr<CommitJob> job) {
 void awaitCommitJob(const CommitJob& job) {
   Queue& jobs = queue();
   std::unique_lock<std::mutex> lock(jobs.mutex);
-  jobs.finished.wait(lock, [&] {
-    return job.state.load(std::memory_order_acquire) != CommitJob::State::Waiting;
-  });
+  jobs.finished.wait(
+      lock, [&] { return job.state.load(std::memory_order_acquire) != CommitJob::State::Waiting; });
 }
 
 }  // namespace iol

@@ -86,8 +86,8 @@ Result<Draft> Pool::allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t u
     if (!pending_.empty()) collect();
     if (list.empty()) {
       const uint32_t chunks = unitBytes == kSmallUnitBytes ? 1 : kRunChunks;
-      Result<Span*> span = carveSpan(unitBytes, chunks, uint64_t{unitBytes} * units,
-                                     chunks * kChunkBytes, &list);
+      Result<Span*> span =
+          carveSpan(unitBytes, chunks, uint64_t{unitBytes} * units, chunks * kChunkBytes, &list);
       if (!span.isOk()) return span.status();
     }
   }
@@ -164,7 +164,7 @@ void Pool::onLastHold(const Slice& slice) {
   const bool isExported = !own.exported.empty() && own.exported[slice.slot];
   Span& span = *own.spanAt(own.segment->chunkOf(slice.slot));
   if (domain_.ownHolds_->clearKernelVisible(own.segment->ordinal(),
-                                              own.segment->chunkOf(slice.slot), slice.slot)) {
+                                            own.segment->chunkOf(slice.slot), slice.slot)) {
     span.mustPunch = true;
   }
   if (span.isViewed && domain_.viewListener_ != nullptr) {
@@ -276,8 +276,8 @@ Pool::Stats Pool::stats() const {
     if (own == nullptr) continue;
     stats.segments++;
   }
-  stats.bytesFree = stats.bytesCommitted > stats.bytesInUse
-                        ? stats.bytesCommitted - stats.bytesInUse : 0;
+  stats.bytesFree =
+      stats.bytesCommitted > stats.bytesInUse ? stats.bytesCommitted - stats.bytesInUse : 0;
   return stats;
 }
 

@@ -62,9 +62,9 @@ class Pool {
  public:
   struct Options {
     const char* name = "default";
-    uint64_t maxBytes = 0;                  // Of data committed; 0: as much as the window.
-    uint64_t idleBytesMax = 64ull << 20;    // Free committed memory kept for reuse.
-    bool sealed = false;                    // F_SEAL_FUTURE_WRITE; shrinks by whole segments only.
+    uint64_t maxBytes = 0;                // Of data committed; 0: as much as the window.
+    uint64_t idleBytesMax = 64ull << 20;  // Free committed memory kept for reuse.
+    bool sealed = false;                  // F_SEAL_FUTURE_WRITE; shrinks by whole segments only.
   };
   struct Stats {
     uint64_t bytesInUse = 0;      // Capacity of live buffers: drafts, held, pending.
@@ -72,14 +72,14 @@ class Pool {
     uint64_t bytesCommitted = 0;  // Data pages; tables are the window's account.
     uint64_t buffers = 0;         // Live: drafts, held, pending.
     uint64_t drafts = 0;
-    uint64_t pending = 0;         // Released here, still held elsewhere.
+    uint64_t pending = 0;  // Released here, still held elsewhere.
     uint32_t segments = 0;
     uint64_t allocations = 0;     // Since creation.
     uint64_t requestedTotal = 0;  // Bytes asked for since creation, and what was given for them:
     uint64_t grantedTotal = 0;    // the difference is the size classes' waste.
     uint64_t commitsInline = 0;   // Commits made on the domain's own thread.
     uint64_t commitsAhead = 0;
-    uint64_t bytesReturned = 0;   // Given back to the system since creation.
+    uint64_t bytesReturned = 0;  // Given back to the system since creation.
   };
 
   static Result<std::unique_ptr<Pool>> create(Domain& domain, Options options);

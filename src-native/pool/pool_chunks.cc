@@ -337,8 +337,8 @@ void Pool::settleJobs(bool wait) {
 // Gives free committed chunks back until `keepBytes` of them are left.
 uint64_t Pool::punchFree(uint64_t keepBytes, bool onHelper) {
   uint64_t returned = 0;
-  uint64_t idle = stats_.bytesCommitted > stats_.bytesInUse
-                      ? stats_.bytesCommitted - stats_.bytesInUse : 0;
+  uint64_t idle =
+      stats_.bytesCommitted > stats_.bytesInUse ? stats_.bytesCommitted - stats_.bytesInUse : 0;
   for (auto entry = segments_.rbegin(); entry != segments_.rend() && idle > keepBytes; ++entry) {
     if (*entry == nullptr || (*entry)->isLarge) continue;
     OwnSegment& own = **entry;

@@ -23,9 +23,7 @@ struct Slice {
   uint64_t generation = 0;
 
   // The bytes, in the mapping that only the library sees.
-  const uint8_t* data() const {
-    return segment->readOnly() + segment->slotOffset(slot) + offset;
-  }
+  const uint8_t* data() const { return segment->readOnly() + segment->slotOffset(slot) + offset; }
   // One number for the first byte, the same in every process.
   uint64_t address() const { return segment->address() + segment->slotOffset(slot) + offset; }
   bool sameBuffer(const Slice& other) const {

@@ -32,15 +32,15 @@ struct Span {
   std::vector<Span*>* list = nullptr;  // The class's list of spans with room; null for large.
   size_t listIndex = SIZE_MAX;         // Position in it; SIZE_MAX when full.
   bool isViewed = false;               // JavaScript has an ArrayBuffer over it.
-  bool mustPunch = false;  // The kernel may still read it: never reused in place (I4).
+  bool mustPunch = false;              // The kernel may still read it: never reused in place (I4).
 };
 
 struct OwnSegment {
   Pool* pool = nullptr;
   std::unique_ptr<Segment> segment;
-  bool isLarge = false;  // One buffer, its own memfd.
-  std::bitset<kChunksMax> used;        // In a span, or with the helper thread.
-  std::vector<uint8_t> pagesCommitted;   // Per chunk, counted from its start.
+  bool isLarge = false;                      // One buffer, its own memfd.
+  std::bitset<kChunksMax> used;              // In a span, or with the helper thread.
+  std::vector<uint8_t> pagesCommitted;       // Per chunk, counted from its start.
   std::vector<std::unique_ptr<Span>> spans;  // By first chunk.
   std::vector<uint32_t> spanOfChunk;         // First chunk of the span that has this chunk.
   std::vector<bool> exported;                // By slot; empty until the first export.

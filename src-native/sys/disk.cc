@@ -23,8 +23,8 @@
 namespace iol::sys {
 namespace {
 
-constexpr int kReadDontCache = 0x80;     // RWF_DONTCACHE, Linux 6.14; older headers lack it.
-constexpr long kCachestatNumber = 451;   // Linux 6.5; the same on x64 and arm64.
+constexpr int kReadDontCache = 0x80;    // RWF_DONTCACHE, Linux 6.14; older headers lack it.
+constexpr long kCachestatNumber = 451;  // Linux 6.5; the same on x64 and arm64.
 constexpr uint64_t kBounceBytes = 64 << 10;
 // From here on O_DIRECT costs less processor time than any way through the page cache: measured a
 // sixth at 1 MiB, a half at 128 KiB, the same at 16 KiB, more below (bench:cold).

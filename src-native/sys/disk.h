@@ -40,8 +40,8 @@ struct ColdRead {
 
 // Reads [offset, offset + length) of a regular file into `to`; waits for the disk.
 // `dev` is FileFacts::dev: under it is remembered which way the filesystem knows.
-Result<ColdRead> readCold(int fd, uint64_t dev, uint64_t offset, uint8_t* to,
-                          uint64_t length, const ColdOptions& options = {});
+Result<ColdRead> readCold(int fd, uint64_t dev, uint64_t offset, uint8_t* to, uint64_t length,
+                          const ColdOptions& options = {});
 
 // Bytes of the range that lie in pages of the page cache. cachestat(2), else mincore(2), which
 // tells only those who may write the file. For tests and statistics.

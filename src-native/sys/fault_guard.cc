@@ -147,9 +147,8 @@ void onFault(int signal, siginfo_t* info, void* context) {
     PrivatePage* const noted = claimPage();
     if (noted == nullptr) die(address, offset, "too many pages were stored to at once");
     void* const page = reinterpret_cast<void*>(address & ~kPageMask);
-    void* const mapped =
-        ::mmap(page, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, region.fd,
-               static_cast<off_t>(offset & ~kPageMask));
+    void* const mapped = ::mmap(page, kPageBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED,
+                                region.fd, static_cast<off_t>(offset & ~kPageMask));
     if (mapped == MAP_FAILED) die(address, offset, "its page could not be shielded");
     region.pending.fetch_add(1);
     pendingTotal.fetch_add(1);

@@ -41,8 +41,8 @@ int64_t nanoseconds(const struct statx_timestamp& time) {
 
 Result<FileFacts> factsFrom(int directory, const char* path, int flags) {
   struct statx answer;
-  const unsigned wanted = STATX_TYPE | STATX_MODE | STATX_INO | STATX_SIZE | STATX_MTIME |
-                          STATX_CTIME;
+  const unsigned wanted =
+      STATX_TYPE | STATX_MODE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME;
   if (uninterrupted([&] { return ::statx(directory, path, flags, wanted, &answer); }) != 0) {
     return Status::system("statx", errno);
   }
@@ -74,8 +74,8 @@ constexpr size_t kAtomicWriteBytes = 4096;
 }  // namespace
 
 Result<Fd> openForRead(const char* path) {
-  const int fd = uninterrupted(
-      [&] { return ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); });
+  const int fd =
+      uninterrupted([&] { return ::open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY); });
   if (fd < 0) return Status::system("open", errno);
   return Fd(fd);
 }
@@ -135,10 +135,8 @@ bool isSynthetic(int fd) {
     case TRACEFS_MAGIC:
     case CGROUP_SUPER_MAGIC:
     case CGROUP2_SUPER_MAGIC:
-    case SECURITYFS_MAGIC:
-      return true;
-    default:
-      return false;
+    case SECURITYFS_MAGIC: return true;
+    default: return false;
   }
 }
 

@@ -34,8 +34,8 @@ struct FileFacts {
 
   // The same bytes of the same file, as far as the kernel's time stamps tell.
   bool sameVersion(const FileFacts& other) const {
-    return dev == other.dev && ino == other.ino && size == other.size &&
-           mtimeNs == other.mtimeNs && ctimeNs == other.ctimeNs;
+    return dev == other.dev && ino == other.ino && size == other.size && mtimeNs == other.mtimeNs &&
+           ctimeNs == other.ctimeNs;
   }
 };
 

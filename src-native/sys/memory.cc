@@ -134,8 +134,8 @@ Status commit(const Fd& memory, uint64_t offset, uint64_t bytes) {
 
 Status punchHole(const Fd& memory, uint64_t offset, uint64_t bytes) {
   constexpr int kMode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  while (::fallocate(memory.get(), kMode, static_cast<off_t>(offset),
-                     static_cast<off_t>(bytes)) != 0) {
+  while (::fallocate(memory.get(), kMode, static_cast<off_t>(offset), static_cast<off_t>(bytes)) !=
+         0) {
     if (errno == EINTR) continue;
     return Status::system("fallocate(PUNCH_HOLE)", errno);
   }

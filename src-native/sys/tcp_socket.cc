@@ -99,10 +99,8 @@ bool isLostConnection(int error) {
     case EHOSTUNREACH:
     case ENONET:
     case ENOPROTOOPT:
-    case EOPNOTSUPP:
-      return true;
-    default:
-      return false;
+    case EOPNOTSUPP: return true;
+    default: return false;
   }
 }
 

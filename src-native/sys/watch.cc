@@ -34,9 +34,8 @@ Result<Watcher> Watcher::create() {
 Result<int> Watcher::add(int file) const {
   char path[32];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", file);
-  const int watch =
-      ::inotify_add_watch(fd_.get(), path, IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVE_SELF |
-                                               IN_DELETE_SELF);
+  const int watch = ::inotify_add_watch(
+      fd_.get(), path, IN_MODIFY | IN_ATTRIB | IN_CLOSE_WRITE | IN_MOVE_SELF | IN_DELETE_SELF);
   if (watch < 0) return Status::system("inotify_add_watch", errno);
   return watch;
 }

@@ -89,7 +89,7 @@ class Segment {
   void point(uint8_t* base);
 
   SegmentHeader header_{};
-  sys::Fd memory_;      // Owner only.
+  sys::Fd memory_;  // Owner only.
   sys::Fd readOnlyFd_;
   uint8_t* writable_ = nullptr;
   uint8_t* readOnly_ = nullptr;

@@ -117,8 +117,9 @@ TEST(aReaderSeesThatItsFindHasChanged) {
 TEST(aReaderMissesWhatADeadOwnerLeftHalfWritten) {
   IndexWorld world;
   const auto place = world.writer->insert(recordOf(7));
-  auto* entry = reinterpret_cast<IndexEntry*>(
-      const_cast<uint8_t*>(world.writer->base()) + kIndexEntriesOffset) + *place;
+  auto* entry = reinterpret_cast<IndexEntry*>(const_cast<uint8_t*>(world.writer->base()) +
+                                              kIndexEntriesOffset) +
+                *place;
   entry->sequence.fetch_add(1);
   CHECK(!world.reader().find(recordOf(7).file, 7000));
 }

@@ -22,8 +22,8 @@ TEST(anAnswerInPartsWaitsForTheClientAndLosesNothing) {
   REQUIRE(world.until([&] { return world.ids.size() == 2; }));
   const http::RequestId id = world.ids[0];
   CHECK(world.respond(world.ids[1], "next").isOk());
-  CHECK(world.connections->start(id, world.make(kStreamHead), 300'000,
-                                 http::Persistence::KeepAlive).isOk());
+  CHECK(world.connections->start(id, world.make(kStreamHead), 300'000, http::Persistence::KeepAlive)
+            .isOk());
   size_t waits = 0;
   for (size_t at = 0; at < body.size(); at += 30'000) {
     const Result<bool> goesOn = world.connections->write(id, world.make(body.substr(at, 30'000)));
@@ -34,8 +34,8 @@ TEST(anAnswerInPartsWaitsForTheClientAndLosesNothing) {
   }
   CHECK(waits > 0);
   CHECK(world.connections->end(id).isOk());
-  const std::string wanted = kStreamHead + kDate + "Connection: keep-alive\r\n\r\n" + body +
-                             HttpWorld::answerText("next");
+  const std::string wanted =
+      kStreamHead + kDate + "Connection: keep-alive\r\n\r\n" + body + HttpWorld::answerText("next");
   CHECK(world.until([&] { return client.input.size() >= wanted.size(); }, {&client}));
   CHECK(client.input == wanted);
 }
@@ -81,8 +81,8 @@ TEST(aBodyWithoutLengthEndsWithTheConnectionAndHeadGetsNone) {
     client.send(std::string(isHead ? "HEAD" : "GET") + " / HTTP/1.1\r\nHost: a\r\n\r\n");
     REQUIRE(world.until([&] { return world.ids.size() == 1; }));
     const Aggregate head = world.make("HTTP/1.1 200 OK\r\n");
-    CHECK(world.connections->start(world.ids[0], head, std::nullopt,
-                                   http::Persistence::KeepAlive).isOk());
+    CHECK(world.connections->start(world.ids[0], head, std::nullopt, http::Persistence::KeepAlive)
+              .isOk());
     CHECK(world.connections->write(world.ids[0], world.make("some")).value());
     CHECK(world.connections->write(world.ids[0], world.make("thing")).value());
     CHECK(world.connections->end(world.ids[0]).isOk());
@@ -98,8 +98,9 @@ TEST(aClientThatLeavesEndsAnAnswerInParts) {
   client.send(get("/"));
   REQUIRE(world.until([&] { return world.ids.size() == 1; }));
   const uint64_t holds = world.domain().liveHolds();
-  CHECK(world.connections->start(world.ids[0], world.make(kStreamHead), 300'000,
-                                 http::Persistence::KeepAlive).isOk());
+  CHECK(world.connections
+            ->start(world.ids[0], world.make(kStreamHead), 300'000, http::Persistence::KeepAlive)
+            .isOk());
   client.leaveWithReset();
   CHECK(world.until([&] { return world.closed.size() == 1; }));
   CHECK(world.connections->write(world.ids[0], world.make("x")).status().code() == Code::Closed);
@@ -188,12 +189,12 @@ TEST(timersExpireInTimeNeverEarlyHoweverTheyAreMoved) {
         break;
       case 2:
         deadlines.erase(i);
-        if (random() % 2 == 0) wheel.remove(nodes[i]);
-        else wheel.set(nodes[i], http::TimerNode::kNever);
+        if (random() % 2 == 0)
+          wheel.remove(nodes[i]);
+        else
+          wheel.set(nodes[i], http::TimerNode::kNever);
         break;
-      default:
-        now += static_cast<int64_t>(random() % (random() % 50 == 0 ? 100'000 : 200));
-        break;
+      default: now += static_cast<int64_t>(random() % (random() % 50 == 0 ? 100'000 : 200)); break;
     }
     const int64_t look = wheel.nextLookMs();
     for (const auto& [owner, deadline] : deadlines) {

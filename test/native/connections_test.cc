@@ -236,8 +236,7 @@ TEST(persistenceIsWhatTheRequestSays) {
     world.answerEverything("x");
     Client client(world.port);
     client.send(each.request);
-    const std::string wanted =
-        HttpWorld::answerText("x", each.persists ? "keep-alive" : "close");
+    const std::string wanted = HttpWorld::answerText("x", each.persists ? "keep-alive" : "close");
     CHECK(world.until([&] { return client.input.size() >= wanted.size(); }, {&client}));
     CHECK_EQ(client.input, wanted);
     if (each.persists) {

@@ -86,8 +86,8 @@ TEST(pagesThatOthersKeepStayAndAreCounted) {
     CHECK_EQ(before, 2 * kMiB);
     uint64_t counted = 0;
     for (uint64_t from = 0; from < 4 * kMiB; from += kMiB) {
-      counted += file.read(from + (from == kMiB ? kMiB / 2 : 0), kMiB, way.options)
-                     .alsoInPageCacheBytes;
+      counted +=
+          file.read(from + (from == kMiB ? kMiB / 2 : 0), kMiB, way.options).alsoInPageCacheBytes;
     }
     CHECK_EQ(counted, 2 * kMiB + kMiB / 2);
     CHECK_EQ(file.resident(), before);
@@ -144,8 +144,8 @@ TEST(anOverlayLeavesTheLowerFilesPagesAlone) {
   std::thread([&] {
     if (::unshare(CLONE_NEWNS) != 0) return;
     ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
-    const std::string options = "lowerdir=" + folder.at("lower") + ",upperdir=" +
-                                folder.at("upper") + ",workdir=" + folder.at("work");
+    const std::string options = "lowerdir=" + folder.at("lower") +
+                                ",upperdir=" + folder.at("upper") + ",workdir=" + folder.at("work");
     if (::mount("overlay", folder.at("merged").c_str(), "overlay", 0, options.c_str()) != 0) return;
     isMounted = true;
     sys::Fd fd = sys::openForRead(folder.at("merged/file").c_str()).take();

@@ -1,8 +1,8 @@
 // Stray stores into sealed bytes: undone, reported, bounded; everybody else's faults pass through.
 #include "sys/fault_guard.h"
 
-#include <signal.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 

@@ -60,8 +60,8 @@ CHILD(torturesAnIndex) {
   std::vector<sys::Fd> more;
   Result<Holder> joined = join(socket, &more);
   if (!joined.isOk()) return 2;
-  const auto* index = reinterpret_cast<const TortureIndex*>(
-      sys::mapReadOnly(more[0], sizeof(TortureIndex)).take());
+  const auto* index =
+      reinterpret_cast<const TortureIndex*>(sys::mapReadOnly(more[0], sizeof(TortureIndex)).take());
   std::mt19937 random(static_cast<uint32_t>(::atoi(argv[0])));
   TortureCounts counts;
   while (index->isOver.load(std::memory_order_acquire) == 0) {
@@ -111,8 +111,8 @@ TEST(noReaderSeesWrongBytesWhileReadersAreKilled) {
   Owner owner;
   sys::Fd memory = sys::createMemory("torture-index", sizeof(TortureIndex)).take();
   sys::Fd readOnly = sys::reopenReadOnly(memory).take();
-  auto* index = reinterpret_cast<TortureIndex*>(
-      sys::mapWritable(memory, sizeof(TortureIndex)).take());
+  auto* index =
+      reinterpret_cast<TortureIndex*>(sys::mapWritable(memory, sizeof(TortureIndex)).take());
   const char* rounds = ::getenv("IOL_TORTURE_ROUNDS");
   std::mt19937 random(42);
   std::vector<Slice> published(kEntries);
@@ -148,12 +148,14 @@ TEST(noReaderThreadSeesWrongBytesWhileTheOwnerRecycles) {
   for (Holder& holder : holders) {
     holder.name = owner.window.takeDomain().take();
     holder.segment = Segment::open(owner.window.id(), sys::reopenReadOnly(shared.memory()).take(),
-                                   shared.totalBytes()).take();
-    holder.table =
-        HoldTable::create(owner.window.id(), holder.name, owner.domain->name()).take();
+                                   shared.totalBytes())
+                         .take();
+    holder.table = HoldTable::create(owner.window.id(), holder.name, owner.domain->name()).take();
     const uint64_t epoch = owner.grant();
-    CHECK(owner.peers->add(holder.name, sys::duplicate(holder.table->readOnlyFd()).take(),
-                           sys::openPidfd(::getpid()).take(), epoch).isOk());
+    CHECK(owner.peers
+              ->add(holder.name, sys::duplicate(holder.table->readOnlyFd()).take(),
+                    sys::openPidfd(::getpid()).take(), epoch)
+              .isOk());
   }
   std::vector<TortureCounts> counts(holders.size());
   std::vector<std::thread> threads;

@@ -68,8 +68,8 @@ inline Result<Holder> join(const sys::Fd& socket, std::vector<sys::Fd>* more = n
   if (!message.isOk()) return message.status();
   Holder holder;
   holder.name = intro.holder;
-  Result<std::unique_ptr<Segment>> segment = Segment::open(
-      intro.windowId, std::move(message.value().descriptors[0]), intro.totalBytes);
+  Result<std::unique_ptr<Segment>> segment =
+      Segment::open(intro.windowId, std::move(message.value().descriptors[0]), intro.totalBytes);
   if (!segment.isOk()) return segment.status();
   holder.segment = segment.take();
   Result<std::unique_ptr<HoldTable>> table =
@@ -143,8 +143,10 @@ struct Process {
       test::fail(__FILE__, __LINE__, "the holder did not join");
       return;
     }
-    CHECK(owner.peers->add(name, std::move(answer.value().descriptors[0]),
-                           sys::openPidfd(pid).take(), epoch).isOk());
+    CHECK(
+        owner.peers
+            ->add(name, std::move(answer.value().descriptors[0]), sys::openPidfd(pid).take(), epoch)
+            .isOk());
   }
   uint8_t ask(Order order, const Name& name, uint8_t fill = 0) {
     const Request request{order, name, fill};

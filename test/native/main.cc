@@ -47,9 +47,8 @@ std::string fullName(const Case& test) {
 }
 
 int runAll(const char* filter) {
-  std::stable_sort(cases().begin(), cases().end(), [](const Case& a, const Case& b) {
-    return std::strcmp(a.file, b.file) < 0;
-  });
+  std::stable_sort(cases().begin(), cases().end(),
+                   [](const Case& a, const Case& b) { return std::strcmp(a.file, b.file) < 0; });
   int passed = 0;
   int failed = 0;
   int skipped = 0;

@@ -50,19 +50,22 @@ TEST(aForkedChildOwnsNothing) {
   const Slice slice = draft.seal();
   const uint64_t holds = world.domain->liveHolds();
   CHECK_EQ(inForkedChild([&] {
-    if (world.pool->allocate(1).status().code() != Code::Forked) return 1;
-    if (Pool::create(*world.domain, {}).status().code() != Code::Forked) return 2;
-    if (Domain::create(world.window).status().code() != Code::Forked) return 3;
+             if (world.pool->allocate(1).status().code() != Code::Forked) return 1;
+             if (Pool::create(*world.domain, {}).status().code() != Code::Forked) return 2;
+             if (Domain::create(world.window).status().code() != Code::Forked) return 3;
 #ifndef IOL_ONE_MAPPING
-    if (slice.data()[99] != 7) return 4;  // Reading goes on: it is the parent's to change.
+             if (slice.data()[99] != 7) return 4;  // Reading goes on: it is the parent's to change.
 #endif
-    return 0;
-  }), 0);
+             return 0;
+           }),
+           0);
 #ifndef IOL_ONE_MAPPING
   CHECK_EQ(inForkedChild([&] {
-    *const_cast<volatile uint8_t*>(writable) = 8;  // MADV_DONTFORK: there is no such memory here.
-    return 0;
-  }), 128 + SIGSEGV);
+             *const_cast<volatile uint8_t*>(writable) =
+                 8;  // MADV_DONTFORK: there is no such memory here.
+             return 0;
+           }),
+           128 + SIGSEGV);
 #endif
   // A child that ends normally, running its exit handlers, drops nothing of its parent's.
   CHECK_EQ(world.domain->liveHolds(), holds);
@@ -93,10 +96,11 @@ TEST(anotherUserCannotOpenTheMemoryForWriting) {
   const Slice slice = world.pool->allocate(100).take().seal();
   const std::string path = "/proc/self/fd/" + std::to_string(slice.segment->readOnlyFd().get());
   CHECK_EQ(inForkedChild([&] {
-    if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 1;
-    if (::open(path.c_str(), O_RDWR) >= 0) return 2;
-    return errno == EACCES ? 0 : 3;
-  }), 0);
+             if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 1;
+             if (::open(path.c_str(), O_RDWR) >= 0) return 2;
+             return errno == EACCES ? 0 : 3;
+           }),
+           0);
   world.domain->release(slice);
 }
 #endif
@@ -123,7 +127,9 @@ TEST(aSegmentOfAnotherFormatIsRefused) {
   const Segment& segment = *slice.segment;
   const auto open = [&](uint64_t windowId) {
     return Segment::open(windowId, sys::reopenReadOnly(segment.memory()).take(),
-                         segment.totalBytes()).status().code();
+                         segment.totalBytes())
+        .status()
+        .code();
   };
   CHECK(open(world.window.id()) == Code::Ok);
   CHECK(open(world.window.id() + 1) == Code::Format);
@@ -138,8 +144,9 @@ TEST(aSegmentOfAnotherFormatIsRefused) {
   header->dataOffset = 1ull << 40;
   CHECK(open(world.window.id()) == Code::BadDescriptor);
   *header = right;
-  CHECK(Segment::open(world.window.id(), sys::reopenReadOnly(segment.memory()).take(),
-                      4096).status().code() == Code::BadDescriptor);
+  CHECK(Segment::open(world.window.id(), sys::reopenReadOnly(segment.memory()).take(), 4096)
+            .status()
+            .code() == Code::BadDescriptor);
   world.domain->release(slice);
 }
 

@@ -58,8 +58,8 @@ TEST(theClassesWasteEightPercentOnAverageFrom256Bytes) {
       const bool isSmall = size <= kSmallBytesMax;
       const uint64_t unit = isSmall ? kSmallUnitBytes : kMediumUnitBytes;
       const uint64_t span = isSmall ? kChunkBytes : kRunChunks * kChunkBytes;
-      const uint64_t given = unit * unitsOfClass(classOfUnits(
-          static_cast<uint32_t>((size + unit - 1) / unit)));
+      const uint64_t given =
+          unit * unitsOfClass(classOfUnits(static_cast<uint32_t>((size + unit - 1) / unit)));
       waste += 1 - static_cast<double>(span / given * size) / static_cast<double>(span);
     }
     // 4 to 8 KiB has its units of 1 KiB at 4 to the doubling, the worst case.

@@ -7,10 +7,10 @@
 // rotates from round to round; round 0 is a warm-up and not printed.
 
 #include <algorithm>
+#include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <condition_variable>
 #include <deque>
 #include <memory>
 #include <mutex>
@@ -232,8 +232,8 @@ struct Bench {
       sys::disableReadAhead(fd.value().get());
       for (uint64_t done = 0; done < facts.value().size; done += kPieceBytes) {
         const uint64_t length = std::min(facts.value().size - done, uint64_t{kPieceBytes});
-        auto read = sys::readCold(fd.value().get(), facts.value().dev, done, to + done, length,
-                                  options);
+        auto read =
+            sys::readCold(fd.value().get(), facts.value().dev, done, to + done, length, options);
         if (!read.isOk() || read.value().bytes != length) giveUp("readCold");
       }
       sum += sumOf(to, facts.value().size);
@@ -299,9 +299,18 @@ int main(int argc, char** argv) {
       {kNoInotify, [](Bench& b) { return b.readThroughCache(*b.cache, b.queue, 1); }},
       {kThreads, [](Bench& b) { return b.readThroughCache(*b.cache, b.threads, 16); }},
       {"best way", [](Bench& b) { return b.readCold({}); }},
-      {"no RWF_DONTCACHE", [](Bench& b) { return b.readCold({true, false}); }},
-      {"no O_DIRECT", [](Bench& b) { return b.readCold({false, true}); }},
-      {"buffered and dropped", [](Bench& b) { return b.readCold({true, true}); }},
+      {"no RWF_DONTCACHE",
+       [](Bench& b) {
+         return b.readCold({true, false});
+       }},
+      {"no O_DIRECT",
+       [](Bench& b) {
+         return b.readCold({false, true});
+       }},
+      {"buffered and dropped",
+       [](Bench& b) {
+         return b.readCold({true, true});
+       }},
   };
   const size_t subjectCount = std::size(subjects);
   uint64_t expected = 0;
@@ -325,11 +334,11 @@ int main(int argc, char** argv) {
         return 1;
       }
       if (round == 0) continue;
-      std::printf("{\"case\":\"%s\",\"subject\":\"%s\",\"round\":%d,\"cpuMs\":%.4f,\"wallMs\":%.4f,"
-                  "\"residentBefore\":%llu,\"residentAfter\":%llu}\n",
-                  argv[5], subject.name, round, cpuMs, wallMs,
-                  static_cast<unsigned long long>(before),
-                  static_cast<unsigned long long>(files.resident()));
+      std::printf(
+          "{\"case\":\"%s\",\"subject\":\"%s\",\"round\":%d,\"cpuMs\":%.4f,\"wallMs\":%.4f,"
+          "\"residentBefore\":%llu,\"residentAfter\":%llu}\n",
+          argv[5], subject.name, round, cpuMs, wallMs, static_cast<unsigned long long>(before),
+          static_cast<unsigned long long>(files.resident()));
       std::fflush(stdout);
     }
   }
