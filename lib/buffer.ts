@@ -195,6 +195,7 @@ export class DraftBuffer extends Resource {
     // Or because whoever has it now could still change it.
     const bytes = this.#heap ?? this.#inPlace;
     if (bytes !== undefined && bytes.byteLength !== this.byteLength) {
+      if (this.#inPlace !== undefined) native.draftBytes(handle); // ERR_IOL_CLOSED with the window.
       throw new IolError('ERR_IOL_BUSY', 'The bytes of the draft were transferred to somebody else');
     }
     return handle;
