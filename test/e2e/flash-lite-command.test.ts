@@ -1,5 +1,6 @@
 // The command line: options, exit codes, signals, and npm start.
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync, truncateSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
@@ -24,8 +25,8 @@ describe('Flash-Lite: the command', () => {
     server.program.child.stderr?.destroy();
     const client = new RawClient(server);
     client.send('GET /short-lived.bin HTTP/1.1\r\nHost: x\r\n\r\n');
+    await once(client.socket, 'data');  // It has begun, and does not fit the socket.
     client.socket.pause();
-    await new Promise((resolve) => setTimeout(resolve, 200));
     truncateSync(tree.path('short-lived.bin'), 0);
     client.socket.resume();
     await client.closed();  // Cut, and a line about it.
