@@ -263,7 +263,9 @@ export class HttpServer implements AsyncDisposable {
     }
     if (!request.isOpen) return;
     request.register(this.#undecided);
-    outcome?.then(undefined, (error: unknown) => {
+    // Why asked: what an arrow function without braces returns is not always a promise.
+    if (typeof outcome?.then !== 'function') return;
+    outcome.then(undefined, (error: unknown) => {
       request.fail();
       throw error;
     });

@@ -30,6 +30,14 @@ describe('a request handler', () => {
     assert.deepEqual(stdout.trim().split('\n').sort(), ['500', 'heard boom']);
   });
 
+  it('may return anything', async () => {
+    using head = Aggregate.from('HTTP/1.1 204 No Content\r\n');
+    assert.equal(await statusWith((request) => {
+      setImmediate(() => request.respond(head));
+      return 1 as unknown as undefined;
+    }), 204);
+  });
+
   it('that answers after an await is no error', async () => {
     using head = Aggregate.from('HTTP/1.1 204 No Content\r\n');
     assert.equal(await statusWith(async (request) => {
