@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "base/check.h"
 #include "sys/iovec.h"
 
 namespace iol {
@@ -49,21 +50,39 @@ Status Aggregate::append(const Slice& slice) {
   return {};
 }
 
-Status Aggregate::append(const Aggregate& other) {
-  const size_t count = other.slices_.size();
-  if (slices_.size() + count > kSlicesMax) {
-    return Status(Code::TooManySlices, "aggregate", slices_.size() + count, kSlicesMax);
-  }
-  // Doubling, as push_back does: many appends must stay linear.
-  if (slices_.capacity() < slices_.size() + count) {
-    slices_.reserve(std::max(2 * slices_.capacity(), slices_.size() + count));
-  }
-  for (size_t index = 0; index < count; index++) {
-    domain_->retain(other.slices_[index]);
-    slices_.push_back(other.slices_[index]);
-  }
-  byteLength_ += other.byteLength_;
+Status Aggregate::replace(uint64_t from, uint64_t to, const Aggregate& other) {
+  const size_t most = slices_.size() + other.slices_.size();
+  if (most > kSlicesMax) return Status(Code::TooManySlices, "aggregate", most, kSlicesMax);
+  Aggregate joined = slice(0, from);
+  for (const Slice& slice : other.slices_) (void)joined.append(slice);
+  Aggregate tail = slice(std::max(from, to), byteLength_);
+  for (const Slice& slice : tail.slices_) (void)joined.append(slice);
+  *this = std::move(joined);
   return {};
+}
+
+Aggregate Aggregate::split(uint64_t bytes) {
+  Aggregate front = slice(0, bytes);
+  truncateFront(bytes);
+  return front;
+}
+
+void Aggregate::remove(uint64_t from, uint64_t to) {
+  const Aggregate nothing(*domain_);
+  if (from < to) (void)replace(from, to, nothing);
+}
+
+const Slice& Aggregate::sliceOf(uint64_t at, uint64_t* sliceFrom) const {
+  uint64_t start = 0;
+  for (const Slice& slice : slices_) {
+    if (at < start + slice.length) {
+      *sliceFrom = start;
+      return slice;
+    }
+    start += slice.length;
+  }
+  IOL_CHECK(at < byteLength_);
+  return slices_.back();
 }
 
 Aggregate Aggregate::clone() const { return slice(0, byteLength_); }

@@ -38,16 +38,26 @@ class Aggregate {
   uint64_t byteLength() const { return byteLength_; }
   uint32_t sliceCount() const { return static_cast<uint32_t>(slices_.size()); }
   const Slice& sliceAt(uint32_t index) const { return slices_[index]; }
+  // The slice that has byte `at` (below byteLength()), and the place of that slice's first byte.
+  const Slice& sliceOf(uint64_t at, uint64_t* sliceFrom) const;
   Domain& domain() const { return *domain_; }
 
   // Takes over the caller's hold on the slice.
   Status adopt(const Slice& slice);
-  // Takes holds of its own.
+  // These take holds of their own; `other` may be *this. Places are clamped to the length.
   Status append(const Slice& slice);
-  Status append(const Aggregate& other);  // `other` may be *this.
+  Status append(const Aggregate& other) { return insert(byteLength_, other); }
+  Status prepend(const Aggregate& other) { return insert(0, other); }
+  Status insert(uint64_t at, const Aggregate& other) { return replace(at, at, other); }
+  // Bytes [from, to) give way to those of `other`.
+  Status replace(uint64_t from, uint64_t to, const Aggregate& other);
+
   Aggregate clone() const;
   // Bytes [from, to); both are clamped to the length.
   Aggregate slice(uint64_t from, uint64_t to) const;
+  // Takes the first `bytes` bytes out and returns them.
+  Aggregate split(uint64_t bytes);
+  void remove(uint64_t from, uint64_t to);
   void truncateFront(uint64_t bytes);      // Drops the first `bytes`.
   void truncateBack(uint64_t byteLength);  // Keeps the first `byteLength`.
   void clear();
