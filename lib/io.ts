@@ -4,16 +4,15 @@
  * A descriptor is tried at once; when nothing can move, the loop waits for it. Regular files are read
  * and written off the loop. Nothing here blocks the loop but the Sync forms.
  */
-import { WriteStream } from 'node:fs';
-import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 
+import { abortedError, orAborted } from './abort';
 import {
   adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike,
 } from './aggregate';
-import { unsafeUint8Array } from './bytes';
 import { IolError } from './errors';
 import { FileCache } from './file-cache';
+import { isStream, readFromStream, writeToStream } from './io-streams';
 import { defaultPoolHandle, ioEnd, ioNotNow, ioRegularFile, native } from './native';
 import { Pool } from './pool';
 import { handleOf } from './resource';
@@ -44,18 +43,13 @@ export interface Abortable {
   signal?: AbortSignal;
 }
 
-function isStream(value: object): value is Writable {
-  return typeof (value as Writable).write === 'function' && typeof (value as Writable).cork === 'function';
-}
-
 function descriptorOf(value: unknown, name: string): number {
   let fd = value;
   if (typeof value === 'object' && value !== null) {
     if (isStream(value)) {
       throw new IolError(
         'ERR_IOL_UNSUPPORTED',
-        `The ${name} is a stream, which has bytes that its descriptor has no more: ` +
-          'use its own methods, or give the descriptor before a stream is made of it',
+        `The ${name} is a stream, which cannot be waited for on this thread: use a promise`,
       );
     }
     fd = (value as { fd?: unknown }).fd;
@@ -78,12 +72,6 @@ function targetsOf(pool: unknown): { pool: number; isChosen: boolean } {
   return { pool: handleOf(pool), isChosen: true };
 }
 
-function abortedError(signal: AbortSignal): IolError {
-  return new IolError('ERR_IOL_ABORTED', 'The operation was given up by its caller', {
-    cause: signal.reason,
-  });
-}
-
 /** Settles when an attempt on `fd` is worth while; rejects when the signal says so. */
 function ready(fd: number, isWrite: boolean, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -96,22 +84,6 @@ function ready(fd: number, isWrite: boolean, signal: AbortSignal | undefined): P
       resolve();
     });
     signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
-/** `work`, or a rejection as soon as the signal says so; what comes too late goes to `drop`. */
-function orAborted<T>(
-  work: Promise<T>,
-  signal: AbortSignal | undefined,
-  drop: (late: T) => void,
-): Promise<T> {
-  if (signal === undefined) return work;
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(abortedError(signal));
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    const onEnd = (): void => signal.removeEventListener('abort', onAbort);
-    work.finally(onEnd).then((value) => (signal.aborted ? drop(value) : resolve(value)), reject);
   });
 }
 
@@ -166,6 +138,11 @@ export async function iolRead(
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
   const { pool, isChosen } = targetsOf(options.pool);
+  if (isStream(source)) {
+    if (signal?.aborted) throw abortedError(signal);
+    if (size === 0) return Aggregate.empty();
+    return await readFromStream(source, size, { pool: options.pool, signal });
+  }
   const fd = descriptorOf(source, 'source');
   if (size === 0) return Aggregate.empty();
   for (;;) {
@@ -235,11 +212,11 @@ export async function iolWrite(
   const { signal } = options;
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
-  const isToStream = typeof sink === 'object' && sink !== null && isStream(sink);
+  const isToStream = isStream(sink);
   const fd = isToStream ? -1 : descriptorOf(sink, 'sink');
   using held = heldFor(bytes);
   if (signal?.aborted) throw abortedError(signal);
-  if (isToStream) return await writeToStream(sink, held, signal);
+  if (isToStream) return await writeToStream(sink, held, { signal });
   const work = inTurn(fd, () => writeAll(fd, held, position, signal));
   return await orAborted(work, signal, () => {});
 }
@@ -263,40 +240,6 @@ async function writeAll(
     else written += moved;
   } while (written < byteLength);
   return written;
-}
-
-/** Whether the stream is done with a chunk when it says so: others may pass it on or keep it. */
-function isEndOfTheLine(stream: Writable): boolean {
-  return stream instanceof Socket || stream instanceof WriteStream;
-}
-
-/**
- * Through the stream's own ordering. A socket and a file get the bytes where they lie, held until it
- * says that it needs them no more; any other stream gets a copy.
- */
-async function writeToStream(
-  stream: Writable,
-  bytes: Aggregate,
-  signal: AbortSignal | undefined,
-): Promise<number> {
-  const { byteLength } = bytes;
-  const held = bytes.clone();
-  const work = new Promise<number>((resolve, reject) => {
-    const done = (error?: Error | null): void => {
-      held.dispose();
-      if (error) reject(error);
-      else resolve(byteLength);
-    };
-    stream.cork();
-    const views = isEndOfTheLine(stream) ? [...held] : [held.toBuffer()];
-    if (views.length === 0) stream.write(new Uint8Array(0), done);
-    views.forEach((view, i) => {
-      const isLast = i === views.length - 1;
-      stream.write(unsafeUint8Array(view), isLast ? done : undefined);
-    });
-    stream.uncork();
-  });
-  return orAborted(work, signal, () => {});
 }
 
 /** Like {@link iolWrite}, waiting on this thread. Not for streams. */
