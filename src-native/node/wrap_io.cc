@@ -57,17 +57,34 @@ napi_value ioTryRead(napi_env env, napi_callback_info info) {
   return call.newAggregate(bytes.take());
 }
 
+struct Writing {
+  Endpoint sink;
+  const Aggregate* bytes = nullptr;
+  uint64_t from = 0;
+  std::optional<uint64_t> position;
+};
+
+// (fd, aggregate, from, position or -1)
+template <size_t N>
+bool writingFrom(const Call<N>& call, Writing* writing) {
+  writing->bytes = call.state().aggregates().get(call.handle(1));
+  if (writing->bytes == nullptr) {
+    call.failClosed("aggregate");
+    return false;
+  }
+  writing->from = call.bytesAt(2);
+  writing->position = positionFrom(call.doubleAt(3));
+  return inspectAt(call, 0, &writing->sink);
+}
+
 // ioTryWrite(fd, aggregate, from, position or -1) -> bytes written, kNotNow or kRegularFile
 napi_value ioTryWrite(napi_env env, napi_callback_info info) {
   Call<4> call(env, info);
-  if (!call.isReady()) return nullptr;
-  const Aggregate* bytes = call.state().aggregates().get(call.handle(1));
-  if (bytes == nullptr) return call.failClosed("aggregate");
-  Endpoint sink;
-  if (!inspectAt(call, 0, &sink)) return nullptr;
-  if (sink.isRegular()) return call.int32(kRegularFile);
-  if (call.doubleAt(3) >= 0) return call.fail(Status::system("pwrite", kIllegalSeek));
-  Result<uint64_t> written = tryWrite(sink, *bytes, call.bytesAt(2));
+  Writing writing;
+  if (!call.isReady() || !writingFrom(call, &writing)) return nullptr;
+  if (writing.sink.isRegular()) return call.int32(kRegularFile);
+  if (writing.position) return call.fail(Status::system("pwrite", kIllegalSeek));
+  Result<uint64_t> written = tryWrite(writing.sink, *writing.bytes, writing.from);
   if (written.isOk()) return call.number(static_cast<double>(written.value()));
   if (written.status().code() == Code::WouldBlock) return call.int32(kNotNow);
   return call.fail(written.status());
@@ -128,13 +145,10 @@ napi_value ioReadFileSync(napi_env env, napi_callback_info info) {
 // ioWriteFile(fd, aggregate, from, position) -> promise of the bytes written
 napi_value ioWriteFile(napi_env env, napi_callback_info info) {
   Call<4> call(env, info);
-  if (!call.isReady()) return nullptr;
-  const Aggregate* bytes = call.state().aggregates().get(call.handle(1));
-  if (bytes == nullptr) return call.failClosed("aggregate");
-  Endpoint sink;
-  if (!inspectAt(call, 0, &sink)) return nullptr;
+  Writing writing;
+  if (!call.isReady() || !writingFrom(call, &writing)) return nullptr;
   const Promise promise(env);
-  writeFile(call.state().disk(), sink, *bytes, call.bytesAt(2), positionFrom(call.doubleAt(3)),
+  writeFile(call.state().disk(), writing.sink, *writing.bytes, writing.from, writing.position,
             [promise](Result<uint64_t> written) {
               if (!written.isOk()) return promise.reject(written.status());
               promise.resolve(static_cast<double>(written.value()));
@@ -145,13 +159,10 @@ napi_value ioWriteFile(napi_env env, napi_callback_info info) {
 // ioWriteFileSync(fd, aggregate, from, position) -> bytes written
 napi_value ioWriteFileSync(napi_env env, napi_callback_info info) {
   Call<4> call(env, info);
-  if (!call.isReady()) return nullptr;
-  const Aggregate* bytes = call.state().aggregates().get(call.handle(1));
-  if (bytes == nullptr) return call.failClosed("aggregate");
-  Endpoint sink;
-  if (!inspectAt(call, 0, &sink)) return nullptr;
+  Writing writing;
+  if (!call.isReady() || !writingFrom(call, &writing)) return nullptr;
   Result<uint64_t> written =
-      writeFileSync(sink, *bytes, call.bytesAt(2), positionFrom(call.doubleAt(3)));
+      writeFileSync(writing.sink, *writing.bytes, writing.from, writing.position);
   if (!written.isOk()) return call.fail(written.status());
   return call.number(static_cast<double>(written.value()));
 }
