@@ -26,7 +26,8 @@ uint64_t indexOf(const Aggregate& bytes, const uint8_t* needle, size_t length, u
     uint64_t start;
     const Slice& slice = bytes.sliceOf(from, &start);
     const uint8_t* data = slice.data();
-    const void* found = std::memchr(data + (from - start), needle[0], slice.length - (from - start));
+    const void* found =
+        std::memchr(data + (from - start), needle[0], slice.length - (from - start));
     if (found == nullptr) {
       from = start + slice.length;
       continue;
