@@ -1,7 +1,8 @@
 // Builds the Node-free floors and their tests into build/native-VARIANT/ and runs them.
 //   native-tests.mjs [--variant=plain|asan|tsan] [--compiler=g++|clang++] [--build-only] [NAME…]
-// NAME runs only the tests whose name contains it. plain is the code as shipped; asan adds ASan and
-// UBSan; tsan makes all domains of one process share one mapping (TSan sees no race through two).
+// NAME runs only the tests whose name contains it. plain is the code as shipped, asan adds ASan and
+// UBSan, tsan makes all domains of one process share one mapping (TSan sees no race through two).
+// All have crash points (src-native/base/crash_point.h).
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
@@ -36,7 +37,7 @@ const variant = variants[values.variant];
 if (variant === undefined) throw new Error(`--variant is one of ${Object.keys(variants).join(', ')}`);
 
 const compiler = values.compiler ?? chooseCompiler();
-const flags = [...variant.flags, ...(compiler.startsWith('g++') ? (variant.gccFlags ?? []) : [])];
+const flags = ['-DIOL_CRASH_POINTS', ...variant.flags, ...(compiler.startsWith('g++') ? (variant.gccFlags ?? []) : [])];
 const core = coreSources();
 const programs = { native_tests: [...core, ...sources.testSources()] };
 for (const tool of sources.toolSources()) programs[path.basename(tool, '.cc')] = [...core, tool];

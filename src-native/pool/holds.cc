@@ -2,6 +2,7 @@
 
 #include <new>
 
+#include "base/crash_point.h"
 #include "base/fence.h"
 #include "sys/limits.h"
 #include "sys/memory.h"
@@ -77,7 +78,11 @@ void HoldTable::take(uint32_t ordinal, uint32_t chunk, uint32_t slot) {
   const uint32_t before = word.load(std::memory_order_relaxed);
   liveHolds_++;
   if (countOf(before) == kHoldCountMax) return;  // Saturated: sticks for ever.
-  if (before == 0) add(chunkCounts(ordinal)[chunk], 1, std::memory_order_relaxed);
+  if (before == 0) {
+    IOL_CRASH_POINT(HoldChunkRaise);
+    add(chunkCounts(ordinal)[chunk], 1, std::memory_order_relaxed);
+  }
+  IOL_CRASH_POINT(HoldRaise);
   word.store(before + 1, std::memory_order_release);
 }
 
@@ -86,9 +91,13 @@ bool HoldTable::drop(uint32_t ordinal, uint32_t chunk, uint32_t slot) {
   const uint32_t before = word.load(std::memory_order_relaxed);
   liveHolds_--;
   if (countOf(before) == kHoldCountMax) return false;
+  IOL_CRASH_POINT(HoldLower);
   // Release: every load of the payload happened before the owner can see the count fall.
   word.store(before - 1, std::memory_order_release);
-  if (before == 1) add(chunkCounts(ordinal)[chunk], -1u, std::memory_order_release);
+  if (before == 1) {
+    IOL_CRASH_POINT(HoldChunkLower);
+    add(chunkCounts(ordinal)[chunk], -1u, std::memory_order_release);
+  }
   return countOf(before) == 1;
 }
 
@@ -104,6 +113,7 @@ uint32_t HoldTable::heldInChunk(uint32_t ordinal, uint32_t chunk) const {
 void HoldTable::setKernelVisible(uint32_t ordinal, uint32_t slot, bool visible) {
   HoldWord& word = slotCounts(ordinal)[slot];
   const uint32_t before = word.load(std::memory_order_relaxed);
+  IOL_CRASH_POINT(HoldKernelVisible);
   word.store(visible ? before | kHoldKernelVisible : before & ~kHoldKernelVisible,
              std::memory_order_release);
 }

@@ -4,6 +4,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "base/fence.h"
 #include "pool/committer.h"
 #include "pool/span.h"
@@ -195,13 +196,16 @@ bool Pool::revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible) {
   if (peers_->scan(ordinal, chunk, slot).isHeld) return false;  // Racy, only to save the mark.
   GenerationWord& word = own.segment->generation(slot);
   const uint64_t generation = word.load(std::memory_order_relaxed);
+  IOL_CRASH_POINT(GenerationMark);
   word.store(generation | kGenerationRevoking, std::memory_order_release);
   fullFence();  // Pairs with fenceAfterTake: the taker sees the mark, or we see its count.
   const PeerHolds::Scan scan = peers_->scan(ordinal, chunk, slot);
   if (scan.isHeld) {
+    IOL_CRASH_POINT(GenerationRestore);
     word.store(generation, std::memory_order_release);
     return false;
   }
+  IOL_CRASH_POINT(GenerationNext);
   word.store(generation + 2, std::memory_order_release);
   *kernelVisible = scan.isKernelVisible;
   return true;

@@ -3,6 +3,7 @@
 #include <new>
 
 #include "base/check.h"
+#include "base/crash_point.h"
 #include "pool/committer.h"
 #include "pool/pool.h"
 #include "pool/span.h"
@@ -89,6 +90,7 @@ Result<Span*> Pool::tryCarveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t b
   setUsed(*own, first, chunks, true);
   for (uint32_t chunk = first; chunk < first + chunks; chunk++) {
     own->spanOfChunk[chunk] = first;
+    IOL_CRASH_POINT(ChunkCarve);
     own->segment->chunkEntry(chunk).store(bufferBytes, std::memory_order_release);
   }
   own->spans[first] = std::move(made);
@@ -121,6 +123,7 @@ void Pool::releaseSpan(Span& span) {
   const bool mustPunch = span.mustPunch;
   unlistSpan(span);
   for (uint32_t chunk = first; chunk < first + chunks; chunk++) {
+    IOL_CRASH_POINT(ChunkRelease);
     own.segment->chunkEntry(chunk).store(0, std::memory_order_release);
   }
   own.spans[first].reset();
@@ -177,6 +180,7 @@ Result<OwnSegment*> Pool::addSegment(uint32_t unitBytes, uint64_t totalBytes) {
     span->chunks = 1;
     span->capacity = 1;
     span->bufferBytes = own->segment->dataBytes();
+    IOL_CRASH_POINT(ChunkCarve);
     own->segment->chunkEntry(0).store(span->bufferBytes, std::memory_order_release);
     own->spans[0] = std::move(span);
   }
