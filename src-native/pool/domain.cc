@@ -8,6 +8,11 @@
 #include "pool/span.h"
 
 namespace iol {
+namespace {
+
+bool isSame(DomainName a, DomainName b) { return a.slot == b.slot && a.epoch == b.epoch; }
+
+}  // namespace
 
 Result<std::unique_ptr<Domain>> Domain::create(Window& window) {
   Result<DomainName> name = window.takeDomain();
@@ -31,13 +36,97 @@ Domain::~Domain() {
 
 void Domain::retain(const Slice& slice) {
   const Segment& segment = *slice.segment;
-  ownHolds_->take(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot);
+  holdsOf(segment).take(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot);
 }
 
 void Domain::release(const Slice& slice) {
   const Segment& segment = *slice.segment;
-  const bool isLast = ownHolds_->drop(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot);
-  if (isLast) Pool::ownOf(segment).pool->onLastHold(slice);
+  const bool isLast =
+      holdsOf(segment).drop(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot);
+  if (isLast && segment.isOwn()) Pool::ownOf(segment).pool->onLastHold(slice);
+}
+
+Status Domain::takeNamed(Segment& segment, uint32_t slot) {
+  if (slot >= segment.slots()) {
+    return Status(Code::BadDescriptor, "slot", slot, segment.slots());
+  }
+  // A free slot or a draft must not be held because a peer says so: only what was exported.
+  if (segment.isOwn() && !Pool::ownOf(segment).isExported(slot)) {
+    return Status(Code::Stale, "slot", slot);
+  }
+  holdsOf(segment).take(segment.ordinal(), segment.chunkOf(slot), slot);
+  return {};
+}
+
+TakeOutcome Domain::checkNamed(const Segment& segment, uint32_t slot, uint64_t generation) {
+  const TakeOutcome outcome = checkTaken(segment, slot, generation, false);
+  if (outcome != TakeOutcome::Revoking || source_ == nullptr) return outcome;
+  // Dead first, then the generation once more: a living owner may have gone on in between.
+  const bool isDead = !segment.isOwn() && source_->ownerHasEnded(segment.owner());
+  return isDead ? checkTaken(segment, slot, generation, true) : outcome;
+}
+
+Status Domain::exportSlice(const Slice& slice) {
+  if (!slice.segment->isOwn()) return {};
+  OwnSegment& own = Pool::ownOf(*slice.segment);
+  if (!own.isPublished && source_ != nullptr) {
+    IOL_TRY(source_->publish(*own.segment));
+    own.isPublished = true;
+  }
+  own.pool->exportBuffer(slice);
+  return {};
+}
+
+Segment* Domain::segment(uint32_t number) const {
+  const auto found = segments_.find(number);
+  return found == segments_.end() ? nullptr : found->second;
+}
+
+Status Domain::adoptSegment(std::unique_ptr<Segment> segment) {
+  if (this->segment(segment->number()) != nullptr) {
+    return Status(Code::BadDescriptor, "segment number", segment->number());
+  }
+  Result<HoldTable*> holds = holdsFor(segment->owner());
+  if (!holds.isOk()) return holds.status();
+  segment->setKeeper(holds.value());
+  segments_[segment->number()] = segment.get();
+  foreignSegments_.push_back(std::move(segment));
+  return {};
+}
+
+bool Domain::forgetSegment(uint32_t number) {
+  const auto at = std::find_if(
+      foreignSegments_.begin(), foreignSegments_.end(),
+      [number](const std::unique_ptr<Segment>& each) { return each->number() == number; });
+  if (at == foreignSegments_.end()) return true;
+  const Segment& segment = **at;
+  for (uint32_t chunk = 0; chunk < segment.chunks(); chunk++) {
+    if (holdsOf(segment).heldInChunk(segment.ordinal(), chunk) != 0) return false;
+  }
+  segments_.erase(number);
+  foreignSegments_.erase(at);
+  return true;
+}
+
+Result<HoldTable*> Domain::holdsFor(DomainName owner) {
+  if (isSame(owner, name_)) return ownHolds_.get();
+  for (const ForeignHolds& each : foreignHolds_) {
+    if (isSame(each.owner, owner)) return each.table.get();
+  }
+  Result<std::unique_ptr<HoldTable>> table = HoldTable::create(window_.id(), name_, owner);
+  if (!table.isOk()) return table.status();
+  foreignHolds_.push_back({owner, table.take()});
+  return foreignHolds_.back().table.get();
+}
+
+uint64_t Domain::liveHolds() const {
+  uint64_t sum = ownHolds_->liveHolds();
+  for (const ForeignHolds& each : foreignHolds_) sum += each.table->liveHolds();
+  return sum;
+}
+
+void Domain::settleInFlight() {
+  for (InFlightHolds* each : inFlight_) each->settle();
 }
 
 }  // namespace iol

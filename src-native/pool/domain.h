@@ -1,16 +1,22 @@
 // pool/domain.h: one participant: a JavaScript environment or a native program's thread.
 //
-// A domain takes and drops holds on buffers, whoever owns them, and owns pools. Everything in
-// this library that is called with a Domain& runs on that domain's thread.
+//   domain -> pools -> own segments        written here, read by whoever was granted them
+//          -> foreign segments             granted, mapped read-only
+//          -> hold tables, one per owner   written here, read by that owner
 //
-// Ownership   a domain owns its hold tables; pools belong to it and end with it.
+// A domain takes and drops holds on buffers, whoever owns them. Everything in this library that is
+// called with a Domain& runs on that domain's thread.
+//
+// Ownership   a domain owns its hold tables and its mappings of foreign segments; pools belong to
+//             it and end with it.
 // Threads     one: the thread that made it. Helper threads read bytes, never holds.
 // Failure     Forked, WindowFull (no free domain slot), System.
-// Cost        retain/release of an own buffer: some ten instructions, no atomics with a lock.
+// Cost        retain/release of a buffer: some ten instructions, no atomics with a lock.
 // May include base/ sys/ window/
 #pragma once
 
 #include <memory>
+#include <unordered_map>
 #include <vector>
 
 #include "base/status.h"
@@ -33,6 +39,32 @@ class ViewListener {
   ~ViewListener() = default;
 };
 
+// Where foreign segments come from and own ones are made known: the control plane.
+class SegmentSource {
+ public:
+  // Asks for a segment; adoptSegment() follows some time later. Ok also when it was asked before;
+  // AccessDenied or BadDescriptor when it will never come.
+  virtual Status request(uint32_t number) = 0;
+  // Once, before the first name in the segment leaves this domain. WouldBlock: try again later.
+  virtual Status publish(Segment& own) = 0;
+  // A published segment is about to be unmapped; nobody holds anything in it.
+  virtual void retire(Segment& own) = 0;
+  // The kernel's word on the owner's process.
+  virtual bool ownerHasEnded(DomainName owner) = 0;
+
+ protected:
+  ~SegmentSource() = default;
+};
+
+// Something that keeps holds for messages that may have been consumed meanwhile.
+class InFlightHolds {
+ public:
+  virtual void settle() = 0;
+
+ protected:
+  ~InFlightHolds() = default;
+};
+
 class Domain {
  public:
   static Result<std::unique_ptr<Domain>> create(Window& window);
@@ -48,8 +80,38 @@ class Domain {
   // The last hold of an own buffer frees it.
   void release(const Slice& slice);
 
+  // The taker's discipline for a name that came from somebody else; the segment is segment()'s.
+  // Counts one hold. BadDescriptor: no such slot. Stale: an own buffer that nobody was told of.
+  // Nothing is held after a failure.
+  Status takeNamed(Segment& segment, uint32_t slot);
+  // After fenceAfterTake(). Unless Taken or Revoking, release() it.
+  TakeOutcome checkNamed(const Segment& segment, uint32_t slot, uint64_t generation);
+  // Call before a name leaves. The failures are SegmentSource::publish's.
+  Status exportSlice(const Slice& slice);
+
+  // The segment of that number, own or granted; null while there is none.
+  Segment* segment(uint32_t number) const;
+  // A granted segment; the hold table for its owner exists from here on.
+  Status adoptSegment(std::unique_ptr<Segment> segment);
+  // Unmaps a foreign segment; false while anything in it is held.
+  bool forgetSegment(uint32_t number);
+  void setSegmentSource(SegmentSource* source) { source_ = source; }
+  SegmentSource* segmentSource() const { return source_; }
+
   HoldTable& ownHolds() { return *ownHolds_; }
-  uint64_t liveHolds() const { return ownHolds_->liveHolds(); }
+  // This domain's holds on the owner's buffers; the table is made at the first call.
+  Result<HoldTable*> holdsFor(DomainName owner);
+  HoldTable& holdsOf(const Segment& segment) const {
+    return segment.isOwn() ? *ownHolds_ : *static_cast<HoldTable*>(segment.keeper());
+  }
+  uint64_t liveHolds() const;
+
+  // Senders, so that a pool short of memory first takes back what receivers have consumed.
+  void addInFlight(InFlightHolds* holds) { inFlight_.push_back(holds); }
+  void removeInFlight(InFlightHolds* holds) { std::erase(inFlight_, holds); }
+  void settleInFlight();
+  bool hasInFlight() const { return !inFlight_.empty(); }
+
   void setViewListener(ViewListener* listener) { viewListener_ = listener; }
   ViewListener* viewListener() const { return viewListener_; }
 
@@ -59,9 +121,19 @@ class Domain {
   friend class Pool;
   Domain(Window& window, DomainName name);
 
+  struct ForeignHolds {
+    DomainName owner;
+    std::unique_ptr<HoldTable> table;
+  };
+
   Window& window_;
   DomainName name_;
   std::unique_ptr<HoldTable> ownHolds_;
+  std::vector<ForeignHolds> foreignHolds_;
+  std::vector<std::unique_ptr<Segment>> foreignSegments_;
+  std::unordered_map<uint32_t, Segment*> segments_;  // By first number, own and foreign.
+  SegmentSource* source_ = nullptr;
+  std::vector<InFlightHolds*> inFlight_;
   ViewListener* viewListener_ = nullptr;
   std::vector<Pool*> pools_;
   std::vector<bool> ordinalsUsed_;

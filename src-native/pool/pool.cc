@@ -84,7 +84,7 @@ Result<Draft> Pool::allocate(uint64_t byteLength) {
 Result<Draft> Pool::allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t units,
                                  uint64_t byteLength) {
   if (list.empty()) {
-    if (!pending_.empty()) collect();
+    if (!pending_.empty() || domain_.hasInFlight()) collect();
     if (list.empty()) {
       const uint32_t chunks = unitBytes == kSmallUnitBytes ? 1 : kRunChunks;
       Result<Span*> span =
@@ -155,14 +155,16 @@ Draft Pool::takeSlot(Span& span, uint64_t byteLength) {
 
 void Pool::exportBuffer(const Slice& slice) {
   OwnSegment& own = ownOf(*slice.segment);
-  if (own.exported.empty()) own.exported.resize(own.segment->slots());
+  if (own.exported.empty()) {
+    own.exported.resize(own.segment->slots());
+    own.pending.resize(own.segment->slots());
+  }
   own.exported[slice.slot] = true;
 }
 
 // This domain holds the buffer no more. Nobody else ever knew an unexported name.
 void Pool::onLastHold(const Slice& slice) {
   OwnSegment& own = ownOf(*slice.segment);
-  const bool isExported = !own.exported.empty() && own.exported[slice.slot];
   Span& span = *own.spanAt(own.segment->chunkOf(slice.slot));
   if (domain_.ownHolds_->clearKernelVisible(own.segment->ordinal(),
                                             own.segment->chunkOf(slice.slot), slice.slot)) {
@@ -179,11 +181,12 @@ void Pool::onLastHold(const Slice& slice) {
       domain_.viewListener_->onViewIdle(*own.segment, span.firstChunk);
     }
   }
-  if (!isExported) {
+  if (!own.isExported(slice.slot)) {
     GenerationWord& word = own.segment->generation(slice.slot);
     word.store(word.load(std::memory_order_relaxed) + 2, std::memory_order_release);
     putBack(own, slice.slot);
-  } else if (!tryFree(own, slice.slot)) {
+  } else if (!own.pending[slice.slot] && !tryFree(own, slice.slot)) {
+    own.pending[slice.slot] = true;
     pending_.emplace_back(&own, slice.slot);
     stats_.pending++;
   }
@@ -243,15 +246,20 @@ void Pool::putBack(OwnSegment& own, uint32_t slot) {
 
 size_t Pool::collect() {
   reapDeadPeers();
+  domain_.settleInFlight();
   size_t freed = 0;
   for (size_t index = 0; index < pending_.size();) {
     const auto [own, slot] = pending_[index];
-    if (tryFree(*own, slot)) {
+    // A peer may have sent it back: held here again, and pending again when that hold goes.
+    const bool isOurs = domain_.ownHolds_->count(own->segment->ordinal(), slot) != 0;
+    own->pending[slot] = false;
+    if (isOurs || tryFree(*own, slot)) {
       pending_[index] = pending_.back();
       pending_.pop_back();
       stats_.pending--;
-      freed++;
+      if (!isOurs) freed++;
     } else {
+      own->pending[slot] = true;
       index++;
     }
   }

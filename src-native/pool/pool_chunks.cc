@@ -187,6 +187,7 @@ Result<OwnSegment*> Pool::addSegment(uint32_t unitBytes, uint64_t totalBytes) {
   domain_.ordinalsUsed_[shape.ordinal] = true;
   auto hole = std::find(segments_.begin(), segments_.end(), nullptr);
   if (hole == segments_.end()) hole = segments_.insert(hole, nullptr);
+  domain_.segments_[own->segment->number()] = own->segment.get();
   *hole = std::move(own);
   return hole->get();
 }
@@ -198,6 +199,8 @@ void Pool::retireSegment(OwnSegment& own) {
   stats_.bytesReturned += bytes;
   domain_.window().unreserve(bytes);
   domain_.ordinalsUsed_[own.segment->ordinal()] = false;
+  domain_.segments_.erase(own.segment->number());
+  if (own.isPublished && domain_.source_ != nullptr) domain_.source_->retire(*own.segment);
   if (domain_.viewListener_ != nullptr) domain_.viewListener_->onSegmentRetired(*own.segment);
   for (std::unique_ptr<Span>& span : own.spans) {
     if (span != nullptr) unlistSpan(*span);

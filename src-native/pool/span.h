@@ -44,8 +44,11 @@ struct OwnSegment {
   std::vector<std::unique_ptr<Span>> spans;  // By first chunk.
   std::vector<uint32_t> spanOfChunk;         // First chunk of the span that has this chunk.
   std::vector<bool> exported;                // By slot; empty until the first export.
+  std::vector<bool> pending;                 // By slot, likewise: on the pool's pending list.
+  bool isPublished = false;                  // The control plane knows the segment.
   uint32_t usedChunks = 0;
 
+  bool isExported(uint32_t slot) const { return !exported.empty() && exported[slot]; }
   Span* spanAt(uint32_t chunk) const { return spans[spanOfChunk[chunk]].get(); }
 };
 
