@@ -3,62 +3,198 @@
 #include <algorithm>
 #include <utility>
 
+#include "aggregate/slice_iterator.h"
+#include "aggregate/tree.h"
 #include "base/check.h"
 #include "sys/iovec.h"
 
 namespace iol {
 
+using tree::Branch;
+using tree::Edge;
+using tree::Editor;
+
+namespace {
+
+Status checkCount(uint64_t slices) {
+  if (slices <= kSlicesMax) return {};
+  return Status(Code::TooManySlices, "aggregate", slices, kSlicesMax);
+}
+
+}  // namespace
+
+Aggregate::Steps Aggregate::steps() { return tree::steps; }
+
 Aggregate::Aggregate(Aggregate&& other) noexcept
     : domain_(other.domain_),
       byteLength_(std::exchange(other.byteLength_, 0)),
-      slices_(std::move(other.slices_)) {
-  other.slices_.clear();
-}
+      root_(std::exchange(other.root_, nullptr)),
+      sliceCount_(std::exchange(other.sliceCount_, 0)),
+      only_(other.only_) {}
 
 Aggregate& Aggregate::operator=(Aggregate&& other) noexcept {
   if (this != &other) {
     clear();
     domain_ = other.domain_;
     byteLength_ = std::exchange(other.byteLength_, 0);
-    slices_ = std::move(other.slices_);
-    other.slices_.clear();
+    root_ = std::exchange(other.root_, nullptr);
+    sliceCount_ = std::exchange(other.sliceCount_, 0);
+    only_ = other.only_;
   }
   return *this;
 }
 
-Status Aggregate::adopt(const Slice& slice) {
-  if (slices_.size() >= kSlicesMax) {
-    return Status(Code::TooManySlices, "aggregate", slices_.size() + 1, kSlicesMax);
+void Aggregate::clear() {
+  if (root_ != nullptr) {
+    Editor(*domain_).drop(std::exchange(root_, nullptr));
+  } else if (sliceCount_ == 1) {
+    domain_->release(only_);
   }
+  sliceCount_ = 0;
+  byteLength_ = 0;
+}
+
+// ---- Between one slice and a tree --------------------------------------------------------------
+
+Branch Aggregate::take() {
+  Branch root{std::exchange(root_, nullptr), byteLength_, sliceCount_};
+  if (root.node == nullptr && sliceCount_ == 1) {
+    root.node = tree::newNode(0, 1);
+    tree::insertEntries(root.node, 0, &only_, 1);
+  }
+  byteLength_ = 0;
+  sliceCount_ = 0;
+  return root;
+}
+
+void Aggregate::put(const Branch& root) {
+  byteLength_ = root.bytes;
+  sliceCount_ = root.slices;
+  if (root.slices > 1) {
+    root_ = root.node;
+  } else if (root.slices == 1) {
+    only_ = tree::entriesOf<Slice>(root.node)[0];
+    domain_->retain(only_);
+    Editor(*domain_).drop(root.node);
+  }
+}
+
+Branch Aggregate::share() const {
+  if (root_ == nullptr) return clone().take();
+  root_->refs++;
+  return {root_, byteLength_, sliceCount_};
+}
+
+// ---- Adding ------------------------------------------------------------------------------------
+
+// Takes over the hold. The slice is not empty, and there may be one more.
+void Aggregate::pushBack(const Slice& slice) {
+  if (sliceCount_ == 0) {
+    only_ = slice;
+    sliceCount_ = 1;
+    byteLength_ = slice.length;
+    return;
+  }
+  if (root_ == nullptr && tree::touches(only_, slice)) {
+    only_.length += slice.length;
+    byteLength_ += slice.length;
+    domain_->release(slice);
+    return;
+  }
+  Branch root = take();
+  Editor(*domain_).push(root, slice, Edge::Back);
+  put(root);
+}
+
+Status Aggregate::adopt(const Slice& slice) {
+  IOL_TRY(checkCount(uint64_t{sliceCount_} + 1));
   if (slice.length == 0) {  // An empty slice names nothing, so it holds nothing.
     domain_->release(slice);
-    return {};
+  } else {
+    pushBack(slice);
   }
-  slices_.push_back(slice);
-  byteLength_ += slice.length;
   return {};
 }
 
 Status Aggregate::append(const Slice& slice) {
-  if (slices_.size() >= kSlicesMax) {
-    return Status(Code::TooManySlices, "aggregate", slices_.size() + 1, kSlicesMax);
-  }
+  IOL_TRY(checkCount(uint64_t{sliceCount_} + 1));
   if (slice.length == 0) return {};
   domain_->retain(slice);
-  slices_.push_back(slice);
-  byteLength_ += slice.length;
+  pushBack(slice);
   return {};
 }
 
+Status Aggregate::append(const Aggregate& other) {
+  return replace(byteLength_, byteLength_, other);
+}
+
 Status Aggregate::replace(uint64_t from, uint64_t to, const Aggregate& other) {
-  const size_t most = slices_.size() + other.slices_.size();
-  if (most > kSlicesMax) return Status(Code::TooManySlices, "aggregate", most, kSlicesMax);
-  Aggregate joined = slice(0, from);
-  for (const Slice& slice : other.slices_) (void)joined.append(slice);
-  Aggregate tail = slice(std::max(from, to), byteLength_);
-  for (const Slice& slice : tail.slices_) (void)joined.append(slice);
-  *this = std::move(joined);
+  from = std::min(from, byteLength_);
+  to = std::clamp(to, from, byteLength_);
+  const uint32_t oneMore = from > 0 && to < byteLength_ ? 1 : 0;  // Of a slice that is cut in two.
+  IOL_TRY(checkCount(uint64_t{sliceCount_} + other.sliceCount_ + oneMore));
+  // A few slices are cheaper to add one by one; more come as the tree that they are.
+  Slice few[tree::kEntriesMin];
+  uint32_t fewCount = 0;
+  Branch middle;
+  if (other.sliceCount_ <= tree::kEntriesMin) {
+    for (SliceIterator it(other); !it.isAtEnd(); it.next()) few[fewCount++] = it.slice();
+    for (uint32_t index = 0; index < fewCount; index++) domain_->retain(few[index]);
+  } else {
+    middle = other.share();
+  }
+  if (from == byteLength_ && fewCount > 0) {
+    for (uint32_t index = 0; index < fewCount; index++) pushBack(few[index]);
+    return {};
+  }
+  Editor editor(*domain_, tree::Tiny::Join);
+  Branch head;
+  Branch tail = take();
+  if (from > 0 && tail.node != nullptr) {
+    head = tail;
+    head.node->refs++;
+    head = editor.cut(head, 0, from);
+  }
+  tail = editor.cut(tail, to, tail.bytes);
+  if (head.node != nullptr) {
+    for (uint32_t index = 0; index < fewCount; index++) editor.push(head, few[index], Edge::Back);
+  } else {
+    for (uint32_t index = fewCount; index-- > 0;) editor.push(tail, few[index], Edge::Front);
+  }
+  put(editor.concat(editor.concat(head, middle), tail));
   return {};
+}
+
+// ---- Taking away -------------------------------------------------------------------------------
+
+Aggregate Aggregate::clone() const {
+  Aggregate copy(*domain_);
+  if (root_ != nullptr) {
+    root_->refs++;
+  } else if (sliceCount_ == 1) {
+    domain_->retain(only_);
+  }
+  copy.byteLength_ = byteLength_;
+  copy.root_ = root_;
+  copy.sliceCount_ = sliceCount_;
+  copy.only_ = only_;
+  return copy;
+}
+
+Aggregate Aggregate::slice(uint64_t from, uint64_t to) const {
+  Aggregate part(*domain_);
+  to = std::min(to, byteLength_);
+  if (from >= to) return part;
+  uint64_t start;
+  const Slice& first = sliceOf(from, &start);
+  if (to <= start + first.length) {
+    domain_->retain(first);
+    part.pushBack(
+        first.part(static_cast<uint32_t>(from - start), static_cast<uint32_t>(to - from)));
+  } else {
+    part.put(Editor(*domain_).cut(share(), from, to));
+  }
+  return part;
 }
 
 Aggregate Aggregate::split(uint64_t bytes) {
@@ -68,117 +204,77 @@ Aggregate Aggregate::split(uint64_t bytes) {
 }
 
 void Aggregate::remove(uint64_t from, uint64_t to) {
-  const Aggregate nothing(*domain_);
-  if (from < to) (void)replace(from, to, nothing);
+  to = std::min(to, byteLength_);
+  if (from >= to) return;
+  if (from == 0) return truncateFront(to);
+  if (to == byteLength_) return truncateBack(from);
+  Editor editor(*domain_);
+  Branch tail = take();
+  Branch head = tail;
+  head.node->refs++;
+  head = editor.cut(head, 0, from);
+  tail = editor.cut(tail, to, tail.bytes);
+  put(editor.concat(head, tail));
+}
+
+void Aggregate::truncateFront(uint64_t bytes) { trim(std::min(bytes, byteLength_), true); }
+
+void Aggregate::truncateBack(uint64_t byteLength) {
+  if (byteLength < byteLength_) trim(byteLength_ - byteLength, false);
+}
+
+void Aggregate::trim(uint64_t bytes, bool isFront) {
+  if (bytes == 0) return;
+  if (bytes == byteLength_) return clear();
+  if (root_ == nullptr) {
+    const auto gone = static_cast<uint32_t>(bytes);
+    only_ = only_.part(isFront ? gone : 0, only_.length - gone);
+    byteLength_ -= bytes;
+    return;
+  }
+  Editor editor(*domain_);
+  Branch root = take();
+  if (!editor.trim(root, bytes, isFront ? Edge::Front : Edge::Back)) {
+    root = isFront ? editor.cut(root, bytes, root.bytes) : editor.cut(root, 0, root.bytes - bytes);
+  }
+  put(root);
+}
+
+// ---- Reading -----------------------------------------------------------------------------------
+
+const Slice& Aggregate::sliceAt(uint32_t index) const {
+  IOL_CHECK(index < sliceCount_);
+  if (root_ == nullptr) return only_;
+  return tree::sliceWithIndex({root_, byteLength_, sliceCount_}, index);
 }
 
 const Slice& Aggregate::sliceOf(uint64_t at, uint64_t* sliceFrom) const {
-  uint64_t start = 0;
-  for (const Slice& slice : slices_) {
-    if (at < start + slice.length) {
-      *sliceFrom = start;
-      return slice;
-    }
-    start += slice.length;
-  }
   IOL_CHECK(at < byteLength_);
-  return slices_.back();
-}
-
-Aggregate Aggregate::clone() const { return slice(0, byteLength_); }
-
-Aggregate Aggregate::slice(uint64_t from, uint64_t to) const {
-  Aggregate part(*domain_);
-  to = std::min(to, byteLength_);
-  uint64_t start = 0;
-  for (const Slice& whole : slices_) {
-    const uint64_t end = start + whole.length;
-    if (start >= to) break;
-    if (end > from) {
-      const uint64_t first = std::max(from, start) - start;
-      const uint64_t last = std::min(to, end) - start;
-      const Slice piece =
-          whole.part(static_cast<uint32_t>(first), static_cast<uint32_t>(last - first));
-      if (piece.length > 0) {
-        domain_->retain(piece);
-        part.slices_.push_back(piece);
-        part.byteLength_ += piece.length;
-      }
-    }
-    start = end;
+  if (root_ != nullptr) {
+    return tree::sliceWithByte({root_, byteLength_, sliceCount_}, at, sliceFrom);
   }
-  return part;
-}
-
-void Aggregate::truncateFront(uint64_t bytes) {
-  bytes = std::min(bytes, byteLength_);
-  byteLength_ -= bytes;
-  size_t gone = 0;
-  while (bytes > 0) {
-    Slice& first = slices_[gone];
-    if (first.length > bytes) {
-      first = first.part(static_cast<uint32_t>(bytes), first.length - static_cast<uint32_t>(bytes));
-      break;
-    }
-    bytes -= first.length;
-    domain_->release(first);
-    gone++;
-  }
-  slices_.erase(slices_.begin(), slices_.begin() + static_cast<ptrdiff_t>(gone));
-}
-
-void Aggregate::truncateBack(uint64_t byteLength) {
-  while (byteLength_ > byteLength) {
-    Slice& last = slices_.back();
-    const uint64_t surplus = byteLength_ - byteLength;
-    if (last.length > surplus) {
-      last.length -= static_cast<uint32_t>(surplus);
-      byteLength_ = byteLength;
-      return;
-    }
-    byteLength_ -= last.length;
-    domain_->release(last);
-    slices_.pop_back();
-  }
-}
-
-void Aggregate::clear() {
-  for (const Slice& slice : slices_) domain_->release(slice);
-  slices_.clear();
-  byteLength_ = 0;
+  *sliceFrom = 0;
+  return only_;
 }
 
 uint32_t Aggregate::gather(uint64_t from, iovec* vectors, uint32_t count) const {
   uint32_t filled = 0;
-  uint64_t start = 0;
-  for (const Slice& slice : slices_) {
-    if (filled == count) break;
-    const uint64_t end = start + slice.length;
-    if (end > from) {
-      const uint64_t skip = from > start ? from - start : 0;
-      vectors[filled].iov_base = const_cast<uint8_t*>(slice.data()) + skip;
-      vectors[filled].iov_len = slice.length - skip;
-      filled++;
-    }
-    start = end;
-  }
+  if (count == 0) return 0;
+  forEachRun(*this, from, byteLength_, [&](const uint8_t* bytes, size_t length) {
+    vectors[filled++] = {const_cast<uint8_t*>(bytes), length};
+    return filled < count;
+  });
   return filled;
 }
 
 uint64_t Aggregate::copyTo(uint8_t* to, uint64_t from, uint64_t length, CopyReason reason) const {
-  uint64_t start = 0;
   uint64_t copied = 0;
-  for (const Slice& slice : slices_) {
-    if (copied == length) break;
-    const uint64_t end = start + slice.length;
-    if (end > from + copied) {
-      const uint64_t skip = from + copied - start;
-      const uint64_t bytes = std::min<uint64_t>(slice.length - skip, length - copied);
-      copyBytes(to + copied, slice.data() + skip, bytes, reason);
-      copied += bytes;
-    }
-    start = end;
-  }
+  const uint64_t end = from + std::min(length, UINT64_MAX - from);
+  forEachRun(*this, from, end, [&](const uint8_t* bytes, size_t count) {
+    copyBytes(to + copied, bytes, count, reason);
+    copied += count;
+    return true;
+  });
   return copied;
 }
 

@@ -4,16 +4,25 @@
 //                   |        |        \-> buffer B
 //                   \--------\----------> buffer A (slices may overlap)
 //
-// Ownership   every slice in the list is one hold of the domain; destroying drops them. Move-only;
-//             copy by clone().
-// Threads     the domain's own.
-// Failure     TooManySlices (kSlicesMax); otherwise the edit cannot fail.
-// Cost        append O(1), clone, concat, slice O(slices moved); only copyTo moves payload.
+//   one slice: in the aggregate itself        more: a tree (tree.h), shared with clones and
+//                                             slices, and changed only where nobody shares it
+//
+// Slices of one buffer of which one ends where the next begins are one slice. Many tiny slices are
+// joined by the rule in coalesce.h, the only copy that is made unasked.
+//
+// Ownership   every slice in a leaf is one hold of the domain, and aggregates that share the leaf
+//             share the hold. Move-only; copy by clone(). A Slice& lasts to the next edit or move.
+// Threads     made, edited and destroyed on the domain's own. Another thread may read an aggregate
+//             that nobody edits, moves or destroys meanwhile, while its domain edits others, clones
+//             of it included: no node that two aggregates share is changed.
+// Failure     TooManySlices (kSlicesMax), and nothing is changed; otherwise the edit cannot fail.
+// Cost        n slices: clone O(1); append of a slice O(1) entries moved on average; every other
+//             edit, sliceOf and sliceAt O(log n), and a release for each slice that nobody has any
+//             more. Counted in steps(). Only copyTo moves payload.
 // May include base/ sys/ window/ pool/
 #pragma once
 
 #include <cstdint>
-#include <vector>
 
 #include "base/copy.h"
 #include "base/status.h"
@@ -23,6 +32,11 @@
 struct iovec;
 
 namespace iol {
+
+namespace tree {
+struct Node;
+struct Branch;
+}  // namespace tree
 
 constexpr uint32_t kSlicesMax = 1u << 24;
 
@@ -36,8 +50,8 @@ class Aggregate {
   ~Aggregate() { clear(); }
 
   uint64_t byteLength() const { return byteLength_; }
-  uint32_t sliceCount() const { return static_cast<uint32_t>(slices_.size()); }
-  const Slice& sliceAt(uint32_t index) const { return slices_[index]; }
+  uint32_t sliceCount() const { return sliceCount_; }
+  const Slice& sliceAt(uint32_t index) const;
   // The slice that has byte `at` (below byteLength()), and the place of that slice's first byte.
   const Slice& sliceOf(uint64_t at, uint64_t* sliceFrom) const;
   Domain& domain() const { return *domain_; }
@@ -46,7 +60,7 @@ class Aggregate {
   Status adopt(const Slice& slice);
   // These take holds of their own; `other` may be *this. Places are clamped to the length.
   Status append(const Slice& slice);
-  Status append(const Aggregate& other) { return insert(byteLength_, other); }
+  Status append(const Aggregate& other);
   Status prepend(const Aggregate& other) { return insert(0, other); }
   Status insert(uint64_t at, const Aggregate& other) { return replace(at, at, other); }
   // Bytes [from, to) give way to those of `other`.
@@ -57,6 +71,7 @@ class Aggregate {
   Aggregate slice(uint64_t from, uint64_t to) const;
   // Takes the first `bytes` bytes out and returns them.
   Aggregate split(uint64_t bytes);
+  // Out of the middle of a slice it makes one slice more, kSlicesMax or not.
   void remove(uint64_t from, uint64_t to);
   void truncateFront(uint64_t bytes);      // Drops the first `bytes`.
   void truncateBack(uint64_t byteLength);  // Keeps the first `byteLength`.
@@ -67,10 +82,29 @@ class Aggregate {
   // Copies [from, from + length) out; returns the bytes copied.
   uint64_t copyTo(uint8_t* to, uint64_t from, uint64_t length, CopyReason reason) const;
 
+  // What edits and look-ups in trees have cost on this thread since it began.
+  struct Steps {
+    uint64_t nodes = 0;     // Visited or made.
+    uint64_t entries = 0;   // Slices and branches moved within or between nodes.
+    uint64_t released = 0;  // Dropped: the price of what was once added.
+  };
+  static Steps steps();
+
  private:
+  friend class SliceIterator;
+
+  // The slices as a tree, and this empty; and back.
+  tree::Branch take();
+  void put(const tree::Branch& root);
+  tree::Branch share() const;
+  void pushBack(const Slice& slice);
+  void trim(uint64_t bytes, bool isFront);
+
   Domain* domain_;
   uint64_t byteLength_ = 0;
-  std::vector<Slice> slices_;
+  tree::Node* root_ = nullptr;  // Null: at most one slice, in only_.
+  uint32_t sliceCount_ = 0;
+  Slice only_;
 };
 
 }  // namespace iol

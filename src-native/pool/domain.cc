@@ -129,4 +129,10 @@ void Domain::settleInFlight() {
   for (InFlightHolds* each : inFlight_) each->settle();
 }
 
+Pool* Domain::poolOf(const Slice& slice) const {
+  if (!slice.segment->isOwn()) return nullptr;
+  Pool* pool = Pool::ownOf(*slice.segment).pool;
+  return &pool->domain() == this ? pool : nullptr;
+}
+
 }  // namespace iol

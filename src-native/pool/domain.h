@@ -116,6 +116,8 @@ class Domain {
   ViewListener* viewListener() const { return viewListener_; }
 
   const std::vector<Pool*>& pools() const { return pools_; }
+  // The pool of this domain that the slice's buffer is in; null when it is another domain's.
+  Pool* poolOf(const Slice& slice) const;
 
  private:
   friend class Pool;

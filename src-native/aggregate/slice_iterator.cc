@@ -1,0 +1,73 @@
+#include "aggregate/slice_iterator.h"
+
+#include "aggregate/tree.h"
+
+namespace iol {
+
+using tree::Branch;
+using tree::Node;
+
+static_assert(tree::kHeightMax <= 16, "SliceIterator::kLevelsMax must be as large");
+
+SliceIterator::SliceIterator(const Aggregate& aggregate, uint64_t at) {
+  if (at >= aggregate.byteLength()) return;
+  if (aggregate.root_ == nullptr) {
+    slice_ = first_ = last_ = &aggregate.only_;
+    return;
+  }
+  const Node* node = aggregate.root_;
+  while (node->height > 0) {
+    const tree::Position position = tree::entryWith<Branch>(node, at);
+    path_[levels_++] = {node, position.index};
+    start_ += position.start;
+    at -= position.start;
+    node = tree::entriesOf<Branch>(node)[position.index].node;
+  }
+  enter(node);
+  const tree::Position position = tree::entryWith<Slice>(node, at);
+  start_ += position.start;
+  slice_ = first_ + position.index;
+}
+
+void SliceIterator::enter(const Node* leaf) {
+  first_ = tree::entriesOf<Slice>(leaf);
+  last_ = first_ + leaf->count - 1;
+}
+
+void SliceIterator::nextLeaf() {
+  uint32_t level = levels_;
+  slice_ = nullptr;
+  while (level > 0 && path_[level - 1].index + 1 == path_[level - 1].node->count) level--;
+  if (level == 0) return;
+  path_[level - 1].index++;
+  for (;; level++) {
+    const Node* node =
+        tree::entriesOf<Branch>(path_[level - 1].node)[path_[level - 1].index].node;
+    if (level == levels_) {
+      enter(node);
+      break;
+    }
+    path_[level] = {node, 0};
+  }
+  slice_ = first_;
+}
+
+void SliceIterator::previousLeaf() {
+  uint32_t level = levels_;
+  slice_ = nullptr;
+  while (level > 0 && path_[level - 1].index == 0) level--;
+  if (level == 0) return;
+  path_[level - 1].index--;
+  for (;; level++) {
+    const Node* node =
+        tree::entriesOf<Branch>(path_[level - 1].node)[path_[level - 1].index].node;
+    if (level == levels_) {
+      enter(node);
+      break;
+    }
+    path_[level] = {node, node->count - 1u};
+  }
+  slice_ = last_;
+}
+
+}  // namespace iol
