@@ -8,19 +8,19 @@
 #include "pool/span.h"
 
 namespace iol {
-namespace {
-
-bool isSame(DomainName a, DomainName b) { return a.slot == b.slot && a.epoch == b.epoch; }
-
-}  // namespace
 
 Result<std::unique_ptr<Domain>> Domain::create(Window& window) {
   Result<DomainName> name = window.takeDomain();
   if (!name.isOk()) return name.status();
-  std::unique_ptr<Domain> domain(new (std::nothrow) Domain(window, name.value()));
+  Result<std::unique_ptr<Domain>> domain = create(window, name.value());
+  if (!domain.isOk()) window.returnDomain(name.value());
+  return domain;
+}
+
+Result<std::unique_ptr<Domain>> Domain::create(Window& window, DomainName name) {
+  std::unique_ptr<Domain> domain(new (std::nothrow) Domain(window, name));
   if (domain == nullptr) return Status(Code::NoMemory, "domain");
-  Result<std::unique_ptr<HoldTable>> holds =
-      HoldTable::create(window.id(), name.value(), name.value());
+  Result<std::unique_ptr<HoldTable>> holds = HoldTable::create(window.id(), name, name);
   if (!holds.isOk()) return holds.status();
   domain->ownHolds_ = holds.take();
   return domain;
@@ -31,7 +31,7 @@ Domain::Domain(Window& window, DomainName name)
 
 Domain::~Domain() {
   IOL_CHECK(pools_.empty());
-  window_.returnDomain(name_);
+  if (ownHolds_ != nullptr) window_.returnDomain(name_);
 }
 
 void Domain::retain(const Slice& slice) {
@@ -109,9 +109,9 @@ bool Domain::forgetSegment(uint32_t number) {
 }
 
 Result<HoldTable*> Domain::holdsFor(DomainName owner) {
-  if (isSame(owner, name_)) return ownHolds_.get();
+  if (owner == name_) return ownHolds_.get();
   for (const ForeignHolds& each : foreignHolds_) {
-    if (isSame(each.owner, owner)) return each.table.get();
+    if (each.owner == owner) return each.table.get();
   }
   Result<std::unique_ptr<HoldTable>> table = HoldTable::create(window_.id(), name_, owner);
   if (!table.isOk()) return table.status();
@@ -124,6 +124,29 @@ uint64_t Domain::liveHolds() const {
   for (const ForeignHolds& each : foreignHolds_) sum += each.table->liveHolds();
   return sum;
 }
+
+std::vector<const Segment*> Domain::ownSegments() const {
+  std::vector<const Segment*> known;
+  for (const Pool* pool : pools_) {
+    for (const Segment* segment : pool->segments()) {
+      if (segment != nullptr) known.push_back(segment);
+    }
+  }
+  return known;
+}
+
+void Domain::noteDeath(const PeerHolds::Death& death) {
+  for (const auto& [ordinal, slot] : death.kernelVisible) {
+    for (Pool* pool : pools_) pool->markPunched(ordinal, slot);
+  }
+}
+
+void Domain::reapDeadPeers() {
+  if (!peers_.anyHasDied()) return;
+  for (const PeerHolds::Death& death : peers_.reapDead(ownSegments())) noteDeath(death);
+}
+
+void Domain::forgetPeer(DomainName peer) { noteDeath(peers_.remove(peer, ownSegments())); }
 
 void Domain::settleInFlight() {
   for (InFlightHolds* each : inFlight_) each->settle();

@@ -68,6 +68,8 @@ class InFlightHolds {
 class Domain {
  public:
   static Result<std::unique_ptr<Domain>> create(Window& window);
+  // A domain that the window's host has named.
+  static Result<std::unique_ptr<Domain>> create(Window& window, DomainName name);
   ~Domain();
   Domain(const Domain&) = delete;
   Domain& operator=(const Domain&) = delete;
@@ -98,6 +100,17 @@ class Domain {
   void setSegmentSource(SegmentSource* source) { source_ = source; }
   SegmentSource* segmentSource() const { return source_; }
 
+  // What other domains hold of this one's buffers.
+  PeerHolds& peers() { return peers_; }
+  // The counts of domains that have died are zero from now on.
+  void reapDeadPeers();
+  // The same for one that left in order while its process lives on.
+  void forgetPeer(DomainName peer);
+
+  // Of data committed in all its pools together; 0: as much as the window.
+  void setMaxBytes(uint64_t maxBytes) { maxBytes_ = maxBytes; }
+  uint64_t maxBytes() const { return maxBytes_; }
+
   HoldTable& ownHolds() { return *ownHolds_; }
   // This domain's holds on the owner's buffers; the table is made at the first call.
   Result<HoldTable*> holdsFor(DomainName owner);
@@ -123,6 +136,9 @@ class Domain {
   friend class Pool;
   Domain(Window& window, DomainName name);
 
+  std::vector<const Segment*> ownSegments() const;
+  void noteDeath(const PeerHolds::Death& death);
+
   struct ForeignHolds {
     DomainName owner;
     std::unique_ptr<HoldTable> table;
@@ -130,7 +146,10 @@ class Domain {
 
   Window& window_;
   DomainName name_;
+  uint64_t maxBytes_ = 0;
+  uint32_t poolsMade_ = 0;
   std::unique_ptr<HoldTable> ownHolds_;
+  PeerHolds peers_;
   std::vector<ForeignHolds> foreignHolds_;
   std::vector<std::unique_ptr<Segment>> foreignSegments_;
   std::unordered_map<uint32_t, Segment*> segments_;  // By first number, own and foreign.

@@ -143,9 +143,19 @@ PeerHolds::~PeerHolds() {
   for (Table& table : tables_) sys::unmap(const_cast<uint8_t*>(table.base), kHoldTableBytes);
 }
 
+void PeerHolds::follow(const EpochWord* epochWord, uint64_t epoch) {
+  epochWord_ = epochWord;
+  epochKnown_ = epoch;
+}
+
 Status PeerHolds::add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t epoch) {
   if (epoch != epochKnown_ + 1) {
-    return Status(Code::BadDescriptor, "domain epoch", epoch, epochKnown_ + 1);
+    return Status(Code::BadDescriptor, "owner's epoch", epoch, epochKnown_ + 1);
+  }
+  if (!deaths_.has_value()) {
+    Result<sys::PollSet> set = sys::PollSet::create();
+    if (!set.isOk()) return set.status();
+    deaths_ = set.take();
   }
   IOL_TRY(sys::checkForeignMemory(table, kHoldTableBytes));
   Result<uint8_t*> mapped = sys::mapReadOnly(table, kHoldTableBytes);
@@ -154,9 +164,12 @@ Status PeerHolds::add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t 
   const bool isOurs = header.magic == kHoldTableMagic && header.format == kFormat &&
                       header.byteOrder == kByteOrder && header.domainSlot == domain.slot &&
                       header.domainEpoch == domain.epoch;
-  if (!isOurs) {
+  Status status;
+  if (!isOurs) status = Status(Code::Format, "hold table", header.format, kFormat);
+  if (status.isOk()) status = deaths_->add(pidfd, sys::Interest::Read, domain.slot);
+  if (!status.isOk()) {
     sys::unmap(mapped.value(), kHoldTableBytes);
-    return Status(Code::Format, "hold table", header.format, kFormat);
+    return status;
   }
   tables_.push_back({domain, std::move(pidfd), mapped.value()});
   epochKnown_ = epoch;
@@ -166,8 +179,7 @@ Status PeerHolds::add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t 
 PeerHolds::Scan PeerHolds::scan(uint32_t ordinal, uint32_t chunk, uint32_t slot) const {
   Scan result;
   // Read after the mark: a domain that joined since may have taken what we are about to free.
-  if (hostBlock_ != nullptr &&
-      hostBlock_->domainEpoch.load(std::memory_order_acquire) != epochKnown_) {
+  if (epochWord_ != nullptr && epochWord_->load(std::memory_order_acquire) > epochKnown_) {
     result.isHeld = true;
     return result;
   }
@@ -181,34 +193,52 @@ PeerHolds::Scan PeerHolds::scan(uint32_t ordinal, uint32_t chunk, uint32_t slot)
   return result;
 }
 
+// The kernel may still read what a dead domain had marked: noted before its table is forgotten.
+PeerHolds::Death PeerHolds::bury(size_t index, const std::vector<const Segment*>& segments) {
+  Table& table = tables_[index];
+  Death death{table.domain, {}};
+  for (const Segment* segment : segments) {
+    const uint32_t ordinal = segment->ordinal();
+    for (uint32_t slot = 0; slot < segment->slots();) {
+      const uint32_t chunk = segment->chunkOf(slot);
+      if (chunkWord(table.base, ordinal, chunk).load(std::memory_order_acquire) == 0) {
+        // Nothing in this chunk: on to the first slot of the next one.
+        while (slot < segment->slots() && segment->chunkOf(slot) == chunk) slot++;
+        continue;
+      }
+      const uint32_t word = slotWord(table.base, ordinal, slot).load(std::memory_order_acquire);
+      if ((word & kHoldKernelVisible) != 0) death.kernelVisible.emplace_back(ordinal, slot);
+      slot++;
+    }
+  }
+  deaths_->remove(table.pidfd);
+  sys::unmap(const_cast<uint8_t*>(table.base), kHoldTableBytes);
+  tables_.erase(tables_.begin() + static_cast<ptrdiff_t>(index));
+  return death;
+}
+
+bool PeerHolds::anyHasDied() const {
+  sys::Readiness ready[1];
+  return !tables_.empty() && deaths_->wait(ready) > 0;
+}
+
 std::vector<PeerHolds::Death> PeerHolds::reapDead(const std::vector<const Segment*>& segments) {
   std::vector<Death> deaths;
   for (size_t index = 0; index < tables_.size();) {
-    Table& table = tables_[index];
-    if (!sys::processHasEnded(table.pidfd)) {
+    if (sys::processHasEnded(tables_[index].pidfd)) {
+      deaths.push_back(bury(index, segments));
+    } else {
       index++;
-      continue;
     }
-    Death death{table.domain, {}};
-    for (const Segment* segment : segments) {
-      const uint32_t ordinal = segment->ordinal();
-      for (uint32_t slot = 0; slot < segment->slots();) {
-        const uint32_t chunk = segment->chunkOf(slot);
-        if (chunkWord(table.base, ordinal, chunk).load(std::memory_order_acquire) == 0) {
-          // Nothing in this chunk: on to the first slot of the next one.
-          while (slot < segment->slots() && segment->chunkOf(slot) == chunk) slot++;
-          continue;
-        }
-        const uint32_t word = slotWord(table.base, ordinal, slot).load(std::memory_order_acquire);
-        if ((word & kHoldKernelVisible) != 0) death.kernelVisible.emplace_back(ordinal, slot);
-        slot++;
-      }
-    }
-    sys::unmap(const_cast<uint8_t*>(table.base), kHoldTableBytes);
-    deaths.push_back(std::move(death));
-    tables_.erase(tables_.begin() + static_cast<ptrdiff_t>(index));
   }
   return deaths;
+}
+
+PeerHolds::Death PeerHolds::remove(DomainName domain, const std::vector<const Segment*>& segments) {
+  for (size_t index = 0; index < tables_.size(); index++) {
+    if (tables_[index].domain == domain) return bury(index, segments);
+  }
+  return {domain, {}};
 }
 
 }  // namespace iol

@@ -2,7 +2,7 @@
 //
 //   HoldTable          this domain's counts of one owner's buffers; only its thread stores here
 //   PeerHolds          the owner's read-only mappings of other domains' tables, their deaths, and
-//                      the domain epoch that says whether all of them are known
+//                      the owner's epoch word that says whether all of them are known
 //
 // The discipline (design.md section 4, model in test/model):
 //   take     count + 1; full fence (one per batch); read the generation: equal and even, or drop
@@ -17,10 +17,12 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "base/status.h"
 #include "sys/fd.h"
+#include "sys/poll_set.h"
 #include "window/layout.h"
 #include "window/segment.h"
 
@@ -79,32 +81,43 @@ TakeOutcome checkTaken(const Segment& segment, uint32_t slot, uint64_t generatio
 
 class PeerHolds {
  public:
-  // `hostBlock` may be null while this process is the only domain's host.
-  explicit PeerHolds(const HostBlock* hostBlock = nullptr) : hostBlock_(hostBlock) {}
+  PeerHolds() = default;
   ~PeerHolds();
   PeerHolds(const PeerHolds&) = delete;
   PeerHolds& operator=(const PeerHolds&) = delete;
 
-  // Maps the table of a domain that joined. `epoch` is the domain epoch that the host raised for
-  // it; they come in order, without a gap, so that the last one says that everybody is known.
+  // From now on `epochWord` (the host's, for this owner) is compared with the tables that are
+  // here; `epoch` is its value as far as they are. Without it nobody else can know a name.
+  void follow(const EpochWord* epochWord, uint64_t epoch);
+
+  // Maps the table of a domain that is about to be granted something. The host raises the epoch
+  // word to `epoch` for it; they come in order, without a gap, so that the last one says that
+  // everybody is known. The word may be raised later than the table is added, never before it was
+  // sent: so an owner whose host died is never left waiting for a table.
   Status add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t epoch);
 
   struct Scan {
     bool isHeld = false;
     bool isKernelVisible = false;
   };
-  // Call after marking and after the owner's fence. A domain that joined but whose table is not
-  // here counts as holding.
+  // Call after marking and after the owner's fence. A domain that was granted something but whose
+  // table is not here counts as holding.
   Scan scan(uint32_t ordinal, uint32_t chunk, uint32_t slot) const;
 
   struct Death {
     DomainName domain;
     std::vector<std::pair<uint32_t, uint32_t>> kernelVisible;  // ordinal, slot
   };
+  // One system call, none while there are no tables.
+  bool anyHasDied() const;
   // Domains whose process the kernel reports dead: their counts are zero from now on.
   std::vector<Death> reapDead(const std::vector<const Segment*>& segments);
 
+  // A living domain that left in order: it holds nothing, the kernel perhaps for it.
+  Death remove(DomainName domain, const std::vector<const Segment*>& segments);
+
   size_t size() const { return tables_.size(); }
+  uint64_t epochKnown() const { return epochKnown_; }
 
  private:
   struct Table {
@@ -112,8 +125,11 @@ class PeerHolds {
     sys::Fd pidfd;
     const uint8_t* base;
   };
+  Death bury(size_t index, const std::vector<const Segment*>& segments);
+
   std::vector<Table> tables_;
-  const HostBlock* hostBlock_;
+  std::optional<sys::PollSet> deaths_;  // The pidfds; made with the first table.
+  const EpochWord* epochWord_ = nullptr;
   uint64_t epochKnown_ = 0;
 };
 

@@ -45,7 +45,7 @@ Result<std::unique_ptr<Pool>> Pool::create(Domain& domain, Options options) {
 }
 
 Pool::Pool(Domain& domain, Options options)
-    : domain_(domain), options_(options), ownPeers_(new PeerHolds()), peers_(ownPeers_.get()) {
+    : domain_(domain), options_(options), number_(++domain.poolsMade_) {
   if (options_.maxBytes == 0) options_.maxBytes = domain.window().maxBytes();
 }
 
@@ -56,6 +56,8 @@ Pool::~Pool() {
   }
   std::erase(domain_.pools_, this);
 }
+
+Pool& Pool::of(const Segment& own) { return *ownOf(own).pool; }
 
 OwnSegment& Pool::ownOf(const Segment& segment) {
   IOL_DCHECK(segment.isOwn());
@@ -196,13 +198,14 @@ void Pool::onLastHold(const Slice& slice) {
 bool Pool::revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible) {
   const uint32_t ordinal = own.segment->ordinal();
   const uint32_t chunk = own.segment->chunkOf(slot);
-  if (peers_->scan(ordinal, chunk, slot).isHeld) return false;  // Racy, only to save the mark.
+  const PeerHolds& peers = domain_.peers();
+  if (peers.scan(ordinal, chunk, slot).isHeld) return false;  // Racy, only to save the mark.
   GenerationWord& word = own.segment->generation(slot);
   const uint64_t generation = word.load(std::memory_order_relaxed);
   IOL_CRASH_POINT(GenerationMark);
   word.store(generation | kGenerationRevoking, std::memory_order_release);
   fullFence();  // Pairs with fenceAfterTake: the taker sees the mark, or we see its count.
-  const PeerHolds::Scan scan = peers_->scan(ordinal, chunk, slot);
+  const PeerHolds::Scan scan = peers.scan(ordinal, chunk, slot);
   if (scan.isHeld) {
     IOL_CRASH_POINT(GenerationRestore);
     word.store(generation, std::memory_order_release);
@@ -245,7 +248,7 @@ void Pool::putBack(OwnSegment& own, uint32_t slot) {
 }
 
 size_t Pool::collect() {
-  reapDeadPeers();
+  domain_.reapDeadPeers();
   domain_.settleInFlight();
   size_t freed = 0;
   for (size_t index = 0; index < pending_.size();) {
@@ -266,19 +269,11 @@ size_t Pool::collect() {
   return freed;
 }
 
-void Pool::reapDeadPeers() {
-  if (peers_->size() == 0) return;
-  std::vector<const Segment*> known;
+// The kernel may still read the slot's pages for a domain that is gone (I4).
+void Pool::markPunched(uint32_t ordinal, uint32_t slot) {
   for (const std::unique_ptr<OwnSegment>& own : segments_) {
-    if (own != nullptr) known.push_back(own->segment.get());
-  }
-  for (const PeerHolds::Death& death : peers_->reapDead(known)) {
-    for (const auto& [ordinal, slot] : death.kernelVisible) {
-      for (const std::unique_ptr<OwnSegment>& own : segments_) {
-        if (own == nullptr || own->segment->ordinal() != ordinal) continue;
-        if (Span* span = own->spanAt(own->segment->chunkOf(slot))) span->mustPunch = true;
-      }
-    }
+    if (own == nullptr || own->segment->ordinal() != ordinal) continue;
+    if (Span* span = own->spanAt(own->segment->chunkOf(slot))) span->mustPunch = true;
   }
 }
 

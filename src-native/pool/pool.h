@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "pool/access_list.h"
 #include "pool/domain.h"
 #include "pool/holds.h"
 #include "pool/size_classes.h"
@@ -65,6 +66,7 @@ class Pool {
     uint64_t maxBytes = 0;                // Of data committed; 0: as much as the window.
     uint64_t idleBytesMax = 64ull << 20;  // Free committed memory kept for reuse.
     bool sealed = false;                  // F_SEAL_FUTURE_WRITE; shrinks by whole segments only.
+    AccessList access;                    // Empty: every domain of the window may read.
   };
   struct Stats {
     uint64_t bytesInUse = 0;      // Capacity of live buffers: drafts, held, pending.
@@ -105,8 +107,11 @@ class Pool {
   // From now on the domain's ViewListener hears when the last hold in that span goes.
   void markViewed(const Slice& slice);
   Domain& domain() { return domain_; }
-  PeerHolds& peers() { return *peers_; }
-  void setPeers(PeerHolds* peers) { peers_ = peers; }
+  PeerHolds& peers() { return domain_.peers(); }
+  // Distinguishes the pools that this domain ever had.
+  uint32_t number() const { return number_; }
+  // The pool of an own segment.
+  static Pool& of(const Segment& own);
   const Options& options() const { return options_; }
   // Segments in creation order; null where one was retired.
   std::vector<Segment*> segments() const;
@@ -130,7 +135,7 @@ class Pool {
   bool tryFree(OwnSegment& own, uint32_t slot);
   bool revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible);
   void putBack(OwnSegment& own, uint32_t slot);
-  void reapDeadPeers();
+  void markPunched(uint32_t ordinal, uint32_t slot);
 
   // Spans, chunks and segments (pool_chunks.cc)
   Result<Span*> carveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t bufferBytes,
@@ -151,13 +156,12 @@ class Pool {
 
   Domain& domain_;
   Options options_;
+  uint32_t number_;
   std::vector<std::unique_ptr<OwnSegment>> segments_;  // By creation; null where retired.
   ClassList small_[kClassesPerUnit];
   ClassList medium_[kClassesPerUnit];
   std::vector<std::pair<OwnSegment*, uint32_t>> pending_;
   std::vector<std::shared_ptr<CommitJob>> jobs_;
-  std::unique_ptr<PeerHolds> ownPeers_;
-  PeerHolds* peers_;
   Stats stats_;
 };
 

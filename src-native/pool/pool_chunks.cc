@@ -43,8 +43,14 @@ uint64_t committedIn(const OwnSegment& own, uint32_t first, uint32_t chunks) {
 
 Status Pool::checkLimit(uint64_t moreBytes) const {
   const uint64_t wanted = stats_.bytesCommitted + moreBytes;
-  if (wanted <= options_.maxBytes) return {};
-  return Status(Code::PoolFull, options_.name, wanted, options_.maxBytes);
+  if (wanted > options_.maxBytes) {
+    return Status(Code::PoolFull, options_.name, wanted, options_.maxBytes);
+  }
+  if (domain_.maxBytes() == 0) return {};
+  uint64_t ofDomain = moreBytes;
+  for (const Pool* pool : domain_.pools()) ofDomain += pool->stats_.bytesCommitted;
+  if (ofDomain <= domain_.maxBytes()) return {};
+  return Status(Code::PoolFull, "domain", ofDomain, domain_.maxBytes());
 }
 
 Result<Span*> Pool::carveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t bufferBytes,

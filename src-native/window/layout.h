@@ -11,7 +11,7 @@
 //   | header | 1,024 chunk counts | 1 Mi slot counts   |                               |
 //   +--------+-----------------------------------------+-------------------------------+
 //
-//   host block memfd     written by the host alone: the domain epoch
+//   host block memfd     written by the host alone: for each owner how many hold tables it was sent
 //
 // A *slot* is a start address in units of SegmentHeader::unitBytes, counted from dataOffset, so
 // that its number never changes meaning, whatever the chunk is carved into.
@@ -29,7 +29,7 @@
 
 namespace iol {
 
-constexpr uint32_t kFormat = 1;
+constexpr uint32_t kFormat = 2;
 constexpr uint32_t kByteOrder = 0x01020304;
 constexpr uint64_t kSegmentMagic = 0x3167'6573'6c6f'6900;    // "\0iolseg1"
 constexpr uint64_t kHoldTableMagic = 0x3164'6c68'6c6f'6900;  // "\0iolhld1"
@@ -104,16 +104,20 @@ constexpr uint64_t kHoldSlotCountsOffset = kChunksMax * sizeof(HoldWord);
 constexpr uint64_t kHoldRegionBytes = kHoldSlotCountsOffset + kSlotsMax * sizeof(HoldWord);
 constexpr uint64_t kHoldTableBytes = kHoldRegionsOffset + kOrdinalsMax * kHoldRegionBytes;
 
+using EpochWord = std::atomic<uint64_t>;
 struct HostBlock {
   uint64_t magic;
   uint32_t format;
   uint32_t byteOrder;
   uint64_t windowId;
-  uint64_t reserved;
-  alignas(64) std::atomic<uint64_t> domainEpoch;  // Raised before a domain is granted anything.
-  uint64_t padding[7];
+  uint64_t reserved[5];
+  // By owner's slot. Raised after another domain's hold table was put into the owner's socket and
+  // before that domain is granted anything of this owner; never lowered, not even when the slot
+  // gets another domain.
+  EpochWord ownerEpochs[kDomainsMax];
 };
-static_assert(sizeof(HostBlock) == 128);
+static_assert(sizeof(HostBlock) == 64 + kDomainsMax * sizeof(EpochWord));
+static_assert(offsetof(HostBlock, ownerEpochs) == 64);
 static_assert(std::is_standard_layout_v<HostBlock>);
 
 }  // namespace iol

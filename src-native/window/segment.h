@@ -26,6 +26,7 @@ class Window;
 struct DomainName {
   uint32_t slot = 0;
   uint32_t epoch = 0;
+  friend bool operator==(const DomainName&, const DomainName&) = default;
 };
 
 class Segment {

@@ -29,8 +29,6 @@ struct Participant final : SegmentSource {
   explicit Participant(Neighbours& others) : neighbours(others) {
     domain = Domain::create(others.window).take();
     pool = Pool::create(*domain, {}).take();
-    peers = std::make_unique<PeerHolds>();
-    pool->setPeers(peers.get());
     domain->setSegmentSource(this);
     others.all.push_back(this);
   }
@@ -66,9 +64,9 @@ struct Participant final : SegmentSource {
     for (const Participant* each : owner.readers) isKnown = isKnown || each == this;
     if (!isKnown) {
       owner.readers.push_back(this);
-      CHECK(owner.peers
-                ->add(domain->name(), sys::duplicate(table.readOnlyFd()).take(),
-                      sys::openPidfd(::getpid()).take(), owner.readers.size())
+      CHECK(owner.domain->peers()
+                .add(domain->name(), sys::duplicate(table.readOnlyFd()).take(),
+                     sys::openPidfd(::getpid()).take(), owner.readers.size())
                 .isOk());
     }
     CHECK(domain
@@ -89,7 +87,6 @@ struct Participant final : SegmentSource {
   Neighbours& neighbours;
   std::unique_ptr<Domain> domain;
   std::unique_ptr<Pool> pool;
-  std::unique_ptr<PeerHolds> peers;
   std::vector<const Participant*> readers;
   Status publishing;
   bool isDenied = false;

@@ -91,13 +91,12 @@ struct Owner {
     Result<sys::Fd> memory = sys::createMemory("io-lite-host", sizeof(HostBlock));
     host = reinterpret_cast<HostBlock*>(sys::mapWritable(memory.value(), sizeof(HostBlock)).take());
     hostMemory = memory.take();
-    peers = std::make_unique<PeerHolds>(host);
-    pool->setPeers(peers.get());
+    peers = &domain->peers();
+    peers->follow(&host->ownerEpochs[domain->name().slot], 0);
     Draft first = pool->allocate(1000).take();  // So that there is a segment to share.
   }
   ~Owner() {
     pool.reset();
-    peers.reset();
     domain.reset();
     sys::unmap(reinterpret_cast<uint8_t*>(host), sizeof(HostBlock));
   }
@@ -109,13 +108,14 @@ struct Owner {
     pool->exportBuffer(slice);
     return slice;
   }
-  // What the host does: raises the epoch, passes the segment, hands the owner the table.
-  uint64_t grant() { return host->domainEpoch.fetch_add(1) + 1; }
+  // What the host does before it passes a segment. (It sends the table before; here the owner
+  // is told when the holder has joined, as if the table waited in its socket.)
+  uint64_t grant() { return host->ownerEpochs[domain->name().slot].fetch_add(1) + 1; }
 
   Window window;
   std::unique_ptr<Domain> domain;
   std::unique_ptr<Pool> pool;
-  std::unique_ptr<PeerHolds> peers;
+  PeerHolds* peers = nullptr;
   sys::Fd hostMemory;
   HostBlock* host;
 };
