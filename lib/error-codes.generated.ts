@@ -136,6 +136,8 @@ export const copyReasons = {
   untrusted: 'bytes of a foreign pool were copied before being parsed',
   head: 'a request head crossed a slice border and was joined',
   directTail: 'the unaligned edge of an O_DIRECT read',
+  map: 'a page of a mapping: a border when it was made, any other at its first store',
+  mapSeal: 'changed pages of a mapping were sealed',
 } as const;
 
 export type CopyReason = keyof typeof copyReasons;

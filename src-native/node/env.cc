@@ -57,6 +57,7 @@ EnvState::EnvState(napi_env env) : env_(env), disk_(*this), waits_(*this) {
 EnvState::~EnvState() {
   // What holds memory goes first, then whose memory it is, the domain last.
   aggregates_.clear();
+  mapped_.clear();
   drafts_.clear();
   for (const std::weak_ptr<DraftStore>& parked : parked_) {
     if (const std::shared_ptr<DraftStore> store = parked.lock()) store->parked.abandon();
@@ -132,6 +133,12 @@ void EnvState::giveUp(DraftEntry& entry) {
   parked_.push_back(entry.store);
 }
 
+void EnvState::giveUp(MappedEntry& entry) {
+  const bool isShared = entry.bytes.isMade();
+  entry.bytes.giveUp(env_);
+  if (isShared) entry.view.memory()->discard();
+}
+
 void EnvState::updateWatch(CacheEntry& entry) {
   if (entry.watch != nullptr || entry.cache->isClosed() || entry.cache->watchFd() < 0) return;
   uv_poll_t* watch = new uv_poll_t;
@@ -162,6 +169,8 @@ void EnvState::endWatch(CacheEntry& entry) {
 
 void EnvState::closeWindow() {
   aggregates_.clear();
+  mapped_.forEach([this](MappedEntry& entry) { giveUp(entry); });
+  mapped_.clear();
   drafts_.forEach([this](DraftEntry& entry) { giveUp(entry); });
   drafts_.clear();
   closeCaches();

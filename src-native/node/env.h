@@ -25,9 +25,11 @@
 #include <vector>
 
 #include "aggregate/aggregate.h"
+#include "aggregate/private_view.h"
 #include "base/status.h"
 #include "cache/file_cache.h"
 #include "node/disk_pool.h"
+#include "node/external_bytes.h"
 #include "node/handles.h"
 #include "node/waits.h"
 #include "pool/domain.h"
@@ -49,6 +51,12 @@ struct DraftEntry {
   Draft draft;
   napi_ref bytes = nullptr;  // Weak; null until bytes() was called on a large draft.
   std::shared_ptr<DraftStore> store = {};
+};
+
+// A writable view of an aggregate, and the ArrayBuffer through which JavaScript changes it.
+struct MappedEntry {
+  PrivateView view;
+  ExternalBytes bytes;
 };
 
 // A file cache, and the poll that hears of outside changes.
@@ -85,6 +93,7 @@ class EnvState {
 
   Handles<Aggregate>& aggregates() { return aggregates_; }
   Handles<DraftEntry>& drafts() { return drafts_; }
+  Handles<MappedEntry>& mapped() { return mapped_; }
   Handles<std::unique_ptr<Pool>>& pools() { return pools_; }
   Handles<CacheEntry>& caches() { return caches_; }
   Handles<CachedFilePtr>& files() { return files_; }
@@ -99,6 +108,8 @@ class EnvState {
   bool detachBytes(DraftEntry& entry);
   // Before a draft is dropped: its memory is given back now, or when nobody can store there.
   void giveUp(DraftEntry& entry);
+  // Before a mapping is dropped: who still has its memory sees zeros, and stores into nothing.
+  void giveUp(MappedEntry& entry);
   // The default pool for kDefaultPool; null for a stale handle.
   static constexpr int32_t kDefaultPool = -1;
   Pool* poolOf(int32_t handle);
@@ -173,6 +184,7 @@ class EnvState {
   Handles<CachedFilePtr> files_;
   Handles<DraftEntry> drafts_;
   std::vector<std::weak_ptr<DraftStore>> parked_;
+  Handles<MappedEntry> mapped_;
   Handles<Aggregate> aggregates_;
   Waits waits_;
 
