@@ -15,6 +15,7 @@ export {
   type Abortable, type Descriptor, type ReadOptions, type Sink, type Source, type WriteOptions,
 } from './io';
 export { setLeakDetection, type LeakDetection } from './leaks';
+export { MappedBytes, type ByteRange, type MapFileOptions, type MapOptions } from './mapped';
 export { version } from './native';
 export { Pool, type PoolOptions, type PoolStats } from './pool';
 export { stats, type CopyCount, type Stats } from './stats';

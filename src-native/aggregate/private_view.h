@@ -34,8 +34,8 @@ namespace iol {
 
 using sys::ByteRange;
 
-// A shorter run is copied: a mapping costs as much as copying some pages, and there are not many.
-constexpr uint64_t kMapBytesMin = 32 << 10;
+// A shorter run is copied: a mapping costs what copying 1 to 2 pages does, and there are not many.
+constexpr uint64_t kMapBytesMin = 16 << 10;
 
 class PrivateView {
  public:
@@ -49,7 +49,8 @@ class PrivateView {
   uint32_t lead() const { return lead_; }
   const std::shared_ptr<sys::PrivateMap>& memory() const { return memory_; }
 
-  // Memory that is the view's own: what was copied when it was made, and the pages stored to.
+  // Memory that is the view's own: what was copied when it was made, and the pages stored to (where
+  // /proc cannot tell those: about as many as differ).
   uint64_t privateBytes() const;
   // Pages, or what of them is in the view, that differ from the source; neighbours are joined.
   std::vector<ByteRange> changes() const { return changesIn(pages()); }

@@ -44,8 +44,8 @@ napi_value mappedBytes(napi_env env, napi_callback_info info) {
     napi_create_arraybuffer(env, 0, nullptr, &empty);
     return empty;
   }
-  Result<napi_value> made = entry->bytes.make(env, view.memory(), view.memory()->base(),
-                                              view.lead() + view.byteLength());
+  Result<napi_value> made =
+      entry->bytes.make(env, view.memory(), view.memory()->base(), view.lead() + view.byteLength());
   return made.isOk() ? made.value() : call.fail(made.status());
 }
 

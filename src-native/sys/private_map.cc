@@ -167,9 +167,8 @@ Status PrivateMap::keepFromChildren() {
 PrivateMap::Pages PrivateMap::privatePages(PageFinder finder) const {
   Pages pages{{}, true};
   const uint64_t base = reinterpret_cast<uint64_t>(base_);
-  const Fd pagemap(finder == PageFinder::None
-                       ? -1
-                       : ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
+  const Fd pagemap(finder == PageFinder::None ? -1
+                                              : ::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
   if (pagemap.isOpen()) {
     if (finder == PageFinder::Scan && scan(pagemap.get(), base, bytes_, pages.ranges)) return pages;
     pages.ranges.clear();
