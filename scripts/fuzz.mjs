@@ -1,5 +1,6 @@
 // Builds and runs the libFuzzer targets test/fuzz/NAME_fuzz.cc with clang.
-//   fuzz.mjs [--seconds=30] [--target=NAME] [NAME…]
+//   fuzz.mjs [--seconds=30 | --total-seconds=30] [--target=NAME] [NAME…]
+// --seconds are for each target, --total-seconds are shared out among them.
 // Each starts from its committed corpus test/fuzz/corpus/NAME and the inputs that once crashed it,
 // test/fuzz/regression/NAME-*. What it learns goes to build/fuzz/NAME, a new crash to regression/.
 // A line `// Sources: FILE…` in a target names all it needs; without one it gets the whole core.
@@ -14,7 +15,11 @@ const compilers = ['clang++', ...[20, 19, 18, 17, 16, 15, 14].map((version) => `
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { seconds: { type: 'string', default: '30' }, target: { type: 'string', multiple: true } },
+  options: {
+    seconds: { type: 'string', default: '30' },
+    'total-seconds': { type: 'string' },
+    target: { type: 'string', multiple: true },
+  },
 });
 const targets = new Map(
   sources
@@ -29,10 +34,13 @@ if (unknown.length > 0 || names.length === 0) {
   console.error(`no such target: ${unknown.join(', ')}; there are: ${[...targets.keys()].join(', ')}`);
   process.exit(2);
 }
-if (!/^[1-9]\d*$/.test(values.seconds)) {
-  console.error(`--seconds is a whole number above 0, not ${values.seconds}`);
+for (const option of ['seconds', 'total-seconds']) {
+  if (/^[1-9]\d*$/.test(values[option] ?? '1')) continue;
+  console.error(`--${option} is a whole number above 0, not ${values[option]}`);
   process.exit(2);
 }
+const total = values['total-seconds'];
+const seconds = total === undefined ? +values.seconds : Math.ceil(total / names.length);
 
 function sourcesOf(target) {
   const text = readFileSync(path.join(root, target), 'utf8');
@@ -89,7 +97,7 @@ async function fuzz(program, name) {
   mkdirSync(regression, { recursive: true });
   const corpus = filesIn(`test/fuzz/corpus/${name}`).length > 0 ? [`test/fuzz/corpus/${name}`] : [];
   const { code, runs } = await run(program, [
-    `-max_total_time=${values.seconds}`, '-print_final_stats=1', '-max_len=16384', '-timeout=10',
+    `-max_total_time=${seconds}`, '-print_final_stats=1', '-max_len=16384', '-timeout=10',
     `-artifact_prefix=${regression}/${name}-`, learnt, ...corpus.map((each) => path.join(root, each)),
   ]);
   return code === 0 ? `runs=${runs} ok` : `runs=${runs} failed: see test/fuzz/regression/${name}-*`;

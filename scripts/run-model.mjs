@@ -3,7 +3,7 @@
 // --help says how to call it; test/model/README.md says what is modelled.
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, mkdtempSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
@@ -21,7 +21,7 @@ const bases = [
   { name: 'pair-eof', quick: true, switches: { EOFS: 1 } },
   { name: 'pair-overtake', quick: true, switches: { DEATHS: 1, OWNER_DIES: 1, OVERTAKE: 1 } },
   { name: 'pair-chunks', quick: true, switches: { DEATHS: 1, OWNER_DIES: 1, CHUNKS: 1, BUFFER: 4 } },
-  { name: 'pair-clones', quick: true, switches: { HANDLES: 2, DEATHS: 2, OWNER_DIES: 1 } },
+  { name: 'pair-clones', switches: { HANDLES: 2, DEATHS: 2, OWNER_DIES: 1 } },
   { name: 'ring-sc', quick: true, switches: { DOMAINS: 3, BUFFER: 0, DEATHS: 1, OWNER_DIES: 1 } },
   { name: 'spare-remove-fence', switches: { DEATHS: 1, OWNER_DIES: 1, SPARE_REMOVE_FENCE: 1 } },
   { name: 'spare-entry-re-check', switches: { DEATHS: 1, OWNER_DIES: 1, SPARE_ENTRY: 1 } },
@@ -121,18 +121,19 @@ function findTools() {
   return compiler;
 }
 
-let child;
+const children = new Set();
 let scratch;
 
 function cleanUp() {
-  child?.kill('SIGKILL');
+  for (const child of children) child.kill('SIGKILL');
   if (scratch !== undefined) rmSync(scratch, { recursive: true, force: true });
 }
 
 function run(program, args, cwd, onText) {
   return new Promise((resolve, reject) => {
     let output = '';
-    child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    const child = spawn(program, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'] });
+    children.add(child);
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8');
       stream.on('data', (text) => {
@@ -142,7 +143,7 @@ function run(program, args, cwd, onText) {
     }
     child.on('error', reject);
     child.on('close', (status, signal) => {
-      child = undefined;
+      children.delete(child);
       resolve({ status, signal, output });
     });
   });
@@ -280,11 +281,18 @@ async function main() {
     const memoryMiB = options.quick ? quickMemoryMiB : fullMemoryMiB;
     const started = Date.now();
     const bad = [];
-    for (const [job, report] of jobs) {
-      const result = await check(job, byName, compiler, { memoryMiB });
-      if (!report(job, result)) bad.push(job.name);
-      rmSync(result.directory, { recursive: true, force: true });
-    }
+    const queue = [...jobs];
+    const worker = async () => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const [job, report] = next;
+        const result = await check(job, byName, compiler, { memoryMiB });
+        if (!report(job, result)) bad.push(job.name);
+        rmSync(result.directory, { recursive: true, force: true });
+      }
+    };
+    // Only small configurations have room beside each other.
+    const workers = options.quick ? availableParallelism() : 1;
+    await Promise.all(Array.from({ length: workers }, worker));
     const count = (report) => jobs.filter(([job, r]) => r === report && !bad.includes(job.name)).length;
     say(`model: ${count(reportBase)} configurations hold, ${count(reportReach)} states reached, ` +
       `${count(reportMutant)} mutants caught, ${bad.length} failed, ${Math.round((Date.now() - started) / 1000)} s`);
