@@ -108,6 +108,14 @@ bool Domain::forgetSegment(uint32_t number) {
   return true;
 }
 
+bool Domain::forgetOwner(DomainName owner) {
+  for (const std::unique_ptr<Segment>& each : foreignSegments_) {
+    if (each->owner() == owner) return false;
+  }
+  std::erase_if(foreignHolds_, [owner](const ForeignHolds& each) { return each.owner == owner; });
+  return true;
+}
+
 Result<HoldTable*> Domain::holdsFor(DomainName owner) {
   if (owner == name_) return ownHolds_.get();
   for (const ForeignHolds& each : foreignHolds_) {

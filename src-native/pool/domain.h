@@ -51,6 +51,8 @@ class SegmentSource {
   virtual void retire(Segment& own) = 0;
   // The kernel's word on the owner's process.
   virtual bool ownerHasEnded(DomainName owner) = 0;
+  // A segment was made: are there segment numbers for more?
+  virtual void needNumbers() {}
 
  protected:
   ~SegmentSource() = default;
@@ -97,6 +99,8 @@ class Domain {
   Status adoptSegment(std::unique_ptr<Segment> segment);
   // Unmaps a foreign segment; false while anything in it is held.
   bool forgetSegment(uint32_t number);
+  // Gives up the hold table for an owner that is dead; false while anything of it is held.
+  bool forgetOwner(DomainName owner);
   void setSegmentSource(SegmentSource* source) { source_ = source; }
   SegmentSource* segmentSource() const { return source_; }
 

@@ -96,6 +96,11 @@ class PeerHolds {
   // sent: so an owner whose host died is never left waiting for a table.
   Status add(DomainName domain, sys::Fd table, sys::Fd pidfd, uint64_t epoch);
 
+  // A table that is none: its domain is not protected, and nobody waits for it.
+  void skip(uint64_t epoch) {
+    if (epoch == epochKnown_ + 1) epochKnown_ = epoch;
+  }
+
   struct Scan {
     bool isHeld = false;
     bool isKernelVisible = false;

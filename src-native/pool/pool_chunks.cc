@@ -190,6 +190,7 @@ Result<OwnSegment*> Pool::addSegment(uint32_t unitBytes, uint64_t totalBytes) {
     own->segment->chunkEntry(0).store(span->bufferBytes, std::memory_order_release);
     own->spans[0] = std::move(span);
   }
+  if (domain_.source_ != nullptr) domain_.source_->needNumbers();
   domain_.ordinalsUsed_[shape.ordinal] = true;
   auto hole = std::find(segments_.begin(), segments_.end(), nullptr);
   if (hole == segments_.end()) hole = segments_.insert(hole, nullptr);

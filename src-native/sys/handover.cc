@@ -15,8 +15,10 @@ Result<std::pair<Fd, Fd>> socketPair() {
   return std::pair<Fd, Fd>(Fd(ends[0]), Fd(ends[1]));
 }
 
-Status sendMessage(const Fd& socket, const void* bytes, size_t length,
-                   const std::vector<int>& descriptors) {
+namespace {
+
+Status sendOne(const Fd& socket, const void* bytes, size_t length,
+               const std::vector<int>& descriptors, int flags) {
   if (descriptors.size() > kHandoverFdsMax) {
     return Status(Code::TooLarge, "descriptors of one message", descriptors.size(),
                   kHandoverFdsMax);
@@ -35,13 +37,13 @@ Status sendMessage(const Fd& socket, const void* bytes, size_t length,
     header->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
     ::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size() * sizeof(int));
   }
-  while (::sendmsg(socket.get(), &message, MSG_NOSIGNAL) < 0) {
+  while (::sendmsg(socket.get(), &message, MSG_NOSIGNAL | flags) < 0) {
     if (errno != EINTR) return Status::system("sendmsg", errno);
   }
   return {};
 }
 
-Result<Message> receiveMessage(const Fd& socket, void* bytes, size_t capacity) {
+Result<Message> receiveOne(const Fd& socket, void* bytes, size_t capacity, int flags) {
   alignas(cmsghdr) char control[CMSG_SPACE(kHandoverFdsMax * sizeof(int))] = {};
   iovec vector{bytes, capacity};
   msghdr message{};
@@ -50,7 +52,7 @@ Result<Message> receiveMessage(const Fd& socket, void* bytes, size_t capacity) {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   ssize_t length;
-  while ((length = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC)) < 0) {
+  while ((length = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags)) < 0) {
     if (errno != EINTR) return Status::system("recvmsg", errno);
   }
   Message received{static_cast<size_t>(length), {}};
@@ -64,12 +66,56 @@ Result<Message> receiveMessage(const Fd& socket, void* bytes, size_t capacity) {
       received.descriptors.emplace_back(descriptor);
     }
   }
-  if ((message.msg_flags & MSG_CTRUNC) != 0) {
+  received.isCut = (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
+  if (length == 0 && !received.isCut && received.descriptors.empty()) {
+    return Status(Code::Closed, "socket");
+  }
+  return received;
+}
+
+}  // namespace
+
+Status sendMessage(const Fd& socket, const void* bytes, size_t length,
+                   const std::vector<int>& descriptors) {
+  return sendOne(socket, bytes, length, descriptors, 0);
+}
+
+Result<Message> receiveMessage(const Fd& socket, void* bytes, size_t capacity) {
+  Result<Message> received = receiveOne(socket, bytes, capacity, 0);
+  if (received.isOk() && received.value().isCut && !received.value().descriptors.empty()) {
     return Status(Code::BadDescriptor, "descriptors of one message", kHandoverFdsMax + 1,
                   kHandoverFdsMax);
   }
-  if (length == 0) return Status(Code::Closed, "socket");
   return received;
+}
+
+Status trySendMessage(const Fd& socket, const void* bytes, size_t length,
+                      const std::vector<int>& descriptors) {
+  const Status status = sendOne(socket, bytes, length, descriptors, MSG_DONTWAIT);
+  switch (status.systemErrno()) {
+    case EAGAIN:
+    case ENOBUFS:
+    case ETOOMANYREFS: return Status(Code::WouldBlock, "socket");
+    case EPIPE:
+    case ECONNRESET:
+    case ENOTCONN: return Status(Code::Closed, "socket");
+    default: return status;
+  }
+}
+
+Result<Message> tryReceiveMessage(const Fd& socket, void* bytes, size_t capacity) {
+  Result<Message> received = receiveOne(socket, bytes, capacity, MSG_DONTWAIT);
+  // The other end closed with our bytes unread: told once, before what it had sent.
+  if (!received.isOk() && received.status().systemErrno() == ECONNRESET) {
+    received = receiveOne(socket, bytes, capacity, MSG_DONTWAIT);
+  }
+  if (received.isOk() || received.status().code() != Code::System) return received;
+  switch (received.status().systemErrno()) {
+    case EAGAIN: return Status(Code::WouldBlock, "socket");
+    case ECONNRESET:
+    case ENOTCONN: return Status(Code::Closed, "socket");
+    default: return received;
+  }
 }
 
 }  // namespace iol::sys

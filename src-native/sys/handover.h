@@ -27,8 +27,16 @@ Status sendMessage(const Fd& socket, const void* bytes, size_t length,
 struct Message {
   size_t length;
   std::vector<Fd> descriptors;
+  bool isCut = false;  // It was longer, or had more descriptors, than there was room for.
 };
 // Blocks until a message is there. A longer message than `capacity` is cut.
 Result<Message> receiveMessage(const Fd& socket, void* bytes, size_t capacity);
+
+// The same without waiting, whatever the descriptor's own flags say: WouldBlock when the socket's
+// buffer is full or empty, Closed when nobody is at the other end. A cut message is returned and
+// says so.
+Status trySendMessage(const Fd& socket, const void* bytes, size_t length,
+                      const std::vector<int>& descriptors = {});
+Result<Message> tryReceiveMessage(const Fd& socket, void* bytes, size_t capacity);
 
 }  // namespace iol::sys

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +22,13 @@ Result<Fd> openPidfd(int32_t pid) {
 bool processHasEnded(const Fd& pidfd) {
   pollfd entry{pidfd.get(), POLLIN, 0};
   return ::poll(&entry, 1, 0) == 1 && (entry.revents & POLLIN) != 0;
+}
+
+bool isThisProcess(int32_t pid) { return pid == ::getpid(); }
+
+Status makeUndumpable() {
+  if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Status::system("prctl", errno);
+  return {};
 }
 
 Result<Fd> duplicate(const Fd& fd) {

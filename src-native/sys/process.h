@@ -15,6 +15,9 @@ namespace iol::sys {
 // with the same number.
 Result<Fd> openPidfd(int32_t pid);
 bool processHasEnded(const Fd& pidfd);
+bool isThisProcess(int32_t pid);
+// No ptrace, no /proc/PID/mem for others of this user, and no core file (prctl(2)). Until exec.
+Status makeUndumpable();
 // A second descriptor of the same open file, close-on-exec.
 Result<Fd> duplicate(const Fd& fd);
 

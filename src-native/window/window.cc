@@ -19,7 +19,12 @@ std::atomic<Window*> processWindow{nullptr};
 
 }  // namespace
 
-Window::Window(Options options) : id_(sys::randomId()), maxBytes_(options.maxBytes) {
+Window::Window(Options options) : Window(sys::randomId(), options) {
+  // 0 is no segment, so address 0 names nothing.
+  addSegmentNumbers(1, (1u << kSegmentNumberBits) - 1);
+}
+
+Window::Window(uint64_t id, Options options) : id_(id), maxBytes_(options.maxBytes) {
   if (maxBytes_ == 0) maxBytes_ = sys::memoryRoom().totalBytes / 2;
   sys::watchForks();
 }
@@ -45,13 +50,26 @@ Status Window::configure(Options options) {
 
 Result<uint32_t> Window::takeSegmentNumbers(uint32_t count) {
   std::lock_guard<std::mutex> lock(mutex_);
-  constexpr uint32_t kEnd = 1u << kSegmentNumberBits;
-  if (count > kEnd - nextSegment_) {
-    return Status(Code::WindowFull, "window's segment numbers", nextSegment_ + count, kEnd);
+  for (Range& range : numbers_) {
+    if (range.end - range.next < count) continue;
+    const uint32_t number = range.next;
+    range.next += count;
+    return number;
   }
-  const uint32_t number = nextSegment_;
-  nextSegment_ += count;
-  return number;
+  return Status(Code::WindowFull, "window's segment numbers", count, 0);
+}
+
+void Window::addSegmentNumbers(uint32_t first, uint32_t count) {
+  std::lock_guard<std::mutex> lock(mutex_);
+  std::erase_if(numbers_, [](const Range& range) { return range.next == range.end; });
+  if (count > 0) numbers_.push_back({first, first + count});
+}
+
+uint32_t Window::segmentNumbersLeft() const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  uint32_t left = 0;
+  for (const Range& range : numbers_) left += range.end - range.next;
+  return left;
 }
 
 Result<DomainName> Window::takeDomain() {
@@ -63,6 +81,12 @@ Result<DomainName> Window::takeDomain() {
     return DomainName{slot, ++domainEpochs_[slot]};
   }
   return Status(Code::WindowFull, "window's domains", kDomainsMax, kDomainsMax);
+}
+
+bool Window::hasDomain(DomainName domain) const {
+  std::lock_guard<std::mutex> lock(mutex_);
+  return domain.slot < kDomainsMax && domainUsed_[domain.slot] &&
+         domain.epoch == domainEpochs_[domain.slot];
 }
 
 void Window::returnDomain(DomainName domain) {

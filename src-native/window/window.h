@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <mutex>
+#include <vector>
 
 #include "base/status.h"
 #include "window/segment.h"
@@ -23,6 +24,8 @@ class Window {
   };
 
   explicit Window(Options options);
+  // A window of another process: its host gives domains' names and segment numbers.
+  Window(uint64_t id, Options options);
   // The process's own window. `configure` before first use only; later it answers Busy.
   static Window& process();
   static Status configure(Options options);
@@ -33,8 +36,12 @@ class Window {
 
   // Names never used before in this window.
   Result<uint32_t> takeSegmentNumbers(uint32_t count);
+  void addSegmentNumbers(uint32_t first, uint32_t count);
+  uint32_t segmentNumbersLeft() const;
+  // Domains are named where the window was made, and nowhere else.
   Result<DomainName> takeDomain();
   void returnDomain(DomainName domain);
+  bool hasDomain(DomainName domain) const;
 
   // Before committing memory: our own limit, the cgroup's and the machine's, with head-room.
   // Takes nothing when it fails. unreserve after giving memory back.
@@ -45,8 +52,12 @@ class Window {
   uint64_t id_;
   uint64_t maxBytes_;
   std::atomic<uint64_t> committedBytes_{0};
-  std::mutex mutex_;
-  uint32_t nextSegment_ = 1;  // 0 is no segment, so address 0 names nothing.
+  mutable std::mutex mutex_;
+  struct Range {
+    uint32_t next;
+    uint32_t end;
+  };
+  std::vector<Range> numbers_;
   uint32_t domainEpochs_[kDomainsMax] = {};
   bool domainUsed_[kDomainsMax] = {};
 };
