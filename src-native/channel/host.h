@@ -1,8 +1,8 @@
 // channel/host.h: the switchboard of a window: who is in, whose segment may be read by whom.
 //
-//   domain A  --\                      segments: number -> owner, read-only memfd, who was granted it
-//   domain B  ---- one socket each --  domains:  name, credentials, pidfd, pools' access lists
-//   domain C  --/                      host block: one epoch word per owner, written here alone
+//   domain A --\                    segments: number -> owner, read-only memfd, who was granted it
+//   domain B --- one socket each -- domains:  name, credentials, pidfd, pools' access lists
+//   domain C --/                    host block: one epoch word per owner, written here alone
 //
 // Every domain joins by a Guest of its own, those of the host's process too. The host is on no hit
 // path and no channel: when it dies, everything granted goes on; only grants and attaching end.

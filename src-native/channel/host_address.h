@@ -1,7 +1,7 @@
 // channel/host_address.h: where a window's host listens, as the environment says it (IOL_WINDOW).
 //
-//   @io-lite-5f0c2a9be1d34477#8b1f…32 hex digits…        an abstract socket and the window's token
-//   /run/app/window#8b1f…                                a path
+//   @io-lite-5f0c2a9be1d34477#8b1f...32 digits    an abstract socket and the window's token
+//   /run/app/window#8b1f...                       a path
 //
 // The token keeps out those who can reach the socket but were not given the variable.
 //
