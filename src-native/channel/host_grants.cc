@@ -139,6 +139,7 @@ Host::Step Host::introduce(Peer& reader, Peer& owner) {
   }
   IOL_CRASH_POINT(EpochRaise);
   word.store(epoch, std::memory_order_seq_cst);
+  IOL_CRASH_POINT(EpochRaised);
   reader.owners.push_back(owner.name);
   reader.tables.erase(table);
   return Step::Done;

@@ -68,6 +68,21 @@ Answer perform(Member& member, const Instruction& instruction) {
   return {};
 }
 
+CHILD(hostsAWindow) {
+  sys::Fd socket(3);
+  if (argv[0][0] != 0 && !armCrashPoint(argv[0])) return 2;
+  Window window({1ull << 30});
+  Result<std::unique_ptr<Host>> host = Host::create(window, {});
+  if (!host.isOk()) return 3;
+  const std::string address = host.value()->address().format();
+  if (!sys::sendMessage(socket, address.data(), address.size()).isOk()) return 4;
+  while (true) {
+    pollfd entry{host.value()->fd().get(), POLLIN, 0};
+    ::poll(&entry, 1, -1);
+    host.value()->onReady();
+  }
+}
+
 CHILD(member) {
   sys::Fd socket(3);
   const auto uid = static_cast<uint32_t>(::atoi(argv[3]));

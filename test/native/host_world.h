@@ -118,6 +118,70 @@ struct Member : GuestListener {
   std::vector<DomainName> ended;
 };
 
+// Turns of everybody until `isTrue`; fails the test after ten seconds. Without `host` it is in
+// another process, or dead.
+inline bool until(Host* host, const std::vector<Member*>& members,
+                  const std::function<bool()>& isTrue) {
+  const int64_t deadline = sys::systemClock().monotonicMs() + 10'000;
+  while (!isTrue()) {
+    std::vector<pollfd> all;
+    if (host != nullptr) all.push_back({host->fd().get(), POLLIN, 0});
+    for (Member* member : members) all.push_back({member->guest->fd().get(), POLLIN, 0});
+    ::poll(all.data(), all.size(), 20);
+    if (host != nullptr) host->onReady();
+    for (Member* member : members) member->guest->onReady();
+    if (sys::systemClock().monotonicMs() > deadline) {
+      test::fail(__FILE__, __LINE__, "waited for ten seconds");
+      return false;
+    }
+  }
+  return true;
+}
+
+// The end of the taking: Ok, or why it will never be.
+inline Status takeNow(Host* host, Member& reader, std::vector<Member*> members,
+                      const BufferName& name) {
+  Status status;
+  members.push_back(&reader);
+  until(host, members, [&] {
+    status = reader.take(name);
+    return status.code() != Code::WouldBlock;
+  });
+  return status;
+}
+
+// A host in a process of its own; `crashPoint` arms one there.
+struct HostProcess {
+  explicit HostProcess(const char* crashPoint = "") {
+    auto [mine, theirs] = sys::socketPair().take();
+    socket = std::move(mine);
+    pid = startChild("hostsAWindow", {crashPoint}, theirs.get());
+    theirs.reset();
+    char text[256] = {};
+    if (!sys::receiveMessage(socket, text, sizeof text - 1).isOk()) {
+      test::fail(__FILE__, __LINE__, "no host");
+      return;
+    }
+    address = HostAddress::parse(text).take();
+  }
+  ~HostProcess() {
+    if (pid > 0) kill();
+  }
+  HostProcess(const HostProcess&) = delete;
+  HostProcess& operator=(const HostProcess&) = delete;
+  bool attach(Member& member) {
+    return member.guest != nullptr && member.guest->awaitAttached(10'000).isOk();
+  }
+  void kill() {
+    ::kill(pid, SIGKILL);
+    CHECK_EQ(awaitChild(pid), 128 + SIGKILL);
+    pid = -1;
+  }
+  sys::Fd socket;
+  HostAddress address;
+  int pid = -1;
+};
+
 struct HostWorld : HostListener {
   explicit HostWorld(Host::Options options = {}) : window({1ull << 30}) {
     Result<std::unique_ptr<Host>> made = Host::create(window, options, this);
@@ -131,37 +195,16 @@ struct HostWorld : HostListener {
   void onGone(DomainName name, const Status& why) override { gone.emplace_back(name, why); }
   void onTurnedAway(uint32_t, const Status& why) override { turnedAway.push_back(why); }
 
-  // Turns of everybody until `isTrue`; fails the test after ten seconds.
   bool until(const std::vector<Member*>& members, const std::function<bool()>& isTrue) {
-    const int64_t deadline = sys::systemClock().monotonicMs() + 10'000;
-    while (!isTrue()) {
-      std::vector<pollfd> all;
-      if (host != nullptr) all.push_back({host->fd().get(), POLLIN, 0});
-      for (Member* member : members) all.push_back({member->guest->fd().get(), POLLIN, 0});
-      ::poll(all.data(), all.size(), 100);
-      if (host != nullptr) host->onReady();
-      for (Member* member : members) member->guest->onReady();
-      if (sys::systemClock().monotonicMs() > deadline) {
-        test::fail(__FILE__, __LINE__, "waited for ten seconds");
-        return false;
-      }
-    }
-    return true;
+    return test::until(host.get(), members, isTrue);
   }
   bool attach(Member& member) {
     return member.guest != nullptr &&
            until({&member}, [&] { return member.guest->state() != Guest::State::Attaching; }) &&
            member.guest->state() == Guest::State::Attached;
   }
-  // The end of the taking: Ok, or why it will never be.
   Status take(Member& reader, std::vector<Member*> members, const BufferName& name) {
-    Status status;
-    members.push_back(&reader);
-    until(members, [&] {
-      status = reader.take(name);
-      return status.code() != Code::WouldBlock;
-    });
-    return status;
+    return takeNow(host.get(), reader, std::move(members), name);
   }
 
   Window window;
