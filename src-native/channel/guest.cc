@@ -85,6 +85,8 @@ Status Guest::sayHello(const HostAddress& address) {
 
 void Guest::onReady() {
   if (sys::isForkedChild()) return;
+  // Before anything is read: what this turn grants has until the next one to be held.
+  if (domain_ != nullptr) sweep();
   sys::Readiness ready[32];
   const uint32_t count = ready_.wait(ready);
   for (uint32_t index = 0; index < count; index++) {
@@ -105,7 +107,6 @@ void Guest::onReady() {
   }
   if (domain_ == nullptr) return;
   addTables();
-  sweep();
   updateInterest();
 }
 

@@ -86,7 +86,8 @@ class Guest final : public SegmentSource {
   void unlink(DomainName peer);
   // Leaves in order: every hold must be back, every pool gone (Busy). Owners forget this domain.
   Status detach();
-  // Unmaps what is retired, and dead owners' segments in which nothing is held. onReady() calls it.
+  // Unmaps what is retired, and dead owners' segments in which nothing is held. onReady() begins
+  // with it: take what onGranted() tells of before the next onReady(), or it is asked for again.
   void sweep();
 
   // SegmentSource

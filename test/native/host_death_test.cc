@@ -27,7 +27,7 @@ TEST(afterTheHostsDeathHitsGoOnAndNothingElse) {
   until(nullptr, {&owner, &reader, &stranger}, [&] {
     return !owner.hostGone.empty() && !reader.hostGone.empty() && !stranger.hostGone.empty();
   });
-  CHECK(takeNow(nullptr, reader, {&owner}, other).isOk());                        // hit
+  CHECK(takeNow(nullptr, reader, {&owner}, other).isOk());  // hit
   CHECK(reader.isRight(other) && reader.isRight(known));
   CHECK(takeNow(nullptr, reader, {&owner}, large).code() == Code::Closed);        // miss
   CHECK(takeNow(nullptr, stranger, {&reader}, ofReader).code() == Code::Closed);  // grant
@@ -76,9 +76,7 @@ void dieInTheMiddleOfAGrant(const char* crashPoint) {
   CHECK_EQ(owner.pool->stats().pending, 0u);
 }
 
-TEST(aHostThatDiesBetweenTableAndEpochLeavesNobodyWaiting) {
-  dieInTheMiddleOfAGrant("EpochRaise");
-}
+TEST(aHostThatDiesBetweenTableAndEpochLeavesNobodyWaiting) { dieInTheMiddleOfAGrant("EpochRaise"); }
 
 TEST(aHostThatDiesBetweenEpochAndGrantLeavesNobodyWaiting) {
   dieInTheMiddleOfAGrant("EpochRaised");
@@ -104,9 +102,9 @@ TEST(aDeadOwnersBuffersAreGrantedToWhoMayHearOfThem) {
   world.until({&reader, &friendly}, [&] { return !reader.ended.empty(); });
   CHECK(reader.ended[0] == name);
   CHECK(reader.isRight(known));
-  CHECK(world.take(reader, {}, other).isOk());     // hit
-  CHECK(world.take(reader, {}, large).isOk());     // miss
-  CHECK(world.take(friendly, {}, large).isOk());   // grant: forwarded by the reader
+  CHECK(world.take(reader, {}, other).isOk());    // hit
+  CHECK(world.take(reader, {}, large).isOk());    // miss
+  CHECK(world.take(friendly, {}, large).isOk());  // grant: forwarded by the reader
   CHECK(reader.isRight(large) && friendly.isRight(large));
   reader.drop(known);
   reader.drop(other);
@@ -117,7 +115,7 @@ TEST(aDeadOwnersBuffersAreGrantedToWhoMayHearOfThem) {
   CHECK(friendly.isRight(large));
   friendly.drop(large);
   world.until({&reader, &friendly}, [&] { return world.host->segmentCount() == 0; });
-  MemberProcess late(world.host->address());       // attach
+  MemberProcess late(world.host->address());  // attach
   CHECK_EQ(late.ask(world, Deed::Collect).code, 255u);
 }
 
