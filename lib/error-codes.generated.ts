@@ -78,6 +78,14 @@ export const errorTable = {
     message: 'was given up by its caller',
     advice: 'Nothing: it was asked for.',
   },
+  ERR_IOL_STREAM_CLOSED: {
+    message: 'the stream ended or was destroyed before the bytes moved',
+    advice: 'Make a new stream: nothing moves through this one any more.',
+  },
+  ERR_IOL_STREAM_MODE: {
+    message: 'the stream hands its bytes to somebody else, or has no bytes',
+    advice: 'Read a stream that nobody else reads, without an encoding and not in object mode.',
+  },
   ERR_IOL_SYSTEM: {
     message: 'a system call failed',
     advice: 'Look at errno and syscall on the error.',
@@ -120,6 +128,8 @@ export const errorCodes = [
   'ERR_IOL_WOULD_BLOCK',
   'ERR_IOL_TIMED_OUT',
   'ERR_IOL_ABORTED',
+  'ERR_IOL_STREAM_CLOSED',
+  'ERR_IOL_STREAM_MODE',
   'ERR_IOL_SYSTEM',
   'ERR_IOL_ADDON_NOT_FOUND',
   'ERR_IOL_ADDON_MISMATCH',
@@ -130,7 +140,7 @@ export const errorCodes = [
 export const copyReasons = {
   write: 'bytes given by the program enter a draft (write, from, iolWrite of bytes)',
   draft: 'a small draft was filled on the heap and is sealed',
-  copyOut: 'the program asked for a copy (copyTo, toBuffer, toString)',
+  copyOut: 'the program asked for a copy (copyTo, toBuffer, toString), or a stream needs one that it may keep',
   linearize: 'a contiguous run was asked for where there was none',
   coalesce: 'small neighbouring slices were joined',
   untrusted: 'bytes of a foreign pool were copied before being parsed',
@@ -138,6 +148,7 @@ export const copyReasons = {
   directTail: 'the unaligned edge of an O_DIRECT read',
   map: 'a page of a mapping: a border when it was made, any other at its first store',
   mapSeal: 'changed pages of a mapping were sealed',
+  streamIn: 'a chunk of a stream entered the window (iolRead of a stream)',
 } as const;
 
 export type CopyReason = keyof typeof copyReasons;

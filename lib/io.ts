@@ -4,27 +4,30 @@
  * A descriptor is tried at once; when nothing can move, the loop waits for it. Regular files are read
  * and written off the loop. Nothing here blocks the loop but the Sync forms.
  */
-import type { Writable } from 'node:stream';
-
 import { abortedError, orAborted } from './abort';
 import {
   adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike,
 } from './aggregate';
 import { IolError } from './errors';
 import { FileCache } from './file-cache';
-import { isStream, readFromStream, writeToStream } from './io-streams';
+import {
+  isStream, readFromStream, writeToStream, type StreamSink, type StreamSource,
+} from './io-streams';
 import { defaultPoolHandle, ioEnd, ioNotNow, ioRegularFile, native } from './native';
 import { Pool } from './pool';
 import { handleOf } from './resource';
-import { invalidType, validateAbortSignal, validateInteger, validateObject } from './validate';
+import {
+  invalidType, invalidValue, validateAbortSignal, validateInteger, validateObject,
+} from './validate';
 
 const scratch = native.scratch;
 
 /** A descriptor's number, or an object that has one (`FileHandle`). */
 export type Descriptor = number | { readonly fd: number };
-export type Source = Descriptor;
+/** A stream that somebody else reads, too, is everybody's between two calls. */
+export type Source = Descriptor | StreamSource;
 /** A stream (`net.Socket`) is written to in the order of its own writes. */
-export type Sink = Descriptor | Writable;
+export type Sink = Descriptor | StreamSink;
 
 export interface ReadOptions {
   /** Where the bytes go. Default: for regular files the file cache, else the default pool. */
@@ -63,6 +66,10 @@ function positionOf(position: unknown): number {
   if (position === undefined || position === null) return -1;
   validateInteger(position, 'options.position');
   return position;
+}
+
+function refusePosition(position: number): void {
+  if (position >= 0) throw invalidValue('options.position', 'is not for streams', position);
 }
 
 /** `pool` and `cache` handles: a pool that was asked for gets the bytes itself. */
@@ -139,6 +146,7 @@ export async function iolRead(
   const position = positionOf(options.position);
   const { pool, isChosen } = targetsOf(options.pool);
   if (isStream(source)) {
+    refusePosition(position);
     if (signal?.aborted) throw abortedError(signal);
     if (size === 0) return Aggregate.empty();
     return await readFromStream(source, size, { pool: options.pool, signal });
@@ -213,6 +221,7 @@ export async function iolWrite(
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
   const isToStream = isStream(sink);
+  if (isToStream) refusePosition(position);
   const fd = isToStream ? -1 : descriptorOf(sink, 'sink');
   using held = heldFor(bytes);
   if (signal?.aborted) throw abortedError(signal);

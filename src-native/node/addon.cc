@@ -52,5 +52,6 @@ NAPI_MODULE_INIT() {
   iol::node::exportIo(state, exports);
   iol::node::exportFileCaches(state, exports);
   iol::node::exportHttp(state, exports);
+  iol::node::exportStreams(state, exports);
   return exports;
 }

@@ -16,5 +16,6 @@ void exportMapped(EnvState& state, napi_value exports);
 void exportIo(EnvState& state, napi_value exports);
 void exportFileCaches(EnvState& state, napi_value exports);
 void exportHttp(EnvState& state, napi_value exports);
+void exportStreams(EnvState& state, napi_value exports);
 
 }  // namespace iol::node
