@@ -9,18 +9,29 @@ export function abortedError(signal: AbortSignal): IolError {
   });
 }
 
-/** `work`, or a rejection as soon as the signal says so; what comes too late goes to `drop`. */
+/**
+ * `work`, or a rejection as soon as the signal says so; what comes too late goes to `drop`.
+ *
+ * @param isTooLate Asked at the signal: true when the work has moved its bytes, so that it must be
+ * let come to its end.
+ */
 export function orAborted<T>(
   work: Promise<T>,
   signal: AbortSignal | undefined,
   drop: (late: T) => void,
+  isTooLate?: () => boolean,
 ): Promise<T> {
   if (signal === undefined) return work;
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(abortedError(signal));
+    let isGivenUp = false;
+    const onAbort = (): void => {
+      if (isTooLate?.()) return;
+      isGivenUp = true;
+      reject(abortedError(signal));
+    };
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
     const onEnd = (): void => signal.removeEventListener('abort', onAbort);
-    work.finally(onEnd).then((value) => (signal.aborted ? drop(value) : resolve(value)), reject);
+    work.finally(onEnd).then((value) => (isGivenUp ? drop(value) : resolve(value)), reject);
   });
 }

@@ -16,6 +16,8 @@ export interface IolErrorOptions {
   /** The system call that failed. */
   syscall?: string | undefined;
   path?: string | undefined;
+  /** Of a write that failed: what it had written before. */
+  bytesWritten?: number | undefined;
   cause?: unknown;
 }
 
@@ -26,6 +28,7 @@ export class IolError extends Error {
   declare readonly errno?: number;
   declare readonly syscall?: string;
   declare readonly path?: string;
+  declare readonly bytesWritten?: number;
 
   constructor(code: ErrorCode, message: string, options: IolErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -33,6 +36,7 @@ export class IolError extends Error {
     if (options.errno !== undefined) this.errno = options.errno;
     if (options.syscall !== undefined) this.syscall = options.syscall;
     if (options.path !== undefined) this.path = options.path;
+    if (options.bytesWritten !== undefined) this.bytesWritten = options.bytesWritten;
   }
 
   override get name(): string {
@@ -55,13 +59,19 @@ export function closedError(subject: string): IolError {
   return new IolError('ERR_IOL_CLOSED', `The ${subject} ${errorTable.ERR_IOL_CLOSED.message}`);
 }
 
-function systemError(syscall: string, errno: number, path: string | undefined): IolError {
+function systemError(
+  syscall: string,
+  errno: number,
+  path: string | undefined,
+  bytes: number,
+): IolError {
   const [name, text] = getSystemErrorMap().get(-errno) ?? [`errno ${errno}`, 'unknown error'];
   const what = path === undefined ? syscall : `${syscall} '${path}'`;
   return new IolError('ERR_IOL_SYSTEM', `${name}: ${text}, ${what}`, {
     errno: -errno,
     syscall,
     path,
+    bytesWritten: bytes > 0 ? bytes : undefined,
   });
 }
 
@@ -77,7 +87,7 @@ export function makeNativeError(
 ): IolError {
   let error: IolError;
   if (code === 'ERR_IOL_SYSTEM') {
-    error = systemError(subject, errno, path);
+    error = systemError(subject, errno, path, value);
   } else if (code === 'ERR_IOL_CLOSED') {
     error = closedError(subject);
   } else {

@@ -1,29 +1,29 @@
 /**
  * The two verbs: iolRead and iolWrite, on whatever a file descriptor can be.
  *
- * A descriptor is tried at once; when nothing can move, the loop waits for it. Regular files are read
- * and written off the loop. Nothing here blocks the loop but the Sync forms.
+ * A descriptor is tried at once; when nothing can move, the loop waits for it. Files are read and
+ * written off the loop. Nothing here blocks the loop but the Sync forms.
  */
 import { abortedError, orAborted } from './abort';
-import {
-  adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike,
-} from './aggregate';
-import { IolError } from './errors';
+import { adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike } from './aggregate';
+import { descriptorOf, ioEnd, ioFile, ioNotNow, ready, type Descriptor } from './descriptor';
+import { IolError, isIolError } from './errors';
 import { FileCache } from './file-cache';
 import {
   isStream, readFromStream, writeToStream, type StreamSink, type StreamSource,
 } from './io-streams';
-import { defaultPoolHandle, ioEnd, ioNotNow, ioRegularFile, native } from './native';
+import { defaultPoolHandle, native } from './native';
 import { Pool } from './pool';
 import { handleOf } from './resource';
+import { checkIdle, inTurn } from './turns';
 import {
   invalidType, invalidValue, validateAbortSignal, validateInteger, validateObject,
 } from './validate';
 
+export type { Descriptor } from './descriptor';
+
 const scratch = native.scratch;
 
-/** A descriptor's number, or an object that has one (`FileHandle`). */
-export type Descriptor = number | { readonly fd: number };
 /** A stream that somebody else reads, too, is everybody's between two calls. */
 export type Source = Descriptor | StreamSource;
 /** A stream (`net.Socket`) is written to in the order of its own writes. */
@@ -31,35 +31,31 @@ export type Sink = Descriptor | StreamSink;
 
 export interface ReadOptions {
   /** Where the bytes go. Default: for regular files the file cache, else the default pool. */
-  pool?: Pool;
-  /** In a regular file; default: at the descriptor's own position, which then advances. */
-  position?: number | null;
+  pool?: Pool | undefined;
+  /** In a file; default: at the descriptor's own position, which then advances by what was read. */
+  position?: number | null | undefined;
 }
 
 export interface WriteOptions {
-  /** In a regular file; default: at the descriptor's own position, which then advances. */
-  position?: number | null;
+  /**
+   * In a file; default: at the descriptor's own position, which then advances. A descriptor opened
+   * for appending writes at the end of the file whatever is said here, as in `fs`.
+   */
+  position?: number | null | undefined;
+  /**
+   * Settle only when the bytes are on the device: `true` as fsync(2), `'data'` as fdatasync(2).
+   * Anything but a file answers EINVAL, before a byte moves.
+   */
+  fsync?: boolean | 'data' | undefined;
 }
 
 export interface Abortable {
-  /** Gives the operation up: it rejects with `ERR_IOL_ABORTED`. Bytes already moved have moved. */
-  signal?: AbortSignal;
-}
-
-function descriptorOf(value: unknown, name: string): number {
-  let fd = value;
-  if (typeof value === 'object' && value !== null) {
-    if (isStream(value)) {
-      throw new IolError(
-        'ERR_IOL_UNSUPPORTED',
-        `The ${name} is a stream, which cannot be waited for on this thread: use a promise`,
-      );
-    }
-    fd = (value as { fd?: unknown }).fd;
-  }
-  if (typeof fd !== 'number') throw invalidType(name, 'a descriptor or have one as its fd', value);
-  validateInteger(fd, name, typeof value === 'object' ? -1 : 0, 0x7fff_ffff);
-  return fd;
+  /**
+   * Gives the operation up: it rejects with `ERR_IOL_ABORTED`. A read that is given up has read
+   * nothing; a write may have written a part (`bytesWritten` of the error), and one to a file that
+   * has begun is finished all the same.
+   */
+  signal?: AbortSignal | undefined;
 }
 
 function positionOf(position: unknown): number {
@@ -72,48 +68,23 @@ function refusePosition(position: number): void {
   if (position >= 0) throw invalidValue('options.position', 'is not for streams', position);
 }
 
-/** `pool` and `cache` handles: a pool that was asked for gets the bytes itself. */
-function targetsOf(pool: unknown): { pool: number; isChosen: boolean } {
-  if (pool === undefined) return { pool: defaultPoolHandle, isChosen: false };
+function syncOf(fsync: unknown): number {
+  if (fsync === undefined || fsync === false) return 0;
+  if (fsync === 'data') return 1;
+  if (fsync === true) return 2;
+  throw invalidValue('options.fsync', "must be true, false or 'data'", fsync);
+}
+
+interface Targets {
+  readonly pool: number;
+  /** The cache, or 0: a pool that was asked for gets the bytes itself. */
+  readonly cache: number;
+}
+
+function targetsOf(pool: unknown): Targets {
+  if (pool === undefined) return { pool: defaultPoolHandle, cache: handleOf(FileCache.default()) };
   if (!(pool instanceof Pool)) throw invalidType('options.pool', 'an instance of Pool', pool);
-  return { pool: handleOf(pool), isChosen: true };
-}
-
-/** Settles when an attempt on `fd` is worth while; rejects when the signal says so. */
-function ready(fd: number, isWrite: boolean, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      native.ioCancel(wait);
-      reject(abortedError(signal!));
-    };
-    const wait = native.ioWait(fd, isWrite, () => {
-      signal?.removeEventListener('abort', onAbort);
-      resolve();
-    });
-    signal?.addEventListener('abort', onAbort, { once: true });
-  });
-}
-
-/**
- * Per descriptor the last of its writes and of its reads at its own position: they follow each other.
- * Reads of what is no regular file have no turn, for they may wait for a write.
- */
-const turns = new Map<number, Promise<unknown>>();
-
-/**
- * Starts `work` when all that was given before for the same descriptor has ended, whether its caller
- * still waits for it or not.
- */
-function inTurn<T>(fd: number, work: () => Promise<T>): Promise<T> {
-  const before = turns.get(fd);
-  const working = before === undefined ? work() : before.then(work);
-  const turn = working
-    .catch(() => {})
-    .then(() => {
-      if (turns.get(fd) === turn) turns.delete(fd);
-    });
-  turns.set(fd, turn);
-  return working;
+  return { pool: handleOf(pool), cache: 0 };
 }
 
 /** An aggregate that stands for the end of a file becomes null. */
@@ -125,14 +96,29 @@ function orEnd(handle: number): Aggregate | null {
 }
 
 /**
- * Reads at most `size` bytes: those that are there, or else those that come next. A read is a
- * snapshot: its bytes never change, whatever happens to the file. Reads of a regular file at the
- * descriptor's own position, and writes, follow each other in the order of the calls.
+ * Reads at most `size` bytes: those that are there, or else those that come next.
  *
- * @returns an aggregate of at least one byte, which may be short, or null at the end. Yours to
- * dispose.
- * @throws {IolError} `ERR_IOL_SYSTEM`, `ERR_IOL_FILE_CHANGED`, `ERR_IOL_ABORTED`, and those of
- * {@link Pool.allocate}.
+ * A read is a snapshot: its bytes never change, whatever happens to the file. Of a regular file all
+ * of them are from one moment; an {@link iolWrite} of this process is in them whole or not at all.
+ * Reads of a file at the descriptor's own position, and writes, follow each other in the order of
+ * the calls; mixing them with plain `fs` reads at the own position while they are on their way reads
+ * bytes twice.
+ *
+ * From a socket of datagrams or sequenced packets one message is read, whole: one that is longer
+ * than `size` is `ERR_IOL_TOO_LARGE` and stays; one of no bytes is an empty aggregate. From an
+ * eventfd, a timerfd or an inotify descriptor come the records of read(2), for which `size` must be
+ * large enough (EINVAL). Files that the kernel makes on the way (`/proc`, `/sys`) give what one
+ * read(2) gives, up to 64 KiB.
+ *
+ * Cost: what is cached and asked for by position, two system calls and no copy; else one system call
+ * (pipes, sockets) or two thread switches and the disk (files).
+ *
+ * @returns an aggregate of at least one byte (but see above), which may be short, or null at the
+ * end. Yours to dispose.
+ * @throws {IolError} `ERR_IOL_SYSTEM` (EBADF also for a descriptor that was closed while it was
+ * waited for, EISDIR, ESPIPE for a position in what has none, …), `ERR_IOL_FILE_CHANGED` when
+ * somebody else never lets the file rest, `ERR_IOL_ABORTED`, `ERR_IOL_CLOSED` when the window is
+ * closed meanwhile, and those of {@link Pool.allocate}.
  */
 export async function iolRead(
   source: Source,
@@ -144,7 +130,7 @@ export async function iolRead(
   const { signal } = options;
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
-  const { pool, isChosen } = targetsOf(options.pool);
+  const targets = targetsOf(options.pool);
   if (isStream(source)) {
     refusePosition(position);
     if (signal?.aborted) throw abortedError(signal);
@@ -155,45 +141,71 @@ export async function iolRead(
   if (size === 0) return Aggregate.empty();
   for (;;) {
     if (signal?.aborted) throw abortedError(signal);
-    const handle = native.ioTryRead(pool, fd, size, position);
+    const handle = native.ioTryRead(targets.pool, fd, size, position, targets.cache);
     if (handle === ioEnd) return null;
-    if (handle === ioRegularFile) {
-      const read = async (): Promise<number> => {
-        // Why: who gave up while he waited for his turn has not read, the next one gets the bytes.
-        if (signal?.aborted) throw abortedError(signal);
-        const cache = isChosen ? 0 : handleOf(FileCache.default());
-        return native.ioReadFile(pool, fd, size, position, cache);
-      };
-      const work = position < 0 ? inTurn(fd, read) : read();
-      return orEnd(await orAborted(work, signal, (late) => native.aggregateDispose(late)));
-    }
+    if (handle === ioFile) return await readFile(fd, size, position, targets, signal);
     if (handle !== ioNotNow) return adoptAggregate(handle, scratch[0]!);
     await ready(fd, false, signal);
   }
 }
 
-/** Like {@link iolRead}, waiting on this thread; before what is still on its way by a promise. */
+async function readFile(
+  fd: number,
+  size: number,
+  position: number,
+  { pool, cache }: Targets,
+  signal: AbortSignal | undefined,
+): Promise<Aggregate | null> {
+  const taken = signal === undefined || position >= 0 ? undefined : new Uint8Array(1);
+  const read = async (): Promise<number> => {
+    // Why: who gave up while he waited for his turn has not read, the next one gets the bytes.
+    if (signal?.aborted) throw abortedError(signal);
+    return native.ioReadFile(pool, fd, size, position, cache, taken);
+  };
+  const isTooLate = (): boolean => {
+    if (taken?.[0] === 2) return true;
+    taken?.fill(1);
+    return false;
+  };
+  const work = position < 0 ? inTurn(fd, read) : read();
+  return orEnd(await orAborted(work, signal, (late) => native.aggregateDispose(late), isTooLate));
+}
+
+/**
+ * Like {@link iolRead}, waiting on this thread. It goes before promised reads of a pipe or socket
+ * that still wait.
+ *
+ * @throws {IolError} as iolRead; `ERR_IOL_BUSY` at the own position of a file while promised reads
+ * or writes of the same descriptor are on their way: it would overtake them.
+ */
 export function iolReadSync(
-  source: Source,
+  source: Descriptor,
   size: number,
   options: ReadOptions = {},
 ): Aggregate | null {
   validateInteger(size, 'size');
   validateObject(options, 'options');
   const position = positionOf(options.position);
-  const { pool, isChosen } = targetsOf(options.pool);
+  const { pool, cache } = targetsOf(options.pool);
+  checkNoStream(source, 'source');
   const fd = descriptorOf(source, 'source');
   if (size === 0) return Aggregate.empty();
   for (;;) {
-    const handle = native.ioTryRead(pool, fd, size, position);
+    const handle = native.ioTryRead(pool, fd, size, position, cache);
     if (handle === ioEnd) return null;
-    if (handle === ioRegularFile) {
-      const cache = isChosen ? 0 : handleOf(FileCache.default());
+    if (handle === ioFile) {
+      if (position < 0) checkIdle(fd);
       return orEnd(native.ioReadFileSync(pool, fd, size, position, cache));
     }
     if (handle !== ioNotNow) return adoptAggregate(handle, scratch[0]!);
     native.ioWaitSync(fd, false);
   }
+}
+
+function checkNoStream(value: unknown, name: string): void {
+  if (!isStream(value)) return;
+  const message = `The ${name} is a stream, which cannot be waited for on this thread: use a promise`;
+  throw new IolError('ERR_IOL_UNSUPPORTED', message);
 }
 
 /** Holds of its own on what is to be written, for as long as that takes. */
@@ -203,13 +215,29 @@ function heldFor(bytes: BytesLike): Aggregate {
   return adoptAggregate(native.aggregateConcat(handleOf(bytes)), scratch[0]!, false);
 }
 
+/** The same failure, with what had been written before it. */
+function withBytesWritten(error: unknown, bytesWritten: number): unknown {
+  if (bytesWritten === 0 || !isIolError(error) || error.bytesWritten !== undefined) return error;
+  return Object.assign(error, { bytesWritten });
+}
+
 /**
  * Writes all bytes. Several writes to one descriptor follow each other in the order of the calls.
  *
+ * To a regular file the slices take the place of what is cached there, by reference, and are then
+ * written out: the next {@link iolRead} of them gives the same addresses. Reads of this process see
+ * the whole write or nothing of it. (Of slices of less than 256 bytes on average, when there are more
+ * than 16, the cache keeps nothing: they are read back in one piece.) When it fails, nothing of the
+ * file stays cached.
+ *
+ * To a socket of datagrams or sequenced packets all of it is one message, also when it is empty.
+ *
  * @param bytes an aggregate or a buffer, sent where it lies; strings and arrays are copied first.
  * @returns the bytes written.
- * @throws {IolError} `ERR_IOL_SYSTEM` (EPIPE, ENOSPC, …), `ERR_IOL_ABORTED`. A stream rejects with
- * its own error.
+ * @throws {IolError} `ERR_IOL_SYSTEM` (EPIPE, ENOSPC, EDQUOT, EFBIG, EIO, …), `ERR_IOL_ABORTED`,
+ * `ERR_IOL_CLOSED` when the window is closed meanwhile: with `bytesWritten` when a part of it was
+ * written. `ERR_IOL_TOO_MANY_SLICES` for a message of more than 1024. A stream rejects with its own
+ * error.
  */
 export async function iolWrite(
   sink: Sink,
@@ -220,38 +248,59 @@ export async function iolWrite(
   const { signal } = options;
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
-  const isToStream = isStream(sink);
-  if (isToStream) refusePosition(position);
-  const fd = isToStream ? -1 : descriptorOf(sink, 'sink');
+  const sync = syncOf(options.fsync);
+  if (isStream(sink)) {
+    refusePosition(position);
+    if (sync !== 0) throw invalidValue('options.fsync', 'is not for streams', options.fsync);
+    using held = heldFor(bytes);
+    if (signal?.aborted) throw abortedError(signal);
+    return await writeToStream(sink, held, { signal });
+  }
+  const fd = descriptorOf(sink, 'sink');
   using held = heldFor(bytes);
   if (signal?.aborted) throw abortedError(signal);
-  if (isToStream) return await writeToStream(sink, held, { signal });
-  const work = inTurn(fd, () => writeAll(fd, held, position, signal));
-  return await orAborted(work, signal, () => {});
+  const job: WriteJob = { fd, bytes: held, position, sync, signal, written: 0 };
+  try {
+    return await orAborted(inTurn(fd, () => writeAll(job)), signal, () => {});
+  } catch (error) {
+    throw withBytesWritten(error, job.written);
+  }
 }
 
-async function writeAll(
-  fd: number,
-  bytes: Aggregate,
-  position: number,
-  signal: AbortSignal | undefined,
-): Promise<number> {
+interface WriteJob {
+  readonly fd: number;
+  readonly bytes: Aggregate;
+  readonly position: number;
+  readonly sync: number;
+  readonly signal: AbortSignal | undefined;
+  written: number;
+}
+
+async function writeAll(job: WriteJob): Promise<number> {
+  const { fd, bytes, position, sync, signal } = job;
   // Why first: who gave up while he waited for his turn has let go of the bytes.
   if (signal?.aborted) throw abortedError(signal);
   const handle = handleOf(bytes);
   const { byteLength } = bytes;
-  let written = 0;
   do {
     if (signal?.aborted) throw abortedError(signal);
-    const moved = native.ioTryWrite(fd, handle, written, position);
-    if (moved === ioRegularFile) return await native.ioWriteFile(fd, handle, written, position);
+    const moved = native.ioTryWrite(fd, handle, job.written, position, sync, 0);
+    if (moved === ioFile) {
+      const cache = handleOf(FileCache.default());
+      return await native.ioWriteFile(fd, handle, 0, position, sync, cache);
+    }
     if (moved === ioNotNow) await ready(fd, true, signal);
-    else written += moved;
-  } while (written < byteLength);
-  return written;
+    else job.written += moved;
+  } while (job.written < byteLength);
+  return job.written;
 }
 
-/** Like {@link iolWrite}, waiting on this thread. Not for streams. */
+/**
+ * Like {@link iolWrite}, waiting on this thread. Not for streams.
+ *
+ * @throws {IolError} as iolWrite; `ERR_IOL_BUSY` while promised writes, or reads at the own position,
+ * of the same descriptor are on their way: it would overtake them.
+ */
 export function iolWriteSync(
   sink: Descriptor,
   bytes: BytesLike,
@@ -259,16 +308,26 @@ export function iolWriteSync(
 ): number {
   validateObject(options, 'options');
   const position = positionOf(options.position);
+  const sync = syncOf(options.fsync);
+  checkNoStream(sink, 'sink');
   const fd = descriptorOf(sink, 'sink');
   using held = heldFor(bytes);
+  checkIdle(fd);
   const handle = handleOf(held);
   const { byteLength } = held;
   let written = 0;
-  do {
-    const moved = native.ioTryWrite(fd, handle, written, position);
-    if (moved === ioRegularFile) return native.ioWriteFileSync(fd, handle, written, position);
-    if (moved === ioNotNow) native.ioWaitSync(fd, true);
-    else written += moved;
-  } while (written < byteLength);
+  try {
+    do {
+      const moved = native.ioTryWrite(fd, handle, written, position, sync, 0);
+      if (moved === ioFile) {
+        const cache = handleOf(FileCache.default());
+        return native.ioWriteFileSync(fd, handle, 0, position, sync, cache);
+      }
+      if (moved === ioNotNow) native.ioWaitSync(fd, true);
+      else written += moved;
+    } while (written < byteLength);
+  } catch (error) {
+    throw withBytesWritten(error, written);
+  }
   return written;
 }

@@ -76,24 +76,6 @@ export interface NativeAddon {
   aggregateToString: (aggregate: number, isLatin1: boolean, from: number, to: number) => string;
   aggregateDispose: (aggregate: number) => void;
 
-  /** An aggregate, or `ioEnd`, `ioNotNow`, `ioRegularFile`. */
-  ioTryRead: (pool: number, fd: number, size: number, position: number) => number;
-  /** Bytes written, or `ioNotNow`, `ioRegularFile`. */
-  ioTryWrite: (fd: number, aggregate: number, from: number, position: number) => number;
-  ioReadFile: (
-    pool: number,
-    fd: number,
-    size: number,
-    position: number,
-    cache: number,
-  ) => Promise<number>;
-  ioReadFileSync: (pool: number, fd: number, size: number, position: number, cache: number) => number;
-  ioWriteFile: (fd: number, aggregate: number, from: number, position: number) => Promise<number>;
-  ioWriteFileSync: (fd: number, aggregate: number, from: number, position: number) => number;
-  ioWaitSync: (fd: number, isWrite: boolean) => void;
-  ioWait: (fd: number, isWrite: boolean, done: () => void) => number;
-  ioCancel: (wait: number) => void;
-
   fileCacheCreate: (
     pool: number,
     maxBytes: number,
@@ -117,11 +99,6 @@ export interface NativeAddon {
 
 /** The handle of the environment's default pool. */
 export const defaultPoolHandle = -1;
-
-/** Answers of ioTryRead and ioTryWrite that are no handle or number of bytes. */
-export const ioEnd = 0;
-export const ioNotNow = -1;
-export const ioRegularFile = -2;
 
 // Why a copy: V8 looks properties of an object literal up faster than those of the addon's exports.
 export const native: NativeAddon = { ...(loadAddon() as NativeAddon) };

@@ -26,9 +26,9 @@ class [[nodiscard]] Status {
   constexpr Status(Code code, const char* subject, uint64_t value = 0, uint64_t limit = 0)
       : code_(code), subject_(subject), value_(value), limit_(limit) {}
 
-  // A system call failed with errno `error`.
-  static constexpr Status system(const char* syscall, int error) {
-    Status status(Code::System, syscall);
+  // A system call failed with errno `error`, after `bytes` of what was wanted had moved.
+  static constexpr Status system(const char* syscall, int error, uint64_t bytes = 0) {
+    Status status(Code::System, syscall, bytes);
     status.errno_ = error;
     return status;
   }

@@ -50,6 +50,7 @@ struct FileVersion : std::enable_shared_from_this<FileVersion> {
   std::vector<CacheEntry*> entries;
   std::vector<FillJob*> fills;
   std::shared_ptr<FileVersion> self;  // Set while entries is not empty.
+  uint32_t writes = 0;                // Through the library, planned or on their way.
   uint32_t paths = 0;                 // Remembered paths that lead here.
   bool isStale = false;               // The file changed: nothing more is read or cached for it.
 };

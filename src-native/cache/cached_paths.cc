@@ -59,15 +59,7 @@ CachedFilePtr FileCache::makeFile(std::string path, sys::Fd fd, const sys::FileF
   file->fd_ = std::move(fd);
   file->cache_ = weak_from_this();
   file->owner_ = this;
-  const auto known = state_->versions.find(facts);
-  if (known != state_->versions.end()) {
-    file->version_ = known->second->shared_from_this();
-  } else {
-    file->version_ = std::make_shared<FileVersion>();
-    file->version_->facts = facts;
-    file->version_->table = &state_->versions;
-    state_->versions.emplace(facts, file->version_.get());
-  }
+  file->version_ = versionOf(facts);
   return file;
 }
 
@@ -218,7 +210,8 @@ void FileCache::onWatchEvent(const sys::WatchEvent& event) {
   }
   if (event.change == sys::Change::WatchEnded) state_->watched.erase(found);
   for (const auto& version : changed) {
-    if (!version->isStale) invalidate(*version);
+    // Why not during our own writes: the event may be theirs. They look themselves (FileWrite).
+    if (!version->isStale && version->writes == 0) invalidate(*version);
   }
 }
 

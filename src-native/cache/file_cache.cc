@@ -89,12 +89,25 @@ const Slice* FileCache::sliceAt(FileVersion& version, uint64_t offset, uint64_t&
 
 Result<Aggregate> FileCache::tryRead(CachedFile& file, uint64_t offset, uint64_t length) {
   if (isClosed_ || file.owner_ != this) return Status(Code::Closed, "file cache");
-  const uint64_t size = file.byteLength();
+  return readCached(*file.version_, offset, length);
+}
+
+Result<Aggregate> FileCache::tryRead(const sys::FileFacts& facts, uint64_t offset,
+                                     uint64_t length) {
+  const auto known = state_->versions.find(facts);
+  if (known == state_->versions.end() || offset >= facts.size) {
+    return Status(Code::WouldBlock, "extent");
+  }
+  return readCached(*known->second, offset, length);
+}
+
+Result<Aggregate> FileCache::readCached(FileVersion& version, uint64_t offset, uint64_t length) {
+  const uint64_t size = version.facts.size;
   const uint64_t end = offset >= size ? offset : offset + std::min(length, size - offset);
   Aggregate bytes(pool_.domain());
   for (uint64_t at = offset; at < end;) {
     uint64_t sliceFrom = 0;
-    const Slice* slice = sliceAt(*file.version_, at, sliceFrom);
+    const Slice* slice = sliceAt(version, at, sliceFrom);
     if (slice == nullptr) return Status(Code::WouldBlock, "extent");
     const uint64_t count = std::min<uint64_t>(slice->length - sliceFrom, end - at);
     IOL_TRY(
@@ -136,7 +149,7 @@ void FileCache::addEntry(FileVersion& version, uint64_t offset, const Slice& sli
   state_->policy->onInsert(*entry);
   ++stats_.entries;
   stats_.bytes += entry->bytes;
-  publish(*entry);
+  if (options_.exportsNames) publish(*entry);
 }
 
 void FileCache::removeEntry(CacheEntry& entry) {
@@ -233,20 +246,8 @@ Status FileCache::insert(CachedFile& file, uint64_t offset, const Aggregate& byt
     // Why: the holds of foreign buffers are not ours to count. (TODO(security): I3.)
     if (!bytes.sliceAt(index).segment->isOwn()) return Status(Code::AccessDenied, "extent");
   }
-  FileVersion& version = *file.version_;
-  const auto keepAlive = version.shared_from_this();
-  makeRoom(version, offset, end);
-  for (uint32_t index = 0; index < bytes.sliceCount(); ++index) {
-    const Slice& whole = bytes.sliceAt(index);
-    for (uint32_t from = 0; from < whole.length;) {
-      const auto count =
-          static_cast<uint32_t>(std::min<uint64_t>(whole.length - from, kExtentBytesMax));
-      addEntry(version, offset, whole.part(from, count));
-      offset += count;
-      from += count;
-    }
-  }
-  evictTo(options_.maxBytes);
+  if (file.version_->writes > 0) return Status(Code::FileChanged, "file");
+  place(*file.version_, offset, bytes, true);
   return {};
 }
 
@@ -282,9 +283,7 @@ Result<Draft> FileCache::allocate(uint64_t bytes) {
 // The file is another one now: forget what was cached of this version. Holders keep theirs.
 void FileCache::invalidate(FileVersion& version) {
   const auto keepAlive = version.shared_from_this();
-  version.isStale = true;
-  if (version.table != nullptr) version.table->erase(version.facts);
-  version.table = nullptr;
+  retire(version);
   stats_.invalidations += version.entries.size();
   while (!version.entries.empty()) removeEntry(*version.entries.back());
 }

@@ -135,11 +135,14 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
 
   // Bytes [offset, offset + length), clamped to the file, when all are cached; else WouldBlock.
   Result<Aggregate> tryRead(CachedFile& file, uint64_t offset, uint64_t length);
+  // The same of whatever version has these facts; WouldBlock at the file's end too.
+  Result<Aggregate> tryRead(const sys::FileFacts& facts, uint64_t offset, uint64_t length);
   // The same, reading what is missing. `done` as in open().
   void read(const CachedFilePtr& file, uint64_t offset, uint64_t length, ReadDone done);
 
   // Puts bytes that the program already has into the cache as [offset, offset + its length) of
-  // this version, replacing what overlaps. Takes its own holds.
+  // this version, replacing what overlaps. Takes its own holds. FileChanged also while a write
+  // through the library is on its way.
   Status insert(CachedFile& file, uint64_t offset, const Aggregate& bytes);
 
   // True when files in use come near the interval: call refresh() then (it queues one job that
@@ -167,6 +170,7 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   friend class RefreshJob;
   friend class FillJob;
   friend class FileRead;
+  friend class FileWrite;
   struct State;  // cache_state.h
 
   int64_t nowMs() const { return options_.clock->monotonicMs(); }
@@ -182,6 +186,15 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   void growIndex();
   void invalidate(FileVersion& version);
   const Slice* sliceAt(FileVersion& version, uint64_t offset, uint64_t& sliceFrom);
+
+  Result<Aggregate> readCached(FileVersion& version, uint64_t offset, uint64_t length);
+
+  // Versions, and what a write makes of them (file_write.cc).
+  std::shared_ptr<FileVersion> findVersion(const sys::FileFacts& facts);
+  std::shared_ptr<FileVersion> versionOf(const sys::FileFacts& facts);
+  void retire(FileVersion& version);
+  void moveEntries(FileVersion& from, FileVersion& to);
+  void place(FileVersion& version, uint64_t offset, const Aggregate& bytes, bool isCached);
 
   // Paths and watches (cached_paths.cc).
   CachedFilePtr makeFile(std::string path, sys::Fd fd, const sys::FileFacts& facts);

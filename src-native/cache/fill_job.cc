@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "cache/cache_state.h"
+#include "cache/file_gate.h"
 
 namespace iol {
 namespace {
@@ -154,6 +155,7 @@ void FillJob::run() { status_ = fill(); }
 
 Status FillJob::fill() {
   const int fd = file_->fd_.get();
+  const FileGate gate(file_->facts_, FileGate::Pass::Read);
   auto before = sys::factsOf(fd);
   if (!before.isOk()) return before.status();
   // Why no second try: another version is another file-id, which the caller did not ask for.
@@ -207,6 +209,8 @@ Status FillJob::conclude() {
     cache.stats_.alsoInPageCacheBytes += read_.alsoInPageCacheBytes;
   }
   FileVersion& version = *file_->version_;
+  // Of before the write or of after it: a read that joins pieces of both would be a mixture.
+  if (version.writes > 0) return Status(Code::FileChanged, "file");
   if (status_.code() == Code::FileChanged && !version.isStale) cache.invalidate(version);
   if (status_.isOk() && version.isStale) return Status(Code::FileChanged, "file");
   return status_;

@@ -1,8 +1,10 @@
 #include "io/file_io_job.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
+#include "cache/file_gate.h"
 #include "cache/index_layout.h"
 #include "sys/disk.h"
 #include "sys/iovec.h"
@@ -11,14 +13,13 @@ namespace iol {
 
 // ---- Reading -----------------------------------------------------------------------------------
 
-Result<std::unique_ptr<FileReadJob>> FileReadJob::plan(Pool& pool, int fd, uint64_t from,
-                                                       uint64_t size) {
-  auto facts = sys::factsOf(fd);
-  if (!facts.isOk()) return facts.status();
-  auto own = sys::duplicate(fd);
+Result<std::unique_ptr<FileReadJob>> FileReadJob::plan(Pool& pool, const Endpoint& source,
+                                                       uint64_t from, uint64_t size) {
+  auto own = sys::duplicate(source.fd);
   if (!own.isOk()) return own.status();
-  std::unique_ptr<FileReadJob> job(new FileReadJob(pool.domain(), own.take(), from));
-  const uint64_t there = facts.value().size > from ? facts.value().size - from : 0;
+  const sys::FileFacts& facts = source.modes.facts;
+  std::unique_ptr<FileReadJob> job(new FileReadJob(pool.domain(), own.take(), facts, from));
+  const uint64_t there = facts.size > from ? facts.size - from : 0;
   for (uint64_t left = std::min(size, there); left > 0;) {
     auto draft = pool.allocate(std::min(left, kExtentBytesMax));
     if (!draft.isOk()) return draft.status();
@@ -36,6 +37,7 @@ void FileReadJob::run() {
 }
 
 Status FileReadJob::readOnce() {
+  const FileGate gate(facts_, FileGate::Pass::Read);
   auto before = sys::factsOf(fd_.get());
   if (!before.isOk()) return before.status();
   bytes_ = 0;
@@ -100,33 +102,76 @@ void SyntheticReadJob::finish() { std::exchange(done_, nullptr)(take()); }
 
 // ---- Writing -----------------------------------------------------------------------------------
 
-Result<uint64_t> writeAll(int fd, const Aggregate& bytes, uint64_t from,
-                          std::optional<uint64_t> position) {
-  uint64_t written = 0;
-  iovec vectors[kGatherMax];
-  while (from + written < bytes.byteLength()) {
-    const int count = static_cast<int>(bytes.gather(from + written, vectors, kGatherMax));
-    auto now = position ? sys::writeAt(fd, vectors, count, *position + written)
-                        : sys::writeNext(fd, vectors, count);
-    if (!now.isOk()) {
-      if (written > 0) return written;
-      return now.status();
-    }
-    if (now.value() == 0) break;
-    written += now.value();
+Result<std::unique_ptr<FileWriteJob>> FileWriteJob::plan(const Endpoint& sink, Aggregate bytes,
+                                                         const FileWriteOptions& options) {
+  auto own = sys::duplicate(sink.fd);
+  if (!own.isOk()) return own.status();
+  const bool isCached = options.cache != nullptr && !options.cache->isClosed() &&
+                        bytes.byteLength() > 0 && sink.isRegular() && !sys::isSynthetic(sink.fd);
+  std::unique_ptr<FileWriteJob> job(new FileWriteJob(own.take(), sink, std::move(bytes), options));
+  if (isCached) {
+    job->cached_ = std::make_unique<FileWrite>(options.cache->shared_from_this(), sink.modes.facts);
   }
-  return written;
+  return job;
 }
 
-FileWriteJob::FileWriteJob(sys::Fd fd, Aggregate bytes, std::optional<uint64_t> position,
-                           WriteDone done)
-    : fd_(std::move(fd)), bytes_(std::move(bytes)), position_(position), done_(std::move(done)) {}
+void FileWriteJob::run() {
+  status_ = bytes_.byteLength() > 0 ? write() : Status();
+  if (!status_.isOk()) return;
+  status_ = sys::syncFile(fd_.get(), options_.sync);
+  // Why: after an error here the kernel may forget what it could not write.
+  if (!status_.isOk()) change_.isCertain = false;
+}
 
-void FileWriteJob::run() { written_ = writeAll(fd_.get(), bytes_, 0, position_); }
+Status FileWriteJob::write() {
+  const FileGate gate(modes_.facts, FileGate::Pass::Write);
+  auto before = sys::factsOf(fd_.get());
+  if (!before.isOk()) return before.status();
+  change_.before = before.value();
+  change_.offset = options_.position.value_or(0);
+  const bool isAtOwn = !options_.position && !modes_.isAppending;
+  // Why also with a position: the kernel appends all the same (pwrite(2), BUGS).
+  if (modes_.isAppending) change_.offset = before.value().size;
+  if (isAtOwn) {
+    auto own = sys::position(fd_.get());
+    if (!own.isOk()) return own.status();
+    change_.offset = own.value();
+  }
+  IOL_TRY(writeAll(change_.offset));
+  auto after = sys::factsOf(fd_.get());
+  if (!after.isOk()) return {};
+  change_.after = after.value();
+  const uint64_t end = change_.offset + written_;
+  change_.isCertain = after.value().size == std::max(before.value().size, end);
+  if (isAtOwn && change_.isCertain) {
+    auto own = sys::position(fd_.get());
+    change_.isCertain = own.isOk() && own.value() == end;
+  }
+  return {};
+}
 
-void FileWriteJob::finish() {
+Status FileWriteJob::writeAll(uint64_t start) {
+  iovec vectors[kGatherMax];
+  while (written_ < bytes_.byteLength()) {
+    const int count = static_cast<int>(bytes_.gather(written_, vectors, kGatherMax));
+    auto now = options_.position ? sys::writeAt(fd_.get(), vectors, count, start + written_)
+                                 : sys::writeNext(fd_.get(), vectors, count);
+    if (!now.isOk()) {
+      return Status::system(now.status().subject(), now.status().systemErrno(), written_);
+    }
+    if (now.value() == 0) return Status::system("write", EIO, written_);
+    written_ += now.value();
+  }
+  return {};
+}
+
+Result<uint64_t> FileWriteJob::take() {
+  if (cached_) cached_->finish(change_, bytes_);
   bytes_.clear();
-  std::exchange(done_, nullptr)(std::move(written_));
+  if (!status_.isOk()) return status_;
+  return written_;
 }
+
+void FileWriteJob::finish() { std::exchange(done_, nullptr)(take()); }
 
 }  // namespace iol

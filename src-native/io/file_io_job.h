@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "cache/disk_job.h"
+#include "cache/file_write.h"
 #include "io/iol.h"
 
 namespace iol {
@@ -22,8 +23,8 @@ constexpr uint32_t kGatherMax = 256;
 class FileReadJob final : public DiskJob {
  public:
   // Allocates for what the file has now of [from, from + size).
-  static Result<std::unique_ptr<FileReadJob>> plan(Pool& pool, int fd, uint64_t from,
-                                                   uint64_t size);
+  static Result<std::unique_ptr<FileReadJob>> plan(Pool& pool, const Endpoint& source,
+                                                   uint64_t from, uint64_t size);
   void setDone(ReadDone done) { done_ = std::move(done); }
   void run() override;
   void finish() override;
@@ -31,8 +32,8 @@ class FileReadJob final : public DiskJob {
   const sys::FileFacts& facts() const { return facts_; }
 
  private:
-  FileReadJob(Domain& domain, sys::Fd fd, uint64_t from)
-      : domain_(domain), fd_(std::move(fd)), from_(from) {}
+  FileReadJob(Domain& domain, sys::Fd fd, const sys::FileFacts& facts, uint64_t from)
+      : domain_(domain), fd_(std::move(fd)), from_(from), facts_(facts) {}
   Status readOnce();
 
   Domain& domain_;
@@ -41,8 +42,8 @@ class FileReadJob final : public DiskJob {
   std::vector<Draft> drafts_;
   ReadDone done_;
   // Written by run().
-  Status status_{Code::Aborted, "read"};
   sys::FileFacts facts_;
+  Status status_{Code::Aborted, "read"};
   uint64_t bytes_ = 0;
 };
 
@@ -70,20 +71,29 @@ class SyntheticReadJob final : public DiskJob {
 
 class FileWriteJob final : public DiskJob {
  public:
-  FileWriteJob(sys::Fd fd, Aggregate bytes, std::optional<uint64_t> position, WriteDone done);
+  static Result<std::unique_ptr<FileWriteJob>> plan(const Endpoint& sink, Aggregate bytes,
+                                                    const FileWriteOptions& options);
+  void setDone(WriteDone done) { done_ = std::move(done); }
   void run() override;
   void finish() override;
+  Result<uint64_t> take();  // After run().
 
  private:
-  const sys::Fd fd_;
-  Aggregate bytes_;
-  const std::optional<uint64_t> position_;
-  WriteDone done_;
-  Result<uint64_t> written_{Status(Code::Aborted, "write")};
-};
+  FileWriteJob(sys::Fd fd, const Endpoint& sink, Aggregate bytes, const FileWriteOptions& options)
+      : fd_(std::move(fd)), modes_(sink.modes), bytes_(std::move(bytes)), options_(options) {}
+  Status write();
+  Status writeAll(uint64_t start);
 
-// Writes [from, end). After a failure with part of it written, returns that part.
-Result<uint64_t> writeAll(int fd, const Aggregate& bytes, uint64_t from,
-                          std::optional<uint64_t> position);
+  const sys::Fd fd_;
+  const sys::FdModes modes_;
+  Aggregate bytes_;
+  const FileWriteOptions options_;
+  std::unique_ptr<FileWrite> cached_;  // Null without a cache.
+  WriteDone done_;
+  // Written by run().
+  Status status_{Code::Aborted, "write"};
+  FileWrite::Change change_;
+  uint64_t written_ = 0;
+};
 
 }  // namespace iol

@@ -36,6 +36,8 @@ class Promise {
   }
   // With the handle of the aggregate, or 0 for an empty one that stands for the end of a file.
   void resolveAggregate(Aggregate aggregate) const {
+    // Why: the window may have been closed meanwhile, and with it every handle.
+    if (Status open = EnvState::of(env_).start(); !open.isOk()) return reject(open);
     const int32_t handle = EnvState::of(env_).aggregates().insert(std::move(aggregate));
     if (handle == 0) return reject(Status(Code::NoMemory, "handle table"));
     resolve(handle);

@@ -31,7 +31,7 @@ Result<int32_t> Waits::start(int fd, sys::Interest interest, napi_value done) {
   IOL_TRY(open());
   Result<sys::Fd> duplicate = sys::duplicate(fd);
   if (!duplicate.isOk()) return duplicate.status();
-  const int32_t id = waits_.insert(Wait{duplicate.take(), nullptr});
+  const int32_t id = waits_.insert(Wait{duplicate.take(), fd, nullptr});
   if (id == 0) return Status(Code::NoMemory, "wait table");
   Wait& wait = *waits_.get(id);
   if (Status status = set_->add(wait.fd, interest, static_cast<uint64_t>(id)); !status.isOk()) {
@@ -66,8 +66,10 @@ void Waits::onReady() {
     napi_value receiver = nullptr;
     napi_get_reference_value(state_.env(), wait->done, &done);
     napi_get_undefined(state_.env(), &receiver);
+    napi_value isSame = nullptr;
+    napi_get_boolean(state_.env(), sys::isSameFile(wait->number, wait->fd.get()), &isSame);
     end(id);
-    napi_call_function(state_.env(), receiver, done, 0, nullptr, nullptr);
+    napi_call_function(state_.env(), receiver, done, 1, &isSame, nullptr);
   }
 }
 

@@ -32,7 +32,8 @@ class Waits {
   Waits(const Waits&) = delete;
   Waits& operator=(const Waits&) = delete;
 
-  // Calls `done` once, when an attempt on the descriptor is worth while. Keeps the loop alive.
+  // Calls `done` once, when an attempt on the descriptor is worth while, with false when its number
+  // was closed meanwhile (and may be of another file now). Keeps the loop alive.
   Result<int32_t> start(int fd, sys::Interest interest, napi_value done);
   void cancel(int32_t id);
   void shutDown();
@@ -40,6 +41,7 @@ class Waits {
  private:
   struct Wait {
     sys::Fd fd;
+    int number = -1;  // The caller's own.
     napi_ref done = nullptr;
   };
   Status open();

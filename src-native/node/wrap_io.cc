@@ -1,9 +1,11 @@
 // node/wrap_io.cc: iolRead and iolWrite on descriptors: try now, wait by the loop, or a disk job.
 //
 //   pipe, socket, terminal   ioTryRead / ioTryWrite; on kNotNow ioWait, then again (lib/io.ts)
-//   regular file             ioReadFile / ioWriteFile: a promise; the Sync forms wait for the disk
+//   file, block device       ioReadFile / ioWriteFile: a promise; the Sync forms wait for the disk.
+//                            What is cached of a position is ioTryRead's answer already
 //
-// A position is for regular files; anything else with one is ESPIPE, before a byte moves.
+// A position is for files; anything else with one is ESPIPE, and fsync of it EINVAL, before a byte
+// moves.
 
 #include <cerrno>
 #include <optional>
@@ -19,8 +21,7 @@ namespace {
 
 constexpr int32_t kEnd = 0;
 constexpr int32_t kNotNow = -1;
-constexpr int32_t kRegularFile = -2;
-constexpr int kIllegalSeek = ESPIPE;
+constexpr int32_t kFile = -2;
 
 std::optional<uint64_t> positionFrom(double position) {
   if (position < 0) return std::nullopt;
@@ -38,56 +39,17 @@ bool inspectAt(const Call<N>& call, size_t i, Endpoint* endpoint) {
   return true;
 }
 
-// ioTryRead(pool, fd, size, position or -1) -> aggregate, kEnd, kNotNow or kRegularFile
-napi_value ioTryRead(napi_env env, napi_callback_info info) {
-  Call<4> call(env, info);
-  if (!call.isReady()) return nullptr;
-  Pool* pool = call.state().poolOf(call.handle(0));
-  if (pool == nullptr) return call.failClosed("pool");
-  Endpoint source;
-  if (!inspectAt(call, 1, &source)) return nullptr;
-  if (source.isRegular()) return call.int32(kRegularFile);
-  if (call.doubleAt(3) >= 0) return call.fail(Status::system("pread", kIllegalSeek));
-  Result<Aggregate> bytes = tryRead(*pool, source, call.bytesAt(2));
-  if (!bytes.isOk()) {
-    if (bytes.status().code() == Code::WouldBlock) return call.int32(kNotNow);
-    return call.fail(bytes.status());
-  }
-  if (bytes.value().byteLength() == 0) return call.int32(kEnd);
-  return call.newAggregate(bytes.take());
-}
-
-struct Writing {
-  Endpoint sink;
-  const Aggregate* bytes = nullptr;
-  uint64_t from = 0;
-  std::optional<uint64_t> position;
-};
-
-// (fd, aggregate, from, position or -1)
+// Of the cache whose handle is argument `i`; 0 is none.
 template <size_t N>
-bool writingFrom(const Call<N>& call, Writing* writing) {
-  writing->bytes = call.state().aggregates().get(call.handle(1));
-  if (writing->bytes == nullptr) {
-    call.failClosed("aggregate");
+bool cacheAt(const Call<N>& call, size_t i, FileCache** cache) {
+  if (call.handle(i) == 0) return true;
+  CacheEntry* entry = call.state().caches().get(call.handle(i));
+  if (entry == nullptr) {
+    call.failClosed("file cache");
     return false;
   }
-  writing->from = call.bytesAt(2);
-  writing->position = positionFrom(call.doubleAt(3));
-  return inspectAt(call, 0, &writing->sink);
-}
-
-// ioTryWrite(fd, aggregate, from, position or -1) -> bytes written, kNotNow or kRegularFile
-napi_value ioTryWrite(napi_env env, napi_callback_info info) {
-  Call<4> call(env, info);
-  Writing writing;
-  if (!call.isReady() || !writingFrom(call, &writing)) return nullptr;
-  if (writing.sink.isRegular()) return call.int32(kRegularFile);
-  if (writing.position) return call.fail(Status::system("pwrite", kIllegalSeek));
-  Result<uint64_t> written = tryWrite(writing.sink, *writing.bytes, writing.from);
-  if (written.isOk()) return call.number(static_cast<double>(written.value()));
-  if (written.status().code() == Code::WouldBlock) return call.int32(kNotNow);
-  return call.fail(written.status());
+  *cache = entry->cache.get();
+  return true;
 }
 
 struct FileRead {
@@ -104,25 +66,104 @@ bool fileReadFrom(const Call<N>& call, FileRead* read) {
     call.failClosed("pool");
     return false;
   }
-  if (!inspectAt(call, 1, &read->source)) return false;
   read->options.size = call.bytesAt(2);
   read->options.position = positionFrom(call.doubleAt(3));
-  if (call.handle(4) != 0) {
-    CacheEntry* entry = call.state().caches().get(call.handle(4));
-    if (entry == nullptr) {
-      call.failClosed("file cache");
-      return false;
-    }
-    read->options.cache = entry->cache.get();
-  }
-  return true;
+  return inspectAt(call, 1, &read->source) && cacheAt(call, 4, &read->options.cache);
 }
 
-// ioReadFile(pool, fd, size, position, cache) -> promise of an aggregate, empty at the end
-napi_value ioReadFile(napi_env env, napi_callback_info info) {
+// ioTryRead(pool, fd, size, position or -1, cache or 0) -> aggregate, kEnd, kNotNow or kFile
+napi_value ioTryRead(napi_env env, napi_callback_info info) {
   Call<5> call(env, info);
   FileRead read;
   if (!call.isReady() || !fileReadFrom(call, &read)) return nullptr;
+  if (read.source.needsJob()) {
+    // Why not at the own position: reads there have turns.
+    if (!read.options.position) return call.int32(kFile);
+    Result<Aggregate> cached = readCached(read.source, read.options);
+    return cached.isOk() ? call.newAggregate(cached.take()) : call.int32(kFile);
+  }
+  if (read.options.position) return call.fail(Status::system("pread", ESPIPE));
+  bool isEmptyMessage = false;
+  Result<Aggregate> bytes =
+      tryRead(*read.pool, read.source, read.options.size, kReadBytesMax, &isEmptyMessage);
+  if (!bytes.isOk()) {
+    if (bytes.status().code() == Code::WouldBlock) return call.int32(kNotNow);
+    return call.fail(bytes.status());
+  }
+  if (bytes.value().byteLength() == 0 && !isEmptyMessage) return call.int32(kEnd);
+  return call.newAggregate(bytes.take());
+}
+
+struct Writing {
+  Endpoint sink;
+  const Aggregate* bytes = nullptr;
+  uint64_t from = 0;
+  FileWriteOptions options;
+};
+
+// (fd, aggregate, from, position or -1, 0 | 1: sync data | 2: sync all, cache or 0)
+template <size_t N>
+bool writingFrom(const Call<N>& call, Writing* writing) {
+  writing->bytes = call.state().aggregates().get(call.handle(1));
+  if (writing->bytes == nullptr) {
+    call.failClosed("aggregate");
+    return false;
+  }
+  writing->from = call.bytesAt(2);
+  writing->options.position = positionFrom(call.doubleAt(3));
+  writing->options.sync = static_cast<sys::Sync>(call.intAt(4));
+  return inspectAt(call, 0, &writing->sink) && cacheAt(call, 5, &writing->options.cache);
+}
+
+// ioTryWrite(fd, aggregate, from, position or -1, sync, 0) -> bytes written, kNotNow or kFile
+napi_value ioTryWrite(napi_env env, napi_callback_info info) {
+  Call<6> call(env, info);
+  Writing writing;
+  if (!call.isReady() || !writingFrom(call, &writing)) return nullptr;
+  if (writing.sink.needsJob()) return call.int32(kFile);
+  if (writing.options.position) return call.fail(Status::system("pwrite", ESPIPE));
+  if (writing.options.sync != sys::Sync::None) return call.fail(Status::system("fsync", EINVAL));
+  Result<uint64_t> written = tryWrite(writing.sink, *writing.bytes, writing.from);
+  if (written.isOk()) return call.number(static_cast<double>(written.value()));
+  if (written.status().code() == Code::WouldBlock) return call.int32(kNotNow);
+  return call.fail(written.status());
+}
+
+// The first byte of a Uint8Array: 0 until JavaScript gives the read up or the job takes it.
+class Flag {
+ public:
+  Flag(napi_env env, napi_value array) : env_(env) {
+    napi_create_reference(env, array, 1, &array_);
+  }
+  ~Flag() { napi_delete_reference(env_, array_); }
+  Flag(const Flag&) = delete;
+  Flag& operator=(const Flag&) = delete;
+  // True, and the byte is 2 from now on, unless JavaScript has set it.
+  bool take() const {
+    napi_value array = nullptr;
+    void* data = nullptr;
+    napi_get_reference_value(env_, array_, &array);
+    napi_get_typedarray_info(env_, array, nullptr, nullptr, &data, nullptr, nullptr);
+    if (data == nullptr || *static_cast<uint8_t*>(data) != 0) return false;
+    *static_cast<uint8_t*>(data) = 2;
+    return true;
+  }
+
+ private:
+  napi_env env_;
+  napi_ref array_ = nullptr;
+};
+
+// ioReadFile(pool, fd, size, position, cache, Uint8Array of 1 or undefined) -> promise of an
+// aggregate, empty at the end. The own position moves at the end unless the byte says otherwise.
+napi_value ioReadFile(napi_env env, napi_callback_info info) {
+  Call<6> call(env, info);
+  FileRead read;
+  if (!call.isReady() || !fileReadFrom(call, &read)) return nullptr;
+  if (call.spanAt(5).length > 0) {
+    auto taken = std::make_shared<Flag>(env, call.value(5));
+    read.options.isWanted = [taken] { return taken->take(); };
+  }
   const Promise promise(env);
   readFile(*read.pool, call.state().disk(), read.source, read.options,
            [promise](Result<Aggregate> bytes) {
@@ -142,13 +183,13 @@ napi_value ioReadFileSync(napi_env env, napi_callback_info info) {
   return call.newAggregate(bytes.take());
 }
 
-// ioWriteFile(fd, aggregate, from, position) -> promise of the bytes written
+// ioWriteFile(fd, aggregate, from, position, sync, cache) -> promise of the bytes written
 napi_value ioWriteFile(napi_env env, napi_callback_info info) {
-  Call<4> call(env, info);
+  Call<6> call(env, info);
   Writing writing;
   if (!call.isReady() || !writingFrom(call, &writing)) return nullptr;
   const Promise promise(env);
-  writeFile(call.state().disk(), writing.sink, *writing.bytes, writing.from, writing.position,
+  writeFile(call.state().disk(), writing.sink, *writing.bytes, writing.from, writing.options,
             [promise](Result<uint64_t> written) {
               if (!written.isOk()) return promise.reject(written.status());
               promise.resolve(static_cast<double>(written.value()));
@@ -156,13 +197,13 @@ napi_value ioWriteFile(napi_env env, napi_callback_info info) {
   return promise.value();
 }
 
-// ioWriteFileSync(fd, aggregate, from, position) -> bytes written
+// ioWriteFileSync(fd, aggregate, from, position, sync, cache) -> bytes written
 napi_value ioWriteFileSync(napi_env env, napi_callback_info info) {
-  Call<4> call(env, info);
+  Call<6> call(env, info);
   Writing writing;
   if (!call.isReady() || !writingFrom(call, &writing)) return nullptr;
   Result<uint64_t> written =
-      writeFileSync(writing.sink, *writing.bytes, writing.from, writing.position);
+      writeFileSync(writing.sink, *writing.bytes, writing.from, writing.options);
   if (!written.isOk()) return call.fail(written.status());
   return call.number(static_cast<double>(written.value()));
 }
@@ -180,7 +221,8 @@ napi_value ioWaitSync(napi_env env, napi_callback_info info) {
   return call.undefined();
 }
 
-// ioWait(fd, isWrite, done) -> id. `done` is called once, when an attempt is worth while.
+// ioWait(fd, isWrite, done) -> id. `done` is called once, when an attempt is worth while, with
+// whether the descriptor is still of the same open file.
 napi_value ioWait(napi_env env, napi_callback_info info) {
   Call<3> call(env, info);
   if (!call.isReady()) return nullptr;

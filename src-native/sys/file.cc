@@ -1,14 +1,17 @@
 #include "sys/file.h"
 
+#include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <cstdio>
+#include <mutex>
 #include <string>
 
 #include <fcntl.h>
 #include <linux/magic.h>
-#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -31,6 +34,7 @@ FdKind kindOfMode(uint32_t mode) {
     case S_IFDIR: return FdKind::Directory;
     case S_IFIFO: return FdKind::Pipe;
     case S_IFSOCK: return FdKind::Socket;
+    case S_IFBLK: return FdKind::BlockDevice;
     default: return FdKind::Other;
   }
 }
@@ -39,7 +43,7 @@ int64_t nanoseconds(const struct statx_timestamp& time) {
   return time.tv_sec * 1'000'000'000 + time.tv_nsec;
 }
 
-Result<FileFacts> factsFrom(int directory, const char* path, int flags) {
+Result<FileFacts> factsFrom(int directory, const char* path, int flags, bool* isMaster = nullptr) {
   struct statx answer;
   const unsigned wanted =
       STATX_TYPE | STATX_MODE | STATX_INO | STATX_SIZE | STATX_MTIME | STATX_CTIME;
@@ -54,22 +58,25 @@ Result<FileFacts> factsFrom(int directory, const char* path, int flags) {
   facts.ctimeNs = nanoseconds(answer.stx_ctime);
   facts.mode = answer.stx_mode;
   facts.kind = kindOfMode(answer.stx_mode);
+  // /dev/ptmx and whatever was opened through it.
+  if (isMaster != nullptr) *isMaster = answer.stx_rdev_major == 5 && answer.stx_rdev_minor == 2;
   return facts;
 }
 
-Status waitedFor(const char* syscall) {
-  if (errno == EAGAIN || errno == EWOULDBLOCK) return Status(Code::WouldBlock, "descriptor");
-  return Status::system(syscall, errno);
-}
+// setWriteFault
+std::atomic<bool> faultIsSet{false};
+std::mutex faultMutex;
+WriteFault fault;
 
-// Is there something to do at once? For blocking descriptors that know no per-call flag.
-bool isReady(int fd, short events) {
-  pollfd entry = {fd, events, 0};
-  return uninterrupted([&] { return ::poll(&entry, 1, 0); }) == 1;
+// Shortens the write to what may still go well.
+Status meetFault(bool isSync, iovec* part) {
+  const std::lock_guard<std::mutex> lock(faultMutex);
+  if (fault.error == 0 || fault.onSync != isSync) return {};
+  if (isSync || fault.bytes == 0) return Status::system(isSync ? "fsync" : "pwritev", fault.error);
+  part->iov_len = std::min<uint64_t>(part->iov_len, fault.bytes);
+  fault.bytes -= part->iov_len;
+  return {};
 }
-
-// What a blocking pipe or terminal takes without waiting once poll(2) says it is writable.
-constexpr size_t kAtomicWriteBytes = 4096;
 
 }  // namespace
 
@@ -96,6 +103,7 @@ Result<Fd> duplicate(int fd) {
 }
 
 Result<FileFacts> factsOf(int fd) { return factsFrom(fd, "", AT_EMPTY_PATH); }
+
 Result<std::string> realPathOf(int fd) {
   char link[32];
   std::snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
@@ -109,19 +117,28 @@ Result<std::string> realPathOf(int fd) {
 Result<FileFacts> factsOf(const char* path) { return factsFrom(AT_FDCWD, path, 0); }
 
 Result<FdModes> modesOf(int fd) {
-  struct stat answer;
-  if (::fstat(fd, &answer) != 0) return Status::system("fstat", errno);
+  FdModes modes;
+  auto facts = factsFrom(fd, "", AT_EMPTY_PATH, &modes.isMaster);
+  if (!facts.isOk()) return facts.status();
   const int flags = ::fcntl(fd, F_GETFL);
   if (flags < 0) return Status::system("fcntl", errno);
-  FdModes modes;
-  modes.kind = kindOfMode(answer.st_mode);
-  if (modes.kind == FdKind::Other && S_ISCHR(answer.st_mode) && ::isatty(fd) == 1) {
+  modes.facts = facts.value();
+  modes.kind = modes.facts.kind;
+  if (modes.kind == FdKind::Other && S_ISCHR(modes.facts.mode) && ::isatty(fd) == 1) {
     modes.kind = FdKind::Terminal;
+  }
+  if (modes.kind == FdKind::Socket) {
+    int type = SOCK_STREAM;
+    socklen_t length = sizeof type;
+    if (::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) == 0 && type != SOCK_STREAM) {
+      modes.kind = FdKind::MessageSocket;
+    }
   }
   const int access = flags & O_ACCMODE;
   modes.canRead = (flags & O_PATH) == 0 && (access == O_RDONLY || access == O_RDWR);
   modes.canWrite = (flags & O_PATH) == 0 && (access == O_WRONLY || access == O_RDWR);
   modes.isNonBlocking = (flags & O_NONBLOCK) != 0;
+  modes.isAppending = (flags & O_APPEND) != 0;
   return modes;
 }
 
@@ -154,6 +171,12 @@ Result<size_t> readNext(int fd, void* to, size_t length) {
 }
 
 Result<size_t> writeAt(int fd, const iovec* vectors, int count, uint64_t offset) {
+  iovec part = vectors[0];
+  if (faultIsSet.load(std::memory_order_relaxed)) {
+    IOL_TRY(meetFault(false, &part));
+    vectors = &part;
+    count = 1;
+  }
   const ssize_t bytes =
       uninterrupted([&] { return ::pwritev(fd, vectors, count, static_cast<off_t>(offset)); });
   if (bytes < 0) return Status::system("pwritev", errno);
@@ -161,9 +184,40 @@ Result<size_t> writeAt(int fd, const iovec* vectors, int count, uint64_t offset)
 }
 
 Result<size_t> writeNext(int fd, const iovec* vectors, int count) {
+  iovec part = vectors[0];
+  if (faultIsSet.load(std::memory_order_relaxed)) {
+    IOL_TRY(meetFault(false, &part));
+    vectors = &part;
+    count = 1;
+  }
   const ssize_t bytes = uninterrupted([&] { return ::writev(fd, vectors, count); });
   if (bytes < 0) return Status::system("writev", errno);
   return static_cast<size_t>(bytes);
+}
+
+Status syncFile(int fd, Sync what) {
+  if (what == Sync::None) return {};
+  if (faultIsSet.load(std::memory_order_relaxed)) IOL_TRY(meetFault(true, nullptr));
+  const bool isData = what == Sync::Data;
+  const int failed = uninterrupted([&] { return isData ? ::fdatasync(fd) : ::fsync(fd); });
+  if (failed != 0) return Status::system(isData ? "fdatasync" : "fsync", errno);
+  return {};
+}
+
+void setWriteFault(const WriteFault& wanted) {
+  const std::lock_guard<std::mutex> lock(faultMutex);
+  fault = wanted;
+  faultIsSet.store(wanted.error != 0, std::memory_order_relaxed);
+}
+
+bool isSameFile(int fd, int other) {
+  constexpr int kCompareFiles = 0;  // KCMP_FILE
+  const long answer = ::syscall(SYS_kcmp, ::getpid(), ::getpid(), kCompareFiles, fd, other);
+  if (answer >= 0) return answer == 0;
+  const auto facts = factsOf(fd);
+  const auto others = factsOf(other);
+  return facts.isOk() && others.isOk() && facts.value().dev == others.value().dev &&
+         facts.value().ino == others.value().ino;
 }
 
 Result<uint64_t> position(int fd) {
@@ -175,62 +229,6 @@ Result<uint64_t> position(int fd) {
 Status setPosition(int fd, uint64_t offset) {
   if (::lseek(fd, static_cast<off_t>(offset), SEEK_SET) < 0) return Status::system("lseek", errno);
   return {};
-}
-
-Result<size_t> readNow(int fd, const FdModes& modes, void* to, size_t length) {
-  ssize_t bytes;
-  const char* syscall = "recv";
-  if (modes.kind == FdKind::Socket) {
-    bytes = uninterrupted([&] { return ::recv(fd, to, length, MSG_DONTWAIT); });
-  } else {
-    syscall = "preadv2";
-    const iovec vector = {to, length};
-    bytes = uninterrupted([&] { return ::preadv2(fd, &vector, 1, -1, RWF_NOWAIT); });
-    // Why: terminals, and pipes of kernels before 6.5, know no RWF_NOWAIT.
-    if (bytes < 0 && errno == EOPNOTSUPP) {
-      if (!modes.isNonBlocking && !isReady(fd, POLLIN)) {
-        return Status(Code::WouldBlock, "descriptor");
-      }
-      syscall = "read";
-      bytes = uninterrupted([&] { return ::read(fd, to, length); });
-    }
-  }
-  if (bytes < 0) return waitedFor(syscall);
-  return static_cast<size_t>(bytes);
-}
-
-Result<size_t> writeNow(int fd, const FdModes& modes, const iovec* vectors, int count) {
-  ssize_t bytes;
-  const char* syscall = "sendmsg";
-  if (modes.kind == FdKind::Socket) {
-    msghdr message = {};
-    message.msg_iov = const_cast<iovec*>(vectors);
-    message.msg_iovlen = static_cast<size_t>(count);
-    bytes = uninterrupted([&] { return ::sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL); });
-  } else {
-    syscall = "pwritev2";
-    bytes = uninterrupted([&] { return ::pwritev2(fd, vectors, count, -1, RWF_NOWAIT); });
-    if (bytes < 0 && errno == EOPNOTSUPP) {
-      syscall = "writev";
-      iovec first = vectors[0];
-      if (!modes.isNonBlocking) {
-        if (!isReady(fd, POLLOUT)) return Status(Code::WouldBlock, "descriptor");
-        if (first.iov_len > kAtomicWriteBytes) first.iov_len = kAtomicWriteBytes;
-        vectors = &first;
-        count = 1;
-      }
-      bytes = uninterrupted([&] { return ::writev(fd, vectors, count); });
-    }
-  }
-  if (bytes < 0) return waitedFor(syscall);
-  return static_cast<size_t>(bytes);
-}
-
-Result<bool> waitFor(int fd, Wait wait, int timeoutMs) {
-  pollfd entry = {fd, static_cast<short>(wait == Wait::Readable ? POLLIN : POLLOUT), 0};
-  const int ready = uninterrupted([&] { return ::poll(&entry, 1, timeoutMs); });
-  if (ready < 0) return Status::system("poll", errno);
-  return ready > 0;
 }
 
 }  // namespace iol::sys

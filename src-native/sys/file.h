@@ -20,7 +20,16 @@
 
 namespace iol::sys {
 
-enum class FdKind : uint8_t { Regular, Directory, Pipe, Socket, Terminal, Other };
+enum class FdKind : uint8_t {
+  Regular,
+  Directory,
+  Pipe,
+  Socket,         // A stream of bytes.
+  MessageSocket,  // Datagrams, or messages in sequence: one at a time, never a part.
+  Terminal,
+  BlockDevice,
+  Other,
+};
 
 // What identifies one version of a file's bytes, and what HTTP wants to know about it.
 struct FileFacts {
@@ -51,12 +60,15 @@ Result<FileFacts> factsOf(int fd);
 Result<std::string> realPathOf(int fd);
 Result<FileFacts> factsOf(const char* path);  // Follows symbolic links.
 
-// How an fd may be used without waiting. Two system calls.
+// How an fd may be used without waiting. Two system calls; three for sockets and devices.
 struct FdModes {
   FdKind kind = FdKind::Other;
   bool canRead = false;
   bool canWrite = false;
   bool isNonBlocking = false;
+  bool isAppending = false;
+  bool isMaster = false;  // Of a pseudo-terminal: opening it again would make another one.
+  FileFacts facts;
 };
 Result<FdModes> modesOf(int fd);
 
@@ -69,18 +81,41 @@ Result<size_t> readAt(int fd, void* to, size_t length, uint64_t offset);
 Result<size_t> readNext(int fd, void* to, size_t length);  // At the file's position.
 Result<size_t> writeAt(int fd, const iovec* vectors, int count, uint64_t offset);
 Result<size_t> writeNext(int fd, const iovec* vectors, int count);  // At the file's position.
+// Waits until the bytes written so far are on the device; Data leaves out what only times need.
+enum class Sync : uint8_t { None, Data, All };
+Status syncFile(int fd, Sync what);
 Result<uint64_t> position(int fd);
 Status setPosition(int fd, uint64_t offset);
 
 // Never wait, whatever the descriptor's own flags are (they may be shared with a peer: A9).
-// One system call; two for a blocking descriptor that knows no per-call flag (a terminal).
+// One system call; up to four for a blocking descriptor that knows no per-call flag (a terminal).
+// Of a message the kernel drops what is beyond `length`: ask nextMessage first.
 Result<size_t> readNow(int fd, const FdModes& modes, void* to, size_t length);
 // SIGPIPE: never from a socket; for pipes the process ignores it, as Node does.
 Result<size_t> writeNow(int fd, const FdModes& modes, const iovec* vectors, int count);
 
+// Of the message that is next in a MessageSocket; WouldBlock when none is.
+struct NextMessage {
+  uint64_t bytes = 0;
+  bool isEnd = false;  // Not a message of no bytes: nothing will come any more.
+};
+Result<NextMessage> nextMessage(int fd);
+
+// Whether both descriptors are of one open file; when the kernel does not tell, of one inode.
+bool isSameFile(int fd, int other);
+
 // Waits until the descriptor can move bytes, has ended or failed; false: `timeoutMs` passed.
 enum class Wait : uint8_t { Readable, Writable };
 Result<bool> waitFor(int fd, Wait wait, int timeoutMs);
+
+// For tests: the next write to a regular file that would end beyond `bytes` more of them stops
+// there, and the one after it fails; `onSync`: syncFile fails instead. Process-wide; error 0: never.
+struct WriteFault {
+  int error = 0;
+  uint64_t bytes = 0;
+  bool onSync = false;
+};
+void setWriteFault(const WriteFault& fault);
 
 constexpr int kVectorsMax = 1024;  // IOV_MAX of Linux.
 

@@ -146,7 +146,7 @@ TEST(wrongDescriptorsAreTyped) {
            [&](Result<Aggregate> bytes) { code = bytes.status().code(); });
   CHECK_EQ(code, Code::NotRegular);
   int error = 0;
-  writeFile(world.queue, regular, out, 0, 0,
+  writeFile(world.queue, regular, out, 0, {},
             [&](Result<uint64_t> bytes) { error = bytes.status().systemErrno(); });
   CHECK_EQ(error, EBADF);
 }
@@ -162,7 +162,7 @@ TEST(waitingIsBounded) {
 // One answer of readFile, by job or at once.
 std::string readText(CacheWorld& world, int fd, uint64_t size, std::optional<uint64_t> position,
                      bool isCached, bool isSync) {
-  const FileReadOptions options = {size, position, isCached ? world.cache.get() : nullptr};
+  const FileReadOptions options = {size, position, isCached ? world.cache.get() : nullptr, {}};
   const Endpoint source = inspect(fd).take();
   std::optional<Result<Aggregate>> answer;
   if (isSync) {
@@ -238,7 +238,7 @@ TEST(aSyncReadFillsTheCache) {
   const CachedFilePtr file = world.open("a").take();
   const sys::Fd fd(::open(world.folder.at("a").c_str(), O_RDONLY | O_CLOEXEC));
   const Endpoint source = inspect(fd.get()).take();
-  const Aggregate bytes = readFileSync(*world.pool, source, {4, 5, world.cache.get()}).take();
+  const Aggregate bytes = readFileSync(*world.pool, source, {4, 5, world.cache.get(), {}}).take();
   CHECK_EQ(world.cache->tryRead(*file, 5, 4).value().sliceAt(0).address(),
            bytes.sliceAt(0).address());
 }
@@ -251,13 +251,13 @@ TEST(filesAreWrittenWholeFromManySlices) {
   const sys::Fd fd(::open(world.folder.at("a").c_str(), O_RDWR | O_CLOEXEC));
   const Endpoint sink = inspect(fd.get()).take();
   std::optional<Result<uint64_t>> answer;
-  writeFile(world.queue, sink, bytes, 100, std::nullopt,
+  writeFile(world.queue, sink, bytes, 100, {},
             [&](Result<uint64_t> written) { answer = std::move(written); });
   world.queue.drain();
   REQUIRE(answer && answer->isOk());
   CHECK_EQ(answer->value(), text.size() - 100);
   CHECK(readText(world, fd.get(), ~0ull, 0, false, true) == text.substr(100));
-  CHECK_EQ(writeFileSync(sink, bytes, 0, 0).value(), text.size());
+  CHECK_EQ(writeFileSync(sink, bytes, 0, {.position = 0}).value(), text.size());
   CHECK(readText(world, fd.get(), ~0ull, 0, false, true) == text);
 }
 
@@ -269,9 +269,9 @@ TEST(verbsLeakNothing) {
     const Endpoint file = inspect(fd.get()).take();
     const Aggregate bytes = make(world, "text", 1);
     bool wasCalled = false;
-    readFile(*world.pool, world.queue, file, {5000, 0, nullptr},
+    readFile(*world.pool, world.queue, file, {5000, 0, nullptr, {}},
              [&](Result<Aggregate>) { wasCalled = true; });
-    writeFile(world.queue, file, bytes, 0, 0, [&](Result<uint64_t>) { wasCalled = true; });
+    writeFile(world.queue, file, bytes, 0, {}, [&](Result<uint64_t>) { wasCalled = true; });
     while (world.queue.waiting() > 0) world.queue.take().reset();
     CHECK(!wasCalled);
   }

@@ -1,0 +1,168 @@
+// io/file_verbs.cc: the two verbs on what waits for the disk (io/iol.h).
+
+#include <cerrno>
+#include <utility>
+
+#include "io/file_io_job.h"
+#include "io/iol.h"
+
+namespace iol {
+namespace {
+
+// Attempts through the cache before one that keeps other writes of the library out.
+constexpr int kCachedTries = 2;
+
+Status checkFile(const Endpoint& endpoint, bool isAllowed, const char* syscall) {
+  if (!isAllowed) return Status::system(syscall, EBADF);
+  if (!endpoint.needsJob()) return Status(Code::NotRegular, "descriptor");
+  return {};
+}
+
+// Neither size nor version say anything about its bytes.
+bool isPlain(const Endpoint& source) { return !source.isRegular() || sys::isSynthetic(source.fd); }
+
+Result<uint64_t> startOf(const Endpoint& endpoint, std::optional<uint64_t> position) {
+  if (position) return *position;
+  return sys::position(endpoint.fd);
+}
+
+// One readFile of a regular file, from its first attempt to its answer.
+class RegularRead : public std::enable_shared_from_this<RegularRead> {
+ public:
+  RegularRead(Pool& pool, DiskQueue& queue, sys::Fd fd, uint64_t from,
+              const FileReadOptions& options, ReadDone done)
+      : pool_(pool),
+        queue_(queue),
+        fd_(std::move(fd)),
+        from_(from),
+        options_(options),
+        done_(std::move(done)) {
+    if (options.cache != nullptr) cache_ = options.cache->shared_from_this();
+  }
+
+  void attempt() {
+    if (cache_ == nullptr || tries_++ == kCachedTries) return readAtOnce();
+    auto file = cache_->openDescriptor(fd_.get());
+    if (!file.isOk()) return answer(file.status());
+    cache_->read(file.value(), from_, options_.size,
+                 [self = shared_from_this()](Result<Aggregate> bytes) {
+                   if (bytes.status().code() == Code::FileChanged) return self->attempt();
+                   self->answer(std::move(bytes));
+                 });
+  }
+
+ private:
+  void readAtOnce() {
+    auto source = inspect(fd_.get());
+    if (!source.isOk()) return answer(source.status());
+    auto job = FileReadJob::plan(pool_, source.value(), from_, options_.size);
+    if (!job.isOk()) return answer(job.status());
+    job.value()->setDone(
+        [self = shared_from_this()](Result<Aggregate> bytes) { self->answer(std::move(bytes)); });
+    queue_.start(job.take());
+  }
+
+  void answer(Result<Aggregate> bytes) {
+    if (bytes.isOk() && !options_.position && (!options_.isWanted || options_.isWanted())) {
+      const Status moved = sys::setPosition(fd_.get(), from_ + bytes.value().byteLength());
+      if (!moved.isOk()) bytes = moved;
+    }
+    std::exchange(done_, nullptr)(std::move(bytes));
+  }
+
+  Pool& pool_;
+  DiskQueue& queue_;
+  std::shared_ptr<FileCache> cache_;
+  const sys::Fd fd_;  // A duplicate: shares the position, and stays ours.
+  const uint64_t from_;
+  const FileReadOptions options_;
+  ReadDone done_;
+  int tries_ = 0;
+};
+
+}  // namespace
+
+void readFile(Pool& pool, DiskQueue& queue, const Endpoint& source, const FileReadOptions& options,
+              ReadDone done) {
+  const Status allowed = checkFile(source, source.modes.canRead, "read");
+  if (!allowed.isOk()) return done(allowed);
+  if (isPlain(source)) {
+    auto job = SyntheticReadJob::plan(pool, source, options);
+    if (!job.isOk()) return done(job.status());
+    job.value()->setDone(std::move(done));
+    return queue.start(job.take());
+  }
+  auto start = startOf(source, options.position);
+  if (!start.isOk()) return done(start.status());
+  auto own = sys::duplicate(source.fd);
+  if (!own.isOk()) return done(own.status());
+  std::make_shared<RegularRead>(pool, queue, own.take(), start.value(), options, std::move(done))
+      ->attempt();
+}
+
+Result<Aggregate> readCached(const Endpoint& source, const FileReadOptions& options) {
+  if (options.cache == nullptr || !source.isRegular() || !source.modes.canRead) {
+    return Status(Code::WouldBlock, "extent");
+  }
+  auto start = startOf(source, options.position);
+  if (!start.isOk()) return start.status();
+  auto cached = options.cache->tryRead(source.modes.facts, start.value(), options.size);
+  if (cached.isOk() && !options.position) {
+    IOL_TRY(sys::setPosition(source.fd, start.value() + cached.value().byteLength()));
+  }
+  return cached;
+}
+
+Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source, const FileReadOptions& options) {
+  IOL_TRY(checkFile(source, source.modes.canRead, "read"));
+  auto cached = readCached(source, options);
+  if (cached.isOk()) return cached;
+  if (isPlain(source)) {
+    auto job = SyntheticReadJob::plan(pool, source, options);
+    if (!job.isOk()) return job.status();
+    job.value()->run();
+    return job.value()->take();
+  }
+  auto start = startOf(source, options.position);
+  if (!start.isOk()) return start.status();
+  const uint64_t from = start.value();
+  CachedFilePtr file;
+  if (options.cache != nullptr) {
+    auto opened = options.cache->openDescriptor(source.fd);
+    if (!opened.isOk()) return opened.status();
+    file = opened.take();
+  }
+  auto job = FileReadJob::plan(pool, source, from, options.size);
+  if (!job.isOk()) return job.status();
+  job.value()->run();
+  auto bytes = job.value()->take();
+  // Only bytes of the very version that the cache knows the file by.
+  if (bytes.isOk() && file && job.value()->facts().sameVersion(file->facts())) {
+    (void)options.cache->insert(*file, from, bytes.value());
+  }
+  if (bytes.isOk() && !options.position) {
+    IOL_TRY(sys::setPosition(source.fd, from + bytes.value().byteLength()));
+  }
+  return bytes;
+}
+
+void writeFile(DiskQueue& queue, const Endpoint& sink, const Aggregate& bytes, uint64_t from,
+               const FileWriteOptions& options, WriteDone done) {
+  const Status allowed = checkFile(sink, sink.modes.canWrite, "write");
+  if (!allowed.isOk()) return done(allowed);
+  auto job = FileWriteJob::plan(sink, bytes.slice(from, bytes.byteLength()), options);
+  if (!job.isOk()) return done(job.status());
+  job.value()->setDone(std::move(done));
+  queue.start(job.take());
+}
+
+Result<uint64_t> writeFileSync(const Endpoint& sink, const Aggregate& bytes, uint64_t from,
+                               const FileWriteOptions& options) {
+  IOL_TRY(checkFile(sink, sink.modes.canWrite, "write"));
+  auto job = FileWriteJob::plan(sink, bytes.slice(from, bytes.byteLength()), options);
+  if (!job.isOk()) return job.status();
+  job.value()->run();
+  return job.value()->take();
+}
+
+}  // namespace iol
