@@ -235,14 +235,15 @@ describe('iolWrite to a file', () => {
   it('answers EFBIG at the limit of file sizes, and the cache equals the disk', async () => {
     const name = fileWith('x'.repeat(100));
     const result = await runChild(`
-      const { iolRead, iolWrite } = require('io-lite');
+      const { iolRead, iolReadSync, iolWrite } = require('io-lite');
       const { openSync, readFileSync } = require('node:fs');
       const { execFileSync } = require('node:child_process');
-      // Why so high: the window's memory is files, too.
+      const fd = openSync(${JSON.stringify(name)}, 'r+');
+      iolReadSync(fd, 1, { position: 0 }).dispose();
+      // Why after it: the window's memory is files, too.
       const limit = 256 * 2 ** 20;
       execFileSync('prlimit', ['--pid', String(process.pid), '--fsize=' + limit]);
       (async () => {
-        const fd = openSync(${JSON.stringify(name)}, 'r+');
         const write = iolWrite(fd, 'y'.repeat(50000), { position: limit - 19990 });
         const error = await write.catch((error) => error);
         console.log(error.code, error.errno, error.bytesWritten);
