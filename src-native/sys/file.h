@@ -108,8 +108,8 @@ bool isSameFile(int fd, int other);
 enum class Wait : uint8_t { Readable, Writable };
 Result<bool> waitFor(int fd, Wait wait, int timeoutMs);
 
-// For tests: the next write to a regular file that would end beyond `bytes` more of them stops
-// there, and the one after it fails; `onSync`: syncFile fails instead. Process-wide; error 0: never.
+// For tests: files take `bytes` bytes more, in one piece or several; then writeAt and writeNext
+// fail. `onSync`: syncFile fails instead. Process-wide; error 0: nothing fails.
 struct WriteFault {
   int error = 0;
   uint64_t bytes = 0;
