@@ -5,6 +5,7 @@
 export { Aggregate, type BytesLike, type SliceInfo } from './aggregate';
 export { DraftBuffer, IolBuffer } from './buffer';
 export { unsafeUint8Array, type ReadonlyBytes } from './bytes';
+export { crc32c, internetChecksum, sha256, type DerivedStats } from './derived';
 export { IolError, isIolError, type ErrorCode, type IolErrorOptions } from './errors';
 export {
   CachedFile, FileCache, type FileCacheOptions, type FileCacheStats,

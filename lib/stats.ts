@@ -1,6 +1,7 @@
 /**
  * The library's figures, so that "zero-copy" and "nothing leaked" are numbers.
  */
+import { derivedStats, type DerivedStats } from './derived';
 import { leakCount } from './leaks';
 import { native } from './native';
 import { openPools, type PoolStats } from './pool';
@@ -25,6 +26,8 @@ export interface Stats {
   readonly storesHealed: number;
   /** Resources of this thread that were collected unreleased. */
   readonly leaks: number;
+  /** Values computed from bytes, of this thread. */
+  readonly derived: DerivedStats;
   readonly windowBytes: number;
   readonly windowBytesMax: number;
 }
@@ -53,6 +56,7 @@ export function stats(): Stats {
     drafts,
     storesHealed,
     leaks: leakCount(),
+    derived: derivedStats(),
     windowBytes: bytesCommitted,
     windowBytesMax: maxBytes,
   };

@@ -41,8 +41,7 @@ void SliceIterator::nextLeaf() {
   if (level == 0) return;
   path_[level - 1].index++;
   for (;; level++) {
-    const Node* node =
-        tree::entriesOf<Branch>(path_[level - 1].node)[path_[level - 1].index].node;
+    const Node* node = tree::entriesOf<Branch>(path_[level - 1].node)[path_[level - 1].index].node;
     if (level == levels_) {
       enter(node);
       break;
@@ -59,8 +58,7 @@ void SliceIterator::previousLeaf() {
   if (level == 0) return;
   path_[level - 1].index--;
   for (;; level++) {
-    const Node* node =
-        tree::entriesOf<Branch>(path_[level - 1].node)[path_[level - 1].index].node;
+    const Node* node = tree::entriesOf<Branch>(path_[level - 1].node)[path_[level - 1].index].node;
     if (level == levels_) {
       enter(node);
       break;

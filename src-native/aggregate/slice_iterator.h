@@ -59,8 +59,8 @@ class SliceIterator {
   const Slice* first_ = nullptr;  // Of the leaf.
   const Slice* last_ = nullptr;
   uint64_t start_ = 0;
-  uint32_t levels_ = 0;       // Above the leaf.
-  Level path_[kLevelsMax];    // From the root; where the leaf below is.
+  uint32_t levels_ = 0;     // Above the leaf.
+  Level path_[kLevelsMax];  // From the root; where the leaf below is.
 };
 
 // Calls use(bytes, length) for each run of bytes in [from, to), clamped, until one returns false.

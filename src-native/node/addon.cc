@@ -49,6 +49,7 @@ NAPI_MODULE_INIT() {
   iol::node::exportDrafts(state, exports);
   iol::node::exportAggregates(state, exports);
   iol::node::exportMapped(state, exports);
+  iol::node::exportDerived(state, exports);
   iol::node::exportIo(state, exports);
   iol::node::exportFileCaches(state, exports);
   iol::node::exportHttp(state, exports);

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "aggregate/aggregate.h"
+#include "aggregate/derived.h"
 #include "aggregate/private_view.h"
 #include "base/status.h"
 #include "cache/file_cache.h"
@@ -84,6 +85,11 @@ class EnvState {
   Domain& domain() { return *domain_; }
   Pool& defaultPool() { return *defaultPool_; }
   Views& views() { return *views_; }
+  // Made at first use: until then a release costs nothing for it.
+  DerivedValues& derived() {
+    if (derived_ == nullptr) derived_ = std::make_unique<DerivedValues>(*domain_);
+    return *derived_;
+  }
   DiskPool& disk() { return disk_; }
 
   // Gives up everything that JavaScript has a handle of; until reopen() start() answers Closed.
@@ -174,6 +180,7 @@ class EnvState {
 
   // Declared in the order in which they are needed: destroyed the other way round.
   std::unique_ptr<Domain> domain_;
+  std::unique_ptr<DerivedValues> derived_;
   std::unique_ptr<Views> views_;
   std::unique_ptr<Pool> defaultPool_;
   std::vector<std::unique_ptr<Pool>> retiredPools_;

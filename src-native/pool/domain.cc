@@ -46,6 +46,13 @@ void Domain::release(const Slice& slice) {
   if (isLast && segment.isOwn()) Pool::ownOf(segment).pool->onLastHold(slice);
 }
 
+void Domain::watchLastHold(const Slice& slice) {
+  OwnSegment& own = Pool::ownOf(*slice.segment);
+  if (own.watched.empty()) own.watched.resize(own.segment->slots());
+  own.watched[slice.slot] = true;
+  own.spanAt(own.segment->chunkOf(slice.slot))->isWatched = true;
+}
+
 Status Domain::takeNamed(Segment& segment, uint32_t slot) {
   if (slot >= segment.slots()) {
     return Status(Code::BadDescriptor, "slot", slot, segment.slots());

@@ -39,6 +39,15 @@ class ViewListener {
   ~ViewListener() = default;
 };
 
+// Told when this domain's last hold goes of a buffer that it asked about (watchLastHold).
+class ReleaseListener {
+ public:
+  virtual void onLastHold(const Slice& slice) = 0;
+
+ protected:
+  ~ReleaseListener() = default;
+};
+
 // Where foreign segments come from and own ones are made known: the control plane.
 class SegmentSource {
  public:
@@ -132,6 +141,11 @@ class Domain {
   void setViewListener(ViewListener* listener) { viewListener_ = listener; }
   ViewListener* viewListener() const { return viewListener_; }
 
+  // Of an own buffer that is held: the release listener hears when the last hold goes, once.
+  void watchLastHold(const Slice& slice);
+  void setReleaseListener(ReleaseListener* listener) { releaseListener_ = listener; }
+  ReleaseListener* releaseListener() const { return releaseListener_; }
+
   const std::vector<Pool*>& pools() const { return pools_; }
   // The pool of this domain that the slice's buffer is in; null when it is another domain's.
   Pool* poolOf(const Slice& slice) const;
@@ -160,6 +174,7 @@ class Domain {
   SegmentSource* source_ = nullptr;
   std::vector<InFlightHolds*> inFlight_;
   ViewListener* viewListener_ = nullptr;
+  ReleaseListener* releaseListener_ = nullptr;
   std::vector<Pool*> pools_;
   std::vector<bool> ordinalsUsed_;
 };

@@ -172,17 +172,7 @@ void Pool::onLastHold(const Slice& slice) {
                                             own.segment->chunkOf(slice.slot), slice.slot)) {
     span.mustPunch = true;
   }
-  if (span.isViewed && domain_.viewListener_ != nullptr) {
-    const HoldTable& holds = *domain_.ownHolds_;
-    bool isIdle = true;
-    for (uint32_t chunk = 0; chunk < span.chunks && isIdle; chunk++) {
-      isIdle = holds.heldInChunk(own.segment->ordinal(), span.firstChunk + chunk) == 0;
-    }
-    if (isIdle) {
-      span.isViewed = false;
-      domain_.viewListener_->onViewIdle(*own.segment, span.firstChunk);
-    }
-  }
+  if (span.isWatched) tellWatchers(own, span, slice);
   if (!own.isExported(slice.slot)) {
     GenerationWord& word = own.segment->generation(slice.slot);
     word.store(word.load(std::memory_order_relaxed) + 2, std::memory_order_release);
@@ -192,6 +182,21 @@ void Pool::onLastHold(const Slice& slice) {
     pending_.emplace_back(&own, slice.slot);
     stats_.pending++;
   }
+}
+
+void Pool::tellWatchers(OwnSegment& own, Span& span, const Slice& slice) {
+  if (!own.watched.empty() && own.watched[slice.slot]) {
+    own.watched[slice.slot] = false;
+    if (domain_.releaseListener_ != nullptr) domain_.releaseListener_->onLastHold(slice);
+  }
+  if (!span.isViewed || domain_.viewListener_ == nullptr) return;
+  const HoldTable& holds = *domain_.ownHolds_;
+  for (uint32_t chunk = span.firstChunk; chunk < span.firstChunk + span.chunks; chunk++) {
+    if (holds.heldInChunk(own.segment->ordinal(), chunk) != 0) return;
+  }
+  span.isViewed = false;
+  span.isWatched = !own.watched.empty();
+  domain_.viewListener_->onViewIdle(*own.segment, span.firstChunk);
 }
 
 // The free protocol of design.md section 4; the entry that named the buffer is already removed.
@@ -306,7 +311,9 @@ Pool::Extent Pool::viewExtent(const Slice& slice) const {
 
 void Pool::markViewed(const Slice& slice) {
   OwnSegment& own = ownOf(*slice.segment);
-  own.spanAt(own.segment->chunkOf(slice.slot))->isViewed = true;
+  Span& span = *own.spanAt(own.segment->chunkOf(slice.slot));
+  span.isViewed = true;
+  span.isWatched = true;
 }
 
 }  // namespace iol

@@ -132,6 +132,7 @@ class Pool {
   Result<Draft> tryAllocateSegment(uint64_t byteLength);
   Draft takeSlot(Span& span, uint64_t byteLength);
   void onLastHold(const Slice& slice);
+  void tellWatchers(OwnSegment& own, Span& span, const Slice& slice);
   bool tryFree(OwnSegment& own, uint32_t slot);
   bool revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible);
   void putBack(OwnSegment& own, uint32_t slot);

@@ -32,6 +32,7 @@ struct Span {
   std::vector<Span*>* list = nullptr;  // The class's list of spans with room; null for large.
   size_t listIndex = SIZE_MAX;         // Position in it; SIZE_MAX when full.
   bool isViewed = false;               // JavaScript has an ArrayBuffer over it.
+  bool isWatched = false;              // That, or somebody waits for a buffer's last hold.
   bool mustPunch = false;              // The kernel may still read it: never reused in place (I4).
 };
 
@@ -46,6 +47,7 @@ struct OwnSegment {
   std::vector<bool> exported;                // By slot; empty until the first export.
   std::vector<bool> pending;                 // By slot, likewise: on the pool's pending list.
   bool isPublished = false;                  // The control plane knows the segment.
+  std::vector<bool> watched;                 // By slot; empty until the first watchLastHold().
   uint32_t usedChunks = 0;
 
   bool isExported(uint32_t slot) const { return !exported.empty() && exported[slot]; }
