@@ -36,8 +36,8 @@ napi_value mappedBytes(napi_env env, napi_callback_info info) {
   PrivateView& view = entry->view;
   call.state().scratch()[0] = view.lead();
   if (entry->bytes.isMade()) {
-    const napi_value known = entry->bytes.get(env);
-    return known != nullptr ? known : call.fail(Status(Code::Busy, "mapping"));
+    if (entry->bytes.isTransferred(env)) return call.fail(Status(Code::Busy, "mapping"));
+    return entry->bytes.get(env);
   }
   if (view.byteLength() == 0) {
     napi_value empty = nullptr;
