@@ -60,7 +60,7 @@ Branch Aggregate::take() {
   Branch root{std::exchange(root_, nullptr), byteLength_, sliceCount_};
   if (root.node == nullptr && sliceCount_ == 1) {
     root.node = tree::newNode(0, 1);
-    tree::insertEntries(root.node, 0, &only_, 1);
+    tree::insertEntry(root.node, 0, only_);
   }
   byteLength_ = 0;
   sliceCount_ = 0;

@@ -8,12 +8,6 @@
 namespace iol::tree {
 namespace {
 
-struct Run {
-  uint32_t first = 0;
-  uint32_t count = 0;
-  uint32_t bytes = 0;
-};
-
 // The longest run that begins at `first`.
 Run runAt(const Domain& domain, const Slice* slices, uint32_t first, uint32_t count) {
   Run best;
@@ -35,24 +29,27 @@ Run runAt(const Domain& domain, const Slice* slices, uint32_t first, uint32_t co
 
 }  // namespace
 
-uint32_t coalesce(Domain& domain, Slice* slices, uint32_t count) {
+Run tinyRun(const Domain& domain, const Slice* slices, uint32_t count) {
   Run best;
   for (uint32_t first = 0; first + std::max(best.count + 1, kCoalesceSlices) <= count; first++) {
     const Run run = runAt(domain, slices, first, count);
     if (run.count > best.count) best = run;
   }
-  if (best.count == 0) return 0;
-  Result<Draft> draft = domain.poolOf(slices[best.first])->allocate(best.bytes);
+  return best;
+}
+
+uint32_t joinRun(Domain& domain, Slice* slices, uint32_t count, Run run) {
+  Result<Draft> draft = domain.poolOf(slices[run.first])->allocate(run.bytes);
   if (!draft.isOk()) return 0;
   uint8_t* to = draft.value().bytes();
-  for (uint32_t index = best.first; index < best.first + best.count; index++) {
+  for (uint32_t index = run.first; index < run.first + run.count; index++) {
     copyBytes(to, slices[index].data(), slices[index].length, CopyReason::Coalesce);
     to += slices[index].length;
     domain.release(slices[index]);
   }
-  slices[best.first] = draft.value().seal();
-  std::copy(slices + best.first + best.count, slices + count, slices + best.first + 1);
-  return best.count - 1;
+  slices[run.first] = draft.value().seal();
+  std::copy(slices + run.first + run.count, slices + count, slices + run.first + 1);
+  return run.count - 1;
 }
 
 }  // namespace iol::tree

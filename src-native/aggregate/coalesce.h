@@ -1,7 +1,8 @@
 // aggregate/coalesce.h: the one rule by which an aggregate copies payload on its own.
 //
-// When an edit that adds bytes finds a full leaf, neighbouring slices in it become one buffer, if
-//   - they are kCoalesceSlices or more and together at most kCoalesceBytesMax bytes,
+// When an edit that adds bytes finds a leaf too full, neighbours in it become one buffer if they
+// are
+//   - kCoalesceSlices or more, and together at most kCoalesceBytesMax bytes,
 //   - together at least twice as long as the longest of them,
 //   - all in one pool of this domain, which has room: the new buffer is of that same pool, so
 //     nobody else may read it.
@@ -26,7 +27,15 @@ namespace iol::tree {
 constexpr uint32_t kCoalesceSlices = 8;
 constexpr uint32_t kCoalesceBytesMax = 1024;
 
-// Joins the longest run that the rule allows, in place; returns how many slices fewer there are.
-uint32_t coalesce(Domain& domain, Slice* slices, uint32_t count);
+struct Run {
+  uint32_t first = 0;
+  uint32_t count = 0;  // 0: there is none.
+  uint32_t bytes = 0;
+};
+
+// The longest run that the rule allows.
+Run tinyRun(const Domain& domain, const Slice* slices, uint32_t count);
+// Joins it in place, if there is room for it; returns how many slices fewer there are.
+uint32_t joinRun(Domain& domain, Slice* slices, uint32_t count, Run run);
 
 }  // namespace iol::tree

@@ -78,6 +78,17 @@ void insertEntries(Node* node, uint32_t at, const Entry* from, uint32_t count) {
   node->count = static_cast<uint16_t>(node->count + count);
 }
 
+template <typename Entry>
+void insertEntry(Node* node, uint32_t at, const Entry& entry) {
+  IOL_DCHECK(node->count < node->capacity);
+  Entry* entries = entriesOf<Entry>(node);
+  if (at < node->count)
+    std::copy_backward(entries + at, entries + node->count, entries + node->count + 1);
+  entries[at] = entry;
+  steps.entries += node->count - at + 1u;
+  node->count++;
+}
+
 // Forgets `count` entries from `at` on: they were moved elsewhere, or dropped.
 template <typename Entry>
 void eraseEntries(Node* node, uint32_t at, uint32_t count) {

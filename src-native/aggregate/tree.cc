@@ -121,10 +121,14 @@ uint32_t Editor::ownEdge(Branch& root, Edge edge, Branch** path) {
   Branch* branch = &root;
   for (;;) {
     path[depth++] = branch;
-    branch->node = own(branch->node, 1);
-    if (branch->node->height == 0) return depth;
-    branch = &outermost<Branch>(branch->node, edge);
+    Node* node = branch->node;
+    // Why here, too: this is the way of every append, which most often finds room.
+    if (node->refs > 1 || node->count >= node->capacity) node = branch->node = own(node, 1);
+    if (node->height == 0) break;
+    branch = &outermost<Branch>(node, edge);
   }
+  steps.nodes += depth;
+  return depth;
 }
 
 // A full node gives some of its entries to a new one on its right, which is returned. At the ends
@@ -133,7 +137,7 @@ template <typename Entry>
 Branch Editor::insert(Branch& branch, uint32_t at, const Entry& entry) {
   Node* node = branch.node;
   if (node->count < kEntriesMax) {
-    insertEntries(node, at, &entry, 1);
+    insertEntry(node, at, entry);
     return {};
   }
   const uint32_t keep = at == kEntriesMax ? kEntriesMax - kEntriesMin
@@ -143,9 +147,9 @@ Branch Editor::insert(Branch& branch, uint32_t at, const Entry& entry) {
   insertEntries(right, 0, entriesOf<Entry>(node) + keep, kEntriesMax - keep);
   eraseEntries<Entry>(node, keep, kEntriesMax - keep);
   if (at > keep) {
-    insertEntries(right, at - keep, &entry, 1);
+    insertEntry(right, at - keep, entry);
   } else {
-    insertEntries(node, at, &entry, 1);
+    insertEntry(node, at, entry);
   }
   branch = measured(node);
   return measured(right);
@@ -153,6 +157,16 @@ Branch Editor::insert(Branch& branch, uint32_t at, const Entry& entry) {
 
 template Branch Editor::insert<Slice>(Branch& branch, uint32_t at, const Slice& slice);
 template Branch Editor::insert<Branch>(Branch& branch, uint32_t at, const Branch& entry);
+
+uint32_t Editor::joinTiny(Branch& leaf) {
+  const Run run = tinyRun(domain_, entriesOf<Slice>(leaf.node), leaf.node->count);
+  if (run.count == 0) return 0;
+  leaf.node = own(leaf.node, 0);
+  const uint32_t fewer = joinRun(domain_, entriesOf<Slice>(leaf.node), leaf.node->count, run);
+  leaf.node->count = static_cast<uint16_t>(leaf.node->count - fewer);
+  leaf.slices -= fewer;
+  return fewer;
+}
 
 void Editor::push(Branch& root, const Slice& slice, Edge edge) {
   if (root.node == nullptr) root.node = newNode(0, 1);
@@ -168,14 +182,13 @@ void Editor::push(Branch& root, const Slice& slice, Edge edge) {
       domain_.release(slice);
       added = 0;
     } else if (leaf->count == kEntriesMax) {
-      const uint32_t joined = coalesce(domain_, entriesOf<Slice>(leaf), kEntriesMax);
-      leaf->count = static_cast<uint16_t>(kEntriesMax - joined);
-      added -= joined;
+      const uint32_t fewer = joinTiny(*path[depth - 1]);
+      for (uint32_t level = 0; level + 1 < depth; level++) path[level]->slices -= fewer;
     }
   }
   for (uint32_t level = 0; level < depth; level++) {
     path[level]->bytes += slice.length;
-    path[level]->slices += added;  // Modulo 2^32: it may be less than before.
+    path[level]->slices += added;
   }
   if (added == 0) return;
   Branch more = insert(*path[depth - 1], edge == Edge::Back ? leaf->count : 0, slice);

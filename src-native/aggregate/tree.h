@@ -69,6 +69,8 @@ class Editor {
   uint32_t ownEdge(Branch& root, Edge edge, Branch** path);
   template <typename Entry>
   Branch insert(Branch& branch, uint32_t at, const Entry& entry);
+  // Joins tiny slices of a leaf by the rule in coalesce.h; returns how many slices fewer it has.
+  uint32_t joinTiny(Branch& leaf);
 
   Branch cutLeaf(Branch leaf, uint64_t from, uint64_t to);
   Branch cutInner(Branch branch, uint64_t from, uint64_t to);

@@ -1,4 +1,6 @@
 // Cutting and joining whole trees. See tree.h.
+#include <type_traits>
+
 #include "aggregate/tree.h"
 
 namespace iol::tree {
@@ -139,15 +141,20 @@ Editor::Pair Editor::level(Branch left, Branch right) {
   return left.node->height == 0 ? levelAs<Slice>(left, right) : levelAs<Branch>(left, right);
 }
 
-// Two neighbours of one height: as they are when both are full enough, as one when there is room,
+// Two neighbours of one height: as one when there is room, as they are when both are full enough,
 // else with as many entries each.
 template <typename Entry>
 Editor::Pair Editor::levelAs(Branch left, Branch right) {
+  steps.nodes += 2;
+  if (std::is_same_v<Entry, Slice> && tiny_ == Tiny::Join &&
+      left.node->count + right.node->count > static_cast<int>(kEntriesMax)) {
+    joinTiny(left);
+    joinTiny(right);
+  }
   const uint32_t inLeft = left.node->count;
   const uint32_t inRight = right.node->count;
-  steps.nodes += 2;
-  if (inLeft >= kEntriesMin && inRight >= kEntriesMin) return {left, right};
   const uint32_t all = inLeft + inRight;
+  if (all > kEntriesMax && inLeft >= kEntriesMin && inRight >= kEntriesMin) return {left, right};
   const uint32_t wanted = all <= kEntriesMax ? all : all / 2;
   Node* one = ownAs<Entry>(left.node, wanted > inLeft ? wanted - inLeft : 0);
   Node* other = ownAs<Entry>(right.node, wanted < inLeft ? inLeft - wanted : 0);

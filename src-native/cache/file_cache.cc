@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "aggregate/slice_iterator.h"
 #include "base/check.h"
 #include "cache/cache_state.h"
 
@@ -242,9 +243,9 @@ Status FileCache::insert(CachedFile& file, uint64_t offset, const Aggregate& byt
   if (end < offset || end > file.byteLength()) {
     return Status(Code::TooLarge, "extent", end, file.byteLength());
   }
-  for (uint32_t index = 0; index < bytes.sliceCount(); ++index) {
+  for (SliceIterator it(bytes); !it.isAtEnd(); it.next()) {
     // Why: the holds of foreign buffers are not ours to count. (TODO(security): I3.)
-    if (!bytes.sliceAt(index).segment->isOwn()) return Status(Code::AccessDenied, "extent");
+    if (!it.slice().segment->isOwn()) return Status(Code::AccessDenied, "extent");
   }
   if (file.version_->writes > 0) return Status(Code::FileChanged, "file");
   place(*file.version_, offset, bytes, true);

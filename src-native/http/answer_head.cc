@@ -9,11 +9,9 @@ constexpr uint32_t kEndBytes = 4;
 
 // The byte at `offset`, which is within the aggregate.
 uint8_t byteAt(const Aggregate& head, uint64_t offset) {
-  for (uint32_t index = 0;; index++) {
-    const Slice& slice = head.sliceAt(index);
-    if (offset < slice.length) return slice.data()[offset];
-    offset -= slice.length;
-  }
+  uint64_t start;
+  const Slice& slice = head.sliceOf(offset, &start);
+  return slice.data()[offset - start];
 }
 
 }  // namespace

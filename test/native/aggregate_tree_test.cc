@@ -1,7 +1,7 @@
 // Aggregates as values: random programs against plain bytes, and what their trees cost.
 #include <algorithm>
 #include <bit>
-#include <cstring>
+#include <cstdio>
 #include <memory>
 #include <random>
 #include <string>
@@ -185,6 +185,95 @@ TEST(aggregatesOfTinySlicesAreValues) {
 
 TEST(aggregatesOfBytesAreValues) {
   for (uint32_t seed = 1; seed <= 4; seed++) Program(seed, 1, 3000).run(3000);
+}
+
+// Of four pools, so that the rule for tiny slices does not make them few.
+class LongAggregate {
+ public:
+  LongAggregate() {
+    for (auto& pool : pools_) pool = Pool::create(*world_.domain, {}).take();
+  }
+
+  // The worst number of steps for each doubling of slices that one edit took.
+  double run(uint32_t slicesMax, uint32_t edits) {
+    for (uint32_t at = 0; at < slicesMax; at++) {
+      measure([&] { CHECK(bytes_.adopt(makeByte()).isOk()); });
+    }
+    for (uint32_t edit = 0; edit < edits && !test::hasFailed(); edit++) {
+      editOnce();
+      if (bytes_.sliceCount() > slicesMax) measure([&] { bytes_.truncateBack(slicesMax / 2); });
+      if (bytes_.sliceCount() < slicesMax / 2) {
+        measure([&] { CHECK(bytes_.append(bytes_).isOk()); });
+      }
+    }
+    kept_.clear();
+    bytes_.clear();
+    CHECK_EQ(world_.domain->liveHolds(), 0u);
+    return worst_;
+  }
+
+ private:
+  Slice makeByte() { return AggregateWorld::makeIn(*pools_[random_() % 4], "x"); }
+
+  template <typename Edit>
+  void measure(Edit edit) {
+    const uint32_t slices = std::max(bytes_.sliceCount(), 2u);
+    const Aggregate::Steps before = Aggregate::steps();
+    edit();
+    const Aggregate::Steps after = Aggregate::steps();
+    const uint64_t taken = after.nodes - before.nodes + after.entries - before.entries;
+    worst_ = std::max(worst_, static_cast<double>(taken) / std::bit_width(slices));
+  }
+
+  void editOnce() {
+    const uint64_t at = random_() % bytes_.byteLength();
+    const uint64_t to = at + (random_() % 100 == 0 ? random_() % 20'000 : random_() % 40);
+    Aggregate piece(*world_.domain);
+    for (uint32_t slices = 1 + random_() % 30; slices > 0; slices--) {
+      CHECK(piece.adopt(makeByte()).isOk());
+    }
+    switch (random_() % 9) {
+      case 0: return measure([&] { CHECK(bytes_.adopt(makeByte()).isOk()); });
+      case 1: return measure([&] { CHECK(bytes_.prepend(piece).isOk()); });
+      case 2: return measure([&] { CHECK(bytes_.insert(at, piece).isOk()); });
+      case 3: return measure([&] { bytes_.remove(at, to); });
+      case 4: return measure([&] { CHECK(bytes_.replace(at, to, piece).isOk()); });
+      case 5: return measure([&] { bytes_.truncateFront(1 + at % 3); });
+      case 6: {
+        Aggregate front(*world_.domain);
+        measure([&] { front = bytes_.split(at); });
+        return measure([&] { CHECK(bytes_.append(front).isOk()); });
+      }
+      case 7: {
+        measure([&] { kept_.emplace_back(bytes_.slice(at, to)); });
+        measure([&] { kept_.emplace_back(bytes_.clone()); });
+        if (kept_.size() > 20) kept_.clear();
+        return;
+      }
+      default: {
+        uint64_t start = 0;
+        measure([&] { (void)bytes_.sliceOf(at, &start); });
+        measure([&] { (void)bytes_.sliceAt(static_cast<uint32_t>(at % bytes_.sliceCount())); });
+        measure([&] { (void)bytes_.copyTo(copied_, at, sizeof(copied_), CopyReason::CopyOut); });
+      }
+    }
+  }
+
+  AggregateWorld world_;
+  std::unique_ptr<Pool> pools_[4];
+  std::mt19937 random_{11};
+  Aggregate bytes_{*world_.domain};
+  std::vector<Aggregate> kept_;
+  uint8_t copied_[16];
+  double worst_ = 0;
+};
+
+TEST(noEditOfALongAggregateTakesMoreThanLogarithmicallyManySteps) {
+  const double few = LongAggregate().run(1000, 20'000);
+  const double many = LongAggregate().run(100'000, 100'000);
+  std::printf("steps per doubling at most: %.1f of 1000 slices, %.1f of 100,000\n", few, many);
+  CHECK(few < 40);
+  CHECK(many < 40);
 }
 
 }  // namespace
