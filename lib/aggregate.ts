@@ -1,261 +1,226 @@
 /**
  * Aggregates: ordered lists of slices of immutable bytes. Editing one touches no byte.
  */
-import { types } from 'node:util';
-
 import type { ReadonlyBytes } from './bytes';
-import { defaultPoolHandle, native } from './native';
-import { handleOf, Resource } from './resource';
+import {
+  handleFromParts, handleFromText, placeOf, withParts, type BytesParts,
+} from './bytes-like';
+import { collectAsync, type CollectOptions } from './collect';
+import { HeldBytes, viewAt } from './held-bytes';
 import type { Kind } from './leaks';
-import { invalidValue, outOfRange, validateBytes, validateInteger } from './validate';
+import { defaultPoolHandle, native } from './native';
+import { handleOf } from './resource';
+import { illegalConstructor, outOfRange, validateInteger } from './validate';
 
-/** One slice: where its bytes are (`address` is the same number in every process). */
-export interface SliceInfo {
-  readonly address: number;
-  readonly generation: number;
-  readonly byteLength: number;
-}
-
-/** Whatever has or becomes bytes in the window. Strings and arrays are copied in, the rest is shared. */
-export type BytesLike = HeldBytes | string | Uint8Array;
+// For those who take bytes.
+export { checkBytesLike, type BytesLike } from './bytes-like';
+export { HeldBytes } from './held-bytes';
 
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
-  aggregateAppend, aggregateByteLength, aggregateConcat, aggregateCopyTo, aggregateDispose,
-  aggregateEmpty, aggregateFromBytes, aggregateFromString, aggregateLinearize, aggregateSlice,
-  aggregateSliceAt, aggregateSliceCount, aggregateToString, aggregateView, scratch,
+  aggregateAppend, aggregateByteLength, aggregateClone, aggregateDispose, aggregateEmpty,
+  aggregateLinearize, aggregateRemove, aggregateReplace, aggregateSlice, aggregateSplit, scratch,
 } = native;
 
 const aggregateKind: Kind = {
   subject: 'aggregate',
   release: aggregateDispose,
 };
-export const bufferKind: Kind = { ...aggregateKind, subject: 'buffer' };
 
-/** What {@link Aggregate} and {@link IolBuffer} have in common: a native list of slices. */
-export abstract class HeldBytes extends Resource {
-  // For the compiler alone: a draft looks the same, and is none.
-  private declare readonly isSealed: true;
-
-  /** Length in bytes. */
-  abstract get byteLength(): number;
-}
-
-function viewOfSlice(handle: number, index: number, isUnsafe: boolean): ReadonlyBytes | undefined {
-  const buffer = aggregateView(handle, index, isUnsafe);
-  if (buffer === undefined) return undefined;
-  return new Uint8Array(buffer, scratch[1], scratch[0]);
-}
-
-/** The bytes of a handle's only slice; empty when it has none. */
-export function viewOfBuffer(handle: number, isUnsafe: boolean): ReadonlyBytes {
-  return viewOfSlice(handle, 0, isUnsafe) ?? (new Uint8Array(0));
-}
-
-/** Checks `[from, to)` against `byteLength`. */
-export function validateRange(from: number, to: number, byteLength: number): void {
-  validateInteger(from, 'from', 0, byteLength);
-  validateInteger(to, 'to', 0, byteLength);
-  if (from > to) throw outOfRange('to', `>= from (${from})`, to);
-}
-
-/** Makes the object of a native aggregate, which it then owns. */
+/** Makes the object of a native aggregate, which it then owns. A length below 0 is asked for later. */
 export let adoptAggregate: (handle: number, byteLength: number, isTracked?: boolean) => Aggregate;
 
-/** A new native aggregate of one string or array; its length is in scratch[0]. */
-function handleFromHeap(value: string | Uint8Array): number {
-  return typeof value === 'string'
-    ? aggregateFromString(defaultPoolHandle, value, false)
-    : aggregateFromBytes(defaultPoolHandle, value);
-}
-
-function isHeap(value: unknown): value is string | Uint8Array {
-  return typeof value === 'string' || types.isUint8Array(value);
-}
-
-export function checkBytesLike(value: unknown, name: string): asserts value is BytesLike {
-  if (typeof value === 'string' || value instanceof HeldBytes) return;
-  validateBytes(value, name, 'of type string or an instance of Uint8Array, IolBuffer, or Aggregate');
-}
+const makers = Symbol('makers');
 
 /**
  * An ordered, mutable list of slices of immutable bytes, passed by value: a clone shares the bytes,
  * never the list.
  *
- * Bytes move only in what is named `from` (of strings and arrays), `copy…`, `to…` and in `view()` of
- * more than one slice; each is counted in `stats().copies`.
+ * Made by `from`, `fromText`, `fromAsync`, `concat` and `empty`. Parts are named or given: of an
+ * `IolBuffer` or an aggregate the bytes are shared, and it stays its owner's, to be edited and released
+ * as before; strings (as UTF-8) and arrays are copied into the default pool (reason `write`).
+ *
+ * An edit returns the aggregate itself. It is done as a whole or not at all: when a part is refused,
+ * or there is no room, the aggregate is unchanged. Besides the errors of {@link HeldBytes} edits throw
+ * `ERR_IOL_TOO_MANY_SLICES`, and for strings and arrays `ERR_IOL_POOL_FULL`, `ERR_IOL_WINDOW_FULL`,
+ * `ERR_IOL_NO_MEMORY` and `ERR_IOL_TOO_LARGE`.
  */
-export class Aggregate extends HeldBytes implements Iterable<ReadonlyBytes> {
+export class Aggregate extends HeldBytes {
   #byteLength: number;
 
   static {
     adoptAggregate = (handle, byteLength, isTracked = true) =>
-      new Aggregate(handle, byteLength, isTracked);
+      new Aggregate(makers, handle, byteLength, isTracked);
   }
 
-  private constructor(handle: number, byteLength: number, isTracked: boolean) {
+  private constructor(caller: symbol, handle: number, byteLength: number, isTracked: boolean) {
+    if (caller !== makers) throw illegalConstructor();
     super(aggregateKind, handle, isTracked);
     this.#byteLength = byteLength;
   }
 
   /**
-   * The bytes of all parts in their order. Strings (as UTF-8) and arrays are copied into the default
-   * pool; buffers and aggregates are shared and stay their owner's.
-   *
-   * @throws {IolError} `ERR_IOL_CLOSED` for a released part, `ERR_IOL_POOL_FULL`,
-   * `ERR_IOL_WINDOW_FULL` and `ERR_IOL_NO_MEMORY` when there is no room; nothing was taken then.
+   * The bytes of all parts in their order; a part may also be an array or another iterable of parts.
    */
-  static from(...parts: BytesLike[]): Aggregate {
-    const [first] = parts;
-    if (parts.length === 1 && isHeap(first)) {
-      return new Aggregate(handleFromHeap(first), scratch[0]!, true);
-    }
-    return Aggregate.concat(...parts);
+  static from(...parts: BytesParts[]): Aggregate {
+    return adoptAggregate(handleFromParts(parts, 'parts'), scratch[0]!);
+  }
+
+  /** The bytes of a text, in any encoding of Node. */
+  static fromText(text: string, encoding: BufferEncoding = 'utf8'): Aggregate {
+    return adoptAggregate(handleFromText(text, encoding), scratch[0]!);
+  }
+
+  /**
+   * The bytes of all parts that a stream or another (async) iterable brings.
+   *
+   * @throws {IolError} `ERR_IOL_ABORTED`, `ERR_IOL_TOO_LARGE` beyond `maxBytes`, or what the source
+   * throws. The source is ended and nothing is held then.
+   */
+  static fromAsync(
+    source: AsyncIterable<BytesParts> | Iterable<BytesParts | Promise<BytesParts>>,
+    options: CollectOptions = {},
+  ): Promise<Aggregate> {
+    return collectAsync(source, options);
+  }
+
+  /** All parts one after the other, or those of one array: the same as {@link Aggregate.from}. */
+  static concat(...parts: BytesParts[]): Aggregate {
+    return adoptAggregate(handleFromParts(parts, 'parts'), scratch[0]!);
   }
 
   /** An aggregate of no bytes. */
   static empty(): Aggregate {
-    return new Aggregate(aggregateEmpty(), 0, true);
+    return adoptAggregate(aggregateEmpty(), 0);
   }
 
-  /** All parts one after the other, in a new aggregate. See {@link Aggregate.from}. */
-  static concat(...parts: BytesLike[]): Aggregate {
-    parts.forEach((part, i) => checkBytesLike(part, `parts[${i}]`));
-    const joined = Aggregate.empty();
-    try {
-      for (const part of parts) joined.append(part);
-    } catch (error) {
-      joined.dispose();
-      throw error;
-    }
-    return joined;
-  }
-
+  /** Length in bytes. */
   override get byteLength(): number {
     const handle = handleOf(this);
     if (this.#byteLength < 0) this.#byteLength = aggregateByteLength(handle);
     return this.#byteLength;
   }
 
-  /** How many slices it has. */
-  get sliceCount(): number {
-    return aggregateSliceCount(handleOf(this));
+  #replace(from: number, to: number, parts: BytesParts[]): this {
+    const handle = handleOf(this);
+    withParts(parts, 'parts', (part) => aggregateReplace(handle, from, to, part));
+    return this.#edited();
   }
 
-  /**
-   * Joins `other` to the end. Of a buffer or an aggregate no byte is copied, and it stays its
-   * owner's; an aggregate may be appended to itself.
-   *
-   * @throws {IolError} `ERR_IOL_CLOSED` when either side was released, `ERR_IOL_TOO_MANY_SLICES`;
-   * this aggregate is unchanged then.
-   */
-  append(other: BytesLike): this {
-    const handle = handleOf(this);
-    checkBytesLike(other, 'other');
-    if (other instanceof HeldBytes) {
-      aggregateAppend(handle, handleOf(other));
-      this.#byteLength = scratch[0]!;
-      return this;
-    }
-    const part = handleFromHeap(other);
-    try {
-      aggregateAppend(handle, part);
-      this.#byteLength = scratch[0]!;
-    } finally {
-      aggregateDispose(part);
-    }
+  #edited(): this {
+    this.forgetPlaces();
+    this.#byteLength = scratch[0]!;
     return this;
   }
 
+  /** Joins the parts to the end. An aggregate may be appended to itself. */
+  append(...parts: BytesParts[]): this {
+    const handle = handleOf(this);
+    if (parts.length === 1 && parts[0] instanceof HeldBytes) {
+      aggregateAppend(handle, handleOf(parts[0]));
+      return this.#edited();
+    }
+    const { byteLength } = this;
+    return this.#replace(byteLength, byteLength, parts);
+  }
+
+  /** Puts the parts before the first byte, in their order. */
+  prepend(...parts: BytesParts[]): this {
+    return this.#replace(0, 0, parts);
+  }
+
+  /** Puts the parts between the bytes before `at` and those from `at` on. */
+  insert(at: number, ...parts: BytesParts[]): this {
+    validateInteger(at, 'at', 0, this.byteLength);
+    return this.#replace(at, at, parts);
+  }
+
+  /** Takes bytes `[from, to)` out. */
+  remove(from: number, to: number = this.byteLength): this {
+    const handle = handleOf(this);
+    this.#validateRange(from, to);
+    aggregateRemove(handle, from, to);
+    return this.#edited();
+  }
+
+  /** Bytes `[from, to)` give way to the parts, which may have any length. */
+  replace(from: number, to: number, ...parts: BytesParts[]): this {
+    this.#validateRange(from, to);
+    return this.#replace(from, to, parts);
+  }
+
+  /** Takes the first `count` bytes out, and gives them as an aggregate, which is yours to release. */
+  split(count: number): Aggregate {
+    const handle = handleOf(this);
+    const { byteLength } = this;
+    validateInteger(count, 'count', 0, byteLength);
+    const front = aggregateSplit(handle, count);
+    this.forgetPlaces();
+    this.#byteLength = byteLength - count;
+    return adoptAggregate(front, count);
+  }
+
+  /** Drops the first `count` bytes. */
+  consume(count: number): this {
+    const handle = handleOf(this);
+    validateInteger(count, 'count', 0, this.byteLength);
+    aggregateRemove(handle, 0, count);
+    return this.#edited();
+  }
+
+  /** Drops all but the first `byteLength` bytes. */
+  truncate(byteLength: number): this {
+    const handle = handleOf(this);
+    const before = this.byteLength;
+    validateInteger(byteLength, 'byteLength', 0, before);
+    aggregateRemove(handle, byteLength, before);
+    return this.#edited();
+  }
+
+  /** Drops all bytes. */
+  clear(): this {
+    return this.truncate(0);
+  }
+
+  /**
+   * Puts all bytes into one slice. When they are in several, they are copied into one buffer of the
+   * default pool (reason `linearize`), which this aggregate then has in their place.
+   */
+  linearize(): this {
+    aggregateLinearize(handleOf(this), defaultPoolHandle);
+    this.forgetPlaces();
+    return this;
+  }
+
+  /** All bytes in one piece, after {@link linearize}. See {@link HeldBytes.view}. */
+  override view(): ReadonlyBytes {
+    return viewAt(this.linearize(), 0, false);
+  }
+
+  /** The same bytes in a list of their own; nothing is copied. */
+  override clone(): Aggregate {
+    const handle = handleOf(this);
+    return adoptAggregate(aggregateClone(handle), scratch[0]!);
+  }
+
   /** Bytes `[from, to)` as an aggregate of its own; nothing is copied. */
-  slice(from = 0, to = this.byteLength): Aggregate {
+  override slice(from?: number, to?: number): Aggregate {
     const handle = handleOf(this);
-    validateRange(from, to, this.byteLength);
-    return new Aggregate(aggregateSlice(handle, from, to), to - from, true);
+    const { byteLength } = this;
+    const first = placeOf(from, 'from', byteLength, 0);
+    const last = Math.max(first, placeOf(to, 'to', byteLength, byteLength));
+    return adoptAggregate(aggregateSlice(handle, first, last), last - first);
   }
 
-  /** The same bytes in a list of their own. */
-  clone(): Aggregate {
-    const handle = handleOf(this);
-    return new Aggregate(aggregateConcat(handle), scratch[0]!, true);
+  /** `Aggregate`. */
+  override get [Symbol.toStringTag](): string {
+    return 'Aggregate';
   }
 
-  /** Where the bytes are. */
-  slices(): SliceInfo[] {
-    const handle = handleOf(this);
-    const list: SliceInfo[] = [];
-    while (aggregateSliceAt(handle, list.length)) {
-      list.push({ byteLength: scratch[0]!, address: scratch[1]!, generation: scratch[2]! });
-    }
-    return list;
-  }
-
-  /** A view of each slice. A view has length 0 once nobody here holds anything in its memory. */
-  *[Symbol.iterator](): IterableIterator<ReadonlyBytes> {
-    for (let index = 0; ; index++) {
-      const view = viewOfSlice(handleOf(this), index, false);
-      if (view === undefined) return;
-      yield view;
-    }
-  }
-
-  /**
-   * All bytes in one piece. One slice is viewed where it lies; several are first copied into one
-   * buffer (reason `linearize`), which this aggregate then has in their place.
-   *
-   * The view lives as long as this holds the bytes: it has length 0 once nobody here holds anything
-   * in its memory.
-   */
-  view(): ReadonlyBytes {
-    const handle = handleOf(this);
-    aggregateLinearize(handle, defaultPoolHandle);
-    return viewOfBuffer(handle, false);
-  }
-
-  /** The bytes as text. */
-  override toString(encoding: BufferEncoding = 'utf8', from = 0, to = this.byteLength): string {
-    const handle = handleOf(this);
-    if (!Buffer.isEncoding(encoding)) {
-      throw invalidValue('encoding', 'is not an encoding that Node knows', encoding);
-    }
-    validateRange(from, to, this.byteLength);
-    switch (encoding.toLowerCase()) {
-      case 'utf8':
-      case 'utf-8':
-        return aggregateToString(handle, false, from, to);
-      case 'latin1':
-      case 'binary':
-        return aggregateToString(handle, true, from, to);
-      default:
-        return this.#copy(from, to).toString(encoding);
-    }
-  }
-
-  /**
-   * Copies bytes `[from, to)` to `target` from `targetStart` on, as many as fit.
-   *
-   * @returns the bytes copied.
-   */
-  copyTo(target: Uint8Array, targetStart = 0, from = 0, to = this.byteLength): number {
-    const handle = handleOf(this);
-    validateBytes(target, 'target');
-    validateInteger(targetStart, 'targetStart');
-    validateRange(from, to, this.byteLength);
-    return aggregateCopyTo(handle, target, targetStart, from, to);
-  }
-
-  /** A copy of all bytes on the heap. */
-  toBuffer(): Buffer {
-    return this.#copy(0, this.byteLength);
-  }
-
-  #copy(from: number, to: number): Buffer {
-    const copy = Buffer.allocUnsafeSlow(to - from);
-    aggregateCopyTo(handleOf(this), copy, 0, from, to);
-    return copy;
-  }
-
-  protected override inspectFields(): Record<string, unknown> {
-    return { byteLength: this.byteLength, sliceCount: this.sliceCount };
+  #validateRange(from: number, to: number): void {
+    const { byteLength } = this;
+    validateInteger(from, 'from', 0, byteLength);
+    validateInteger(to, 'to', 0, byteLength);
+    if (from > to) throw outOfRange('to', `>= from (${from})`, to);
   }
 }

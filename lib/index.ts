@@ -2,14 +2,21 @@
 /**
  * io-lite: bytes enter the window once, are sealed, and from then on only names of bytes move.
  */
-export { Aggregate, type BytesLike, type SliceInfo } from './aggregate';
-export { DraftBuffer, IolBuffer } from './buffer';
+export { Aggregate } from './aggregate';
+export { IolBuffer } from './buffer';
+export type { ByteReads } from './byte-reads';
+export type { ByteWrites } from './byte-writes';
 export { unsafeUint8Array, type ReadonlyBytes } from './bytes';
+export type { BytesLike, BytesParts } from './bytes-like';
+export type { CollectOptions } from './collect';
+export { Cursor } from './cursor';
 export { crc32c, internetChecksum, sha256, type DerivedStats } from './derived';
+export { DraftBuffer } from './draft';
 export { IolError, isIolError, type ErrorCode, type IolErrorOptions } from './errors';
 export {
   CachedFile, FileCache, type FileCacheOptions, type FileCacheStats,
 } from './file-cache';
+export type { BytesSummary, HeldBytes, SliceInfo } from './held-bytes';
 export type { ImmutableEvent } from './immutable';
 export {
   iolRead, iolReadSync, iolWrite, iolWriteSync,
@@ -19,5 +26,7 @@ export { setLeakDetection, type LeakDetection } from './leaks';
 export { MappedBytes, type ByteRange, type MapFileOptions, type MapOptions } from './mapped';
 export { version } from './native';
 export { Pool, type PoolOptions, type PoolStats } from './pool';
+export type { Resource } from './resource';
 export { stats, type CopyCount, type Stats } from './stats';
+export type { LineOptions } from './text';
 export { Window, type WindowEvents, type WindowOptions, type WindowStats } from './window';

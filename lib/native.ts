@@ -39,6 +39,10 @@ export interface NativeAddon {
 
   draftAllocate: (pool: number, byteLength: number) => number;
   draftWrite: (draft: number, bytes: Uint8Array, at: number) => number;
+  draftWriteString: (draft: number, text: string, at: number, encoding: number) => number;
+  /** Up to 8 bytes of `valueBytes`. */
+  draftPoke: (draft: number, at: number, count: number) => void;
+  draftFill: (draft: number, pattern: Uint8Array, from: number, to: number) => void;
   draftBytes: (draft: number) => ArrayBuffer;
   draftCopyOut: (draft: number, target: ArrayBuffer) => void;
   /** Here and wherever an aggregate is made: scratch has byteLength; of a buffer address, generation. */
@@ -53,19 +57,26 @@ export interface NativeAddon {
   detach: (buffer: ArrayBuffer) => void;
 
   aggregateEmpty: () => number;
-  aggregateFromString: (pool: number, text: string, isLatin1: boolean) => number;
+  aggregateFromString: (pool: number, text: string, encoding: number) => number;
   aggregateFromBytes: (pool: number, bytes: Uint8Array) => number;
   /** Up to 16 parts. */
   aggregateConcat: (...parts: number[]) => number;
-  aggregateAppend: (aggregate: number, other: number) => void;
+  aggregateClone: (aggregate: number) => number;
   aggregateSlice: (aggregate: number, from: number, to: number) => number;
+  /** After each edit: scratch has byteLength; of split() that of the front, which it gives. */
+  aggregateAppend: (aggregate: number, other: number) => void;
+  aggregateReplace: (aggregate: number, from: number, to: number, other: number) => void;
+  aggregateRemove: (aggregate: number, from: number, to: number) => void;
+  aggregateSplit: (aggregate: number, byteLength: number) => number;
+  aggregateLinearize: (aggregate: number, pool: number) => void;
   aggregateByteLength: (aggregate: number) => number;
   aggregateSliceCount: (aggregate: number) => number;
   /** False when there is no such slice; scratch: byteLength, address, generation. */
   aggregateSliceAt: (aggregate: number, index: number) => boolean;
-  /** scratch: byteLength, offset in the ArrayBuffer. */
-  aggregateView: (aggregate: number, index: number, isUnsafe: boolean) => ArrayBuffer | undefined;
-  aggregateLinearize: (aggregate: number, pool: number) => void;
+  /** Of the slice that has byte `at`; scratch: byteLength, offset in the ArrayBuffer, first place. */
+  aggregateViewAt: (aggregate: number, at: number, isUnsafe: boolean) => ArrayBuffer | undefined;
+  /** Up to 8 bytes into `valueBytes`; scratch: first place of the slice of `at`, place behind it. */
+  aggregatePeek: (aggregate: number, at: number, count: number) => void;
   aggregateCopyTo: (
     aggregate: number,
     target: Uint8Array,
@@ -73,7 +84,24 @@ export interface NativeAddon {
     from: number,
     to: number,
   ) => number;
-  aggregateToString: (aggregate: number, isLatin1: boolean, from: number, to: number) => string;
+  aggregateToString: (aggregate: number, encoding: number, from: number, to: number) => string;
+  /** Here and below: a needle is a kind and a value, see bytes-like.ts. */
+  aggregateIndexOf: (
+    aggregate: number,
+    kind: number,
+    needle: string | Uint8Array | number,
+    from: number,
+    isLast: boolean,
+  ) => number;
+  aggregateMatches: (
+    aggregate: number,
+    kind: number,
+    needle: string | Uint8Array | number,
+    at: number,
+    isEnd: boolean,
+  ) => boolean;
+  aggregateCompare: (aggregate: number, kind: number, other: string | Uint8Array | number) => number;
+  aggregateEquals: (aggregate: number, kind: number, other: string | Uint8Array | number) => boolean;
   aggregateDispose: (aggregate: number) => void;
 
   fileCacheCreate: (

@@ -1,7 +1,7 @@
 /**
  * Pools: buffers with one owner and one limit.
  */
-import { DraftBuffer } from './buffer';
+import { adoptDraft, type DraftBuffer } from './draft';
 import { defaultPoolHandle, native } from './native';
 import type { Kind } from './leaks';
 import { handleOf, Resource } from './resource';
@@ -102,7 +102,7 @@ export class Pool extends Resource {
   allocate(byteLength: number): DraftBuffer {
     const handle = handleOf(this);
     validateInteger(byteLength, 'byteLength');
-    return new DraftBuffer(draftAllocate(handle, byteLength), byteLength, this);
+    return adoptDraft(draftAllocate(handle, byteLength), byteLength, this);
   }
 
   /** Gives free memory beyond `keepBytes` back to the system now; the bytes given back. */

@@ -35,6 +35,11 @@ export function outOfRange(name: string, range: string, value: unknown): RangeEr
   return Object.assign(new RangeError(message), { code: 'ERR_OUT_OF_RANGE' });
 }
 
+/** `ERR_ILLEGAL_CONSTRUCTOR`: made by somebody else, never by `new`. */
+export function illegalConstructor(): TypeError {
+  return Object.assign(new TypeError('Illegal constructor'), { code: 'ERR_ILLEGAL_CONSTRUCTOR' });
+}
+
 /** An integer from `minimum` to `maximum`, both allowed. */
 export function validateInteger(
   value: unknown,

@@ -33,6 +33,12 @@ void copyBytes(void* to, const void* from, size_t length, CopyReason reason) {
   countCopy(length, reason);
 }
 
+void moveBytes(void* to, const void* from, size_t length, CopyReason reason) {
+  if (length == 0) return;
+  std::memmove(to, from, length);
+  countCopy(length, reason);
+}
+
 CopyCount copyCount(CopyReason reason) {
   const size_t index = static_cast<size_t>(reason);
   return {kKeys[index], counters[index].times.load(std::memory_order_relaxed),

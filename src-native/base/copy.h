@@ -32,6 +32,8 @@ struct CopyCount {
 
 // Moves `length` bytes and counts them under `reason`. The ranges must not overlap.
 void copyBytes(void* to, const void* from, size_t length, CopyReason reason);
+// The same for ranges that may overlap.
+void moveBytes(void* to, const void* from, size_t length, CopyReason reason);
 
 // Counts a move that somebody else makes for us (V8, the kernel on our behalf).
 void countCopy(size_t length, CopyReason reason);

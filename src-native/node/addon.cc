@@ -50,6 +50,8 @@ NAPI_MODULE_INIT() {
   iol::node::exportAggregates(state, exports);
   iol::node::exportMapped(state, exports);
   iol::node::exportDerived(state, exports);
+  iol::node::exportAggregateReads(state, exports);
+  iol::node::exportAggregateSearches(state, exports);
   iol::node::exportIo(state, exports);
   iol::node::exportFileCaches(state, exports);
   iol::node::exportHttp(state, exports);

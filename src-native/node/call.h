@@ -146,11 +146,11 @@ class Call {
   napi_value newAggregate(Aggregate aggregate) const {
     state_->scratch()[0] = static_cast<double>(aggregate.byteLength());
     const int32_t handle = state_->aggregates().insert(std::move(aggregate));
-    if (handle == 0) {
-      return fail(Status(Code::NoMemory, "handle table", Handles<Aggregate>::kLiveMax,
-                         Handles<Aggregate>::kLiveMax));
-    }
-    return int32(handle);
+    return handle == 0 ? failHandlesFull() : int32(handle);
+  }
+  napi_value failHandlesFull() const {
+    return fail(Status(Code::NoMemory, "handle table", Handles<Aggregate>::kLiveMax,
+                       Handles<Aggregate>::kLiveMax));
   }
 
  private:

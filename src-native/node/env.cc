@@ -179,6 +179,7 @@ void EnvState::closeWindow() {
   pools_.takeAll([this](std::unique_ptr<Pool> pool) { retiredPools_.push_back(std::move(pool)); });
   reapRetiredPools();
   isWindowClosed_ = true;
+  noteStaleViews();
 }
 
 void EnvState::closeCaches() {
@@ -190,7 +191,13 @@ void EnvState::closeCaches() {
   });
 }
 
+void EnvState::noteStaleViews() {
+  auto* const count = reinterpret_cast<int32_t*>(scratch_ + kScratchNumbers - 1);
+  std::atomic_ref<int32_t>(*count).fetch_add(1, std::memory_order_relaxed);
+}
+
 void EnvState::onStoreCaught() {
+  noteStaleViews();
   healIsPending_.store(true, std::memory_order_relaxed);
   uv_async_send(wake_);
 }

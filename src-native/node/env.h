@@ -156,6 +156,11 @@ class EnvState {
   // Numbers that do not fit one return value: a Float64Array shared with TypeScript.
   static constexpr size_t kScratchNumbers = 64;
   double* scratch() { return scratch_; }
+  // Its last number but one is the 8 bytes that aggregatePeek() answers with.
+  uint8_t* peeked() { return reinterpret_cast<uint8_t*>(scratch_ + kScratchNumbers - 2); }
+  // Its last one begins with a 32-bit count that moves on whenever views that TypeScript has kept
+  // may show something else than the shared bytes: a store was caught, or the window was closed.
+  void noteStaleViews();
   napi_value scratchArray();
 
  private:

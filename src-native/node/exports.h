@@ -14,6 +14,8 @@ void exportDrafts(EnvState& state, napi_value exports);
 void exportAggregates(EnvState& state, napi_value exports);
 void exportMapped(EnvState& state, napi_value exports);
 void exportDerived(EnvState& state, napi_value exports);
+void exportAggregateReads(EnvState& state, napi_value exports);
+void exportAggregateSearches(EnvState& state, napi_value exports);
 void exportIo(EnvState& state, napi_value exports);
 void exportFileCaches(EnvState& state, napi_value exports);
 void exportHttp(EnvState& state, napi_value exports);

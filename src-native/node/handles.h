@@ -91,6 +91,7 @@ class Handles {
   }
 
   uint32_t size() const { return live_; }
+  bool isFull() const { return live_ == kLiveMax; }
 
  private:
   static constexpr uint32_t kNone = UINT32_MAX;

@@ -1,7 +1,11 @@
 // node/wrap_draft.cc: drafts: memory that the program fills, and the step that ends it.
 
+#include <algorithm>
+#include <array>
+#include <memory>
+
 #include "base/copy.h"
-#include "node/call.h"
+#include "node/aggregate_call.h"
 #include "node/exports.h"
 #include "node/views.h"
 
@@ -44,10 +48,71 @@ napi_value draftWrite(napi_env env, napi_callback_info info) {
   if (at > capacity || bytes.length > capacity - at) {
     return call.fail(Status(Code::TooLarge, "draft", at + bytes.length, capacity));
   }
-  if (bytes.length > 0) {
-    copyBytes(entry->draft.bytes() + at, bytes.data, bytes.length, CopyReason::Write);
-  }
+  // They may be the draft's own.
+  moveBytes(entry->draft.bytes() + at, bytes.data, bytes.length, CopyReason::Write);
   return call.number(static_cast<double>(bytes.length));
+}
+
+// draftWriteString(draft, text, at, encoding) -> bytes written
+napi_value draftWriteString(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  if (!call.isReady()) return nullptr;
+  DraftEntry* entry = call.state().drafts().get(call.handle(0));
+  if (entry == nullptr) return call.failClosed("draft");
+  const TextEncoding encoding = encodingAt(call, 3);
+  const uint64_t at = call.bytesAt(2);
+  const uint64_t capacity = entry->draft.byteLength();
+  const size_t length = encodedBytes(env, call.value(1), encoding);
+  if (at > capacity || length > capacity - at) {
+    return call.fail(Status(Code::TooLarge, "draft", at + length, capacity));
+  }
+  const size_t terminator = terminatorBytes(encoding);
+  uint8_t* to = entry->draft.bytes() + at;
+  if (length + terminator <= capacity - at && (encoding != TextEncoding::Utf16 || at % 2 == 0)) {
+    // What is behind the text may have been written before.
+    std::array<uint8_t, 2> behind{};
+    std::copy_n(to + length, terminator, behind.begin());
+    encode(env, call.value(1), encoding, to, length + terminator);
+    std::copy_n(behind.begin(), terminator, to + length);
+    countCopy(length, CopyReason::Write);
+  } else if (length > 0) {
+    // Why not at once: the byte behind the draft is somebody's.
+    const std::unique_ptr<uint8_t[]> text(new uint8_t[length + terminator]);
+    encode(env, call.value(1), encoding, text.get(), length + terminator);
+    copyBytes(to, text.get(), length, CopyReason::Write);
+  }
+  return call.number(static_cast<double>(length));
+}
+
+// draftPoke(draft, at, count): the scratch's bytes for values, up to 8.
+napi_value draftPoke(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  if (!call.isReady()) return nullptr;
+  DraftEntry* entry = call.state().drafts().get(call.handle(0));
+  if (entry == nullptr) return call.failClosed("draft");
+  const uint64_t at = call.bytesAt(1);
+  const uint64_t count = std::min<uint64_t>(call.bytesAt(2), 8);
+  const uint64_t capacity = entry->draft.byteLength();
+  if (at > capacity || count > capacity - at) {
+    return call.fail(Status(Code::TooLarge, "draft", at + count, capacity));
+  }
+  std::copy_n(call.state().peeked(), count, entry->draft.bytes() + at);
+  return call.undefined();
+}
+
+// draftFill(draft, pattern, from, to): repeats the pattern's bytes, which are not the draft's own.
+napi_value draftFill(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  if (!call.isReady()) return nullptr;
+  DraftEntry* entry = call.state().drafts().get(call.handle(0));
+  if (entry == nullptr) return call.failClosed("draft");
+  const auto pattern = call.spanAt(1);
+  const uint64_t to = std::min<uint64_t>(call.bytesAt(3), entry->draft.byteLength());
+  uint8_t* bytes = entry->draft.bytes();
+  for (uint64_t at = call.bytesAt(2); pattern.length > 0 && at < to; at += pattern.length) {
+    std::copy_n(pattern.data, std::min<uint64_t>(pattern.length, to - at), bytes + at);
+  }
+  return call.undefined();
 }
 
 // The memory of a draft's ArrayBuffer, wherever it was moved to, is out of JavaScript's reach.
@@ -160,9 +225,17 @@ napi_value draftDispose(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"draftAllocate", draftAllocate}, {"draftWrite", draftWrite}, {"draftBytes", draftBytes},
-    {"draftCopyOut", draftCopyOut},   {"draftSeal", draftSeal},   {"draftSealCopy", draftSealCopy},
-    {"draftDispose", draftDispose},   {"detach", detach},
+    {"draftAllocate", draftAllocate},
+    {"draftWrite", draftWrite},
+    {"draftWriteString", draftWriteString},
+    {"draftPoke", draftPoke},
+    {"draftFill", draftFill},
+    {"draftBytes", draftBytes},
+    {"draftCopyOut", draftCopyOut},
+    {"draftSeal", draftSeal},
+    {"draftSealCopy", draftSealCopy},
+    {"draftDispose", draftDispose},
+    {"detach", detach},
 };
 
 }  // namespace

@@ -1,0 +1,291 @@
+/**
+ * Reading numbers where they lie: the reads of Node's Buffer, by their names, across slice borders.
+ */
+import { native } from './native';
+import { handleOf, Resource } from './resource';
+import { invalidType, outOfRange, validateInteger } from './validate';
+
+const { aggregatePeek, aggregateViewAt, scratch } = native;
+
+/** The scratch's places for a value that is on its way, and for the count of stale views. */
+export const valueBytes = Buffer.from(scratch.buffer, 8 * (scratch.length - 2), 8);
+const staleViews = new Int32Array(scratch.buffer, 8 * (scratch.length - 1), 1);
+
+const nothing: Buffer = Buffer.alloc(0);
+
+/** Where {@link ByteReads} has found what it was asked for last. */
+let source = nothing;
+
+/**
+ * What has bytes that can be read as numbers.
+ *
+ * Every `read…` has the name, arguments and result that it has in Node's `Buffer`; an `offset` that
+ * is none, or behind which there are too few bytes, throws a RangeError `ERR_OUT_OF_RANGE`. Nothing
+ * is copied; reads in the slice of the read before are as fast as those of a Buffer, others take one
+ * call into the addon.
+ */
+export abstract class ByteReads extends Resource {
+  // The slice that was read from last. A second read in it makes a view, which costs more than one
+  // read and less than two.
+  #view = nothing;
+  #viewFrom = 0;
+  #viewStamp = 0;
+  #sliceFrom = 0;
+  #sliceTo = 0;
+
+  /** Length in bytes. */
+  abstract get byteLength(): number;
+
+  /** Forgets what is known of the slices: they are others now. */
+  protected forgetPlaces(): void {
+    this.#view = nothing;
+    this.#sliceTo = 0;
+  }
+
+  /** Gives back what this owns. Idempotent; never throws. */
+  override dispose(): void {
+    this.#view = nothing;
+    this.#sliceTo = 0;
+    super.dispose();
+  }
+
+  /** The place in `source` of the bytes `[offset, offset + count)`. */
+  #seek(offset: number, count: number): number {
+    const view = this.#view;
+    const at = offset - this.#viewFrom;
+    if (
+      typeof offset === 'number' && at >>> 0 === at && at + count <= view.length &&
+      this.#viewStamp === staleViews[0]
+    ) {
+      source = view;
+      return at;
+    }
+    return this.#seekFar(offset, count);
+  }
+
+  #seekFar(offset: number, count: number): number {
+    const handle = handleOf(this);
+    const { byteLength } = this;
+    if (typeof offset !== 'number') throw invalidType('offset', 'of type number', offset);
+    if (byteLength < count) {
+      throw outOfRange('offset', `followed by ${count} bytes, of which there are ${byteLength}`, offset);
+    }
+    validateInteger(offset, 'offset', 0, byteLength - count);
+    if (offset < this.#sliceFrom || offset + count > this.#sliceTo) {
+      aggregatePeek(handle, offset, count);
+      this.#sliceFrom = scratch[0]!;
+      this.#sliceTo = scratch[1]!;
+      source = valueBytes;
+      return 0;
+    }
+    // Why before the call: what becomes stale after it is then noticed at the next read.
+    this.#viewStamp = staleViews[0]!;
+    const memory = aggregateViewAt(handle, offset, false)!;
+    this.#viewFrom = scratch[2]!;
+    source = this.#view = Buffer.from(memory, scratch[1], scratch[0]);
+    return offset - this.#viewFrom;
+  }
+
+  /**
+   * The byte at `index`, which counts from the end when it is negative; undefined when there is
+   * none, as in `Array.prototype.at`.
+   */
+  at(index: number): number | undefined {
+    const view = this.#view;
+    const at = index - this.#viewFrom;
+    if (
+      typeof index === 'number' && at >>> 0 === at && at < view.length &&
+      this.#viewStamp === staleViews[0]
+    ) {
+      return view[at];
+    }
+    handleOf(this);
+    const { byteLength } = this;
+    validateInteger(index, 'index', Number.MIN_SAFE_INTEGER);
+    const place = index < 0 ? index + byteLength : index;
+    if (place < 0 || place >= byteLength) return undefined;
+    const found = this.#seek(place, 1);
+    return source[found];
+  }
+
+  /** Unsigned, 8 bits. */
+  readUInt8(offset = 0): number {
+    const at = this.#seek(offset, 1);
+    return source[at]!;
+  }
+
+  /** Alias of {@link readUInt8}. */
+  readUint8(offset = 0): number {
+    return this.readUInt8(offset);
+  }
+
+  /** Signed, 8 bits. */
+  readInt8(offset = 0): number {
+    const at = this.#seek(offset, 1);
+    return (source[at]! << 24) >> 24;
+  }
+
+  /** Unsigned, 16 bits, little-endian. */
+  readUInt16LE(offset = 0): number {
+    const at = this.#seek(offset, 2);
+    return source.readUInt16LE(at);
+  }
+
+  /** Alias of {@link readUInt16LE}. */
+  readUint16LE(offset = 0): number {
+    return this.readUInt16LE(offset);
+  }
+
+  /** Unsigned, 16 bits, big-endian. */
+  readUInt16BE(offset = 0): number {
+    const at = this.#seek(offset, 2);
+    return source.readUInt16BE(at);
+  }
+
+  /** Alias of {@link readUInt16BE}. */
+  readUint16BE(offset = 0): number {
+    return this.readUInt16BE(offset);
+  }
+
+  /** Signed, 16 bits, little-endian. */
+  readInt16LE(offset = 0): number {
+    const at = this.#seek(offset, 2);
+    return source.readInt16LE(at);
+  }
+
+  /** Signed, 16 bits, big-endian. */
+  readInt16BE(offset = 0): number {
+    const at = this.#seek(offset, 2);
+    return source.readInt16BE(at);
+  }
+
+  /** Unsigned, 32 bits, little-endian. */
+  readUInt32LE(offset = 0): number {
+    const at = this.#seek(offset, 4);
+    return source.readUInt32LE(at);
+  }
+
+  /** Alias of {@link readUInt32LE}. */
+  readUint32LE(offset = 0): number {
+    return this.readUInt32LE(offset);
+  }
+
+  /** Unsigned, 32 bits, big-endian. */
+  readUInt32BE(offset = 0): number {
+    const at = this.#seek(offset, 4);
+    return source.readUInt32BE(at);
+  }
+
+  /** Alias of {@link readUInt32BE}. */
+  readUint32BE(offset = 0): number {
+    return this.readUInt32BE(offset);
+  }
+
+  /** Signed, 32 bits, little-endian. */
+  readInt32LE(offset = 0): number {
+    const at = this.#seek(offset, 4);
+    return source.readInt32LE(at);
+  }
+
+  /** Signed, 32 bits, big-endian. */
+  readInt32BE(offset = 0): number {
+    const at = this.#seek(offset, 4);
+    return source.readInt32BE(at);
+  }
+
+  /** Unsigned, 64 bits, little-endian. */
+  readBigUInt64LE(offset = 0): bigint {
+    const at = this.#seek(offset, 8);
+    return source.readBigUInt64LE(at);
+  }
+
+  /** Alias of {@link readBigUInt64LE}. */
+  readBigUint64LE(offset = 0): bigint {
+    return this.readBigUInt64LE(offset);
+  }
+
+  /** Unsigned, 64 bits, big-endian. */
+  readBigUInt64BE(offset = 0): bigint {
+    const at = this.#seek(offset, 8);
+    return source.readBigUInt64BE(at);
+  }
+
+  /** Alias of {@link readBigUInt64BE}. */
+  readBigUint64BE(offset = 0): bigint {
+    return this.readBigUInt64BE(offset);
+  }
+
+  /** Signed, 64 bits, little-endian. */
+  readBigInt64LE(offset = 0): bigint {
+    const at = this.#seek(offset, 8);
+    return source.readBigInt64LE(at);
+  }
+
+  /** Signed, 64 bits, big-endian. */
+  readBigInt64BE(offset = 0): bigint {
+    const at = this.#seek(offset, 8);
+    return source.readBigInt64BE(at);
+  }
+
+  /** IEEE 754, 32 bits, little-endian. */
+  readFloatLE(offset = 0): number {
+    const at = this.#seek(offset, 4);
+    return source.readFloatLE(at);
+  }
+
+  /** IEEE 754, 32 bits, big-endian. */
+  readFloatBE(offset = 0): number {
+    const at = this.#seek(offset, 4);
+    return source.readFloatBE(at);
+  }
+
+  /** IEEE 754, 64 bits, little-endian. */
+  readDoubleLE(offset = 0): number {
+    const at = this.#seek(offset, 8);
+    return source.readDoubleLE(at);
+  }
+
+  /** IEEE 754, 64 bits, big-endian. */
+  readDoubleBE(offset = 0): number {
+    const at = this.#seek(offset, 8);
+    return source.readDoubleBE(at);
+  }
+
+  /** Unsigned, `byteLength` (1 to 6) bytes, little-endian. */
+  readUIntLE(offset: number, byteLength: number): number {
+    validateInteger(byteLength, 'byteLength', 1, 6);
+    const at = this.#seek(offset, byteLength);
+    return source.readUIntLE(at, byteLength);
+  }
+
+  /** Alias of {@link readUIntLE}. */
+  readUintLE(offset: number, byteLength: number): number {
+    return this.readUIntLE(offset, byteLength);
+  }
+
+  /** Unsigned, `byteLength` (1 to 6) bytes, big-endian. */
+  readUIntBE(offset: number, byteLength: number): number {
+    validateInteger(byteLength, 'byteLength', 1, 6);
+    const at = this.#seek(offset, byteLength);
+    return source.readUIntBE(at, byteLength);
+  }
+
+  /** Alias of {@link readUIntBE}. */
+  readUintBE(offset: number, byteLength: number): number {
+    return this.readUIntBE(offset, byteLength);
+  }
+
+  /** Signed, `byteLength` (1 to 6) bytes, little-endian. */
+  readIntLE(offset: number, byteLength: number): number {
+    validateInteger(byteLength, 'byteLength', 1, 6);
+    const at = this.#seek(offset, byteLength);
+    return source.readIntLE(at, byteLength);
+  }
+
+  /** Signed, `byteLength` (1 to 6) bytes, big-endian. */
+  readIntBE(offset: number, byteLength: number): number {
+    validateInteger(byteLength, 'byteLength', 1, 6);
+    const at = this.#seek(offset, byteLength);
+    return source.readIntBE(at, byteLength);
+  }
+}

@@ -1,0 +1,170 @@
+/**
+ * What a caller may give where bytes are wanted, and how it crosses into the addon.
+ */
+import { encodingCode, nodes, utf8 } from './encodings';
+import { HeldBytes } from './held-bytes';
+import { defaultPoolHandle, native } from './native';
+import { handleOf } from './resource';
+import { invalidType, outOfRange, validateBytes, validateInteger, validateString } from './validate';
+
+const {
+  aggregateAppend, aggregateDispose, aggregateEmpty, aggregateFromBytes, aggregateFromString, scratch,
+} = native;
+
+/** Whatever has or becomes bytes in the window. Strings and arrays are copied in, the rest is shared. */
+export type BytesLike = HeldBytes | string | Uint8Array;
+
+/** One part, or several: an array, or any other iterable of them. */
+export type BytesParts = BytesLike | Iterable<BytesLike>;
+
+const expected = 'of type string or an instance of Uint8Array, IolBuffer, or Aggregate';
+
+export function checkBytesLike(value: unknown, name: string): asserts value is BytesLike {
+  if (typeof value === 'string' || value instanceof HeldBytes) return;
+  validateBytes(value, name, expected);
+}
+
+/** A new native aggregate of text; its length is in scratch[0]. */
+export function handleFromText(text: string, encoding?: BufferEncoding): number {
+  validateString(text, 'text');
+  const code = encodingCode(encoding);
+  return code === nodes
+    ? aggregateFromBytes(defaultPoolHandle, Buffer.from(text, encoding))
+    : aggregateFromString(defaultPoolHandle, text, code);
+}
+
+/** A new native aggregate of one string or array; its length is in scratch[0]. */
+export function handleFromHeap(value: string | Uint8Array): number {
+  return typeof value === 'string'
+    ? aggregateFromString(defaultPoolHandle, value, utf8)
+    : aggregateFromBytes(defaultPoolHandle, value);
+}
+
+function isIterable(value: unknown): value is Iterable<unknown> {
+  return typeof value === 'object' && value !== null && Symbol.iterator in value;
+}
+
+/** `parts` with arrays and other iterables of bytes laid out, each checked. */
+function flatten(parts: readonly BytesParts[], name: string): BytesLike[] {
+  const flat: BytesLike[] = [];
+  for (const [i, part] of parts.entries()) {
+    if (typeof part === 'string' || part instanceof HeldBytes || ArrayBuffer.isView(part) || !isIterable(part)) {
+      checkBytesLike(part, `${name}[${i}]`);
+      flat.push(part);
+      continue;
+    }
+    let inner = 0;
+    for (const item of part) {
+      checkBytesLike(item, `${name}[${i}][${inner++}]`);
+      flat.push(item);
+    }
+  }
+  return flat;
+}
+
+function appendPart(handle: number, part: BytesLike): void {
+  if (part instanceof HeldBytes) {
+    aggregateAppend(handle, handleOf(part));
+    return;
+  }
+  const own = handleFromHeap(part);
+  try {
+    aggregateAppend(handle, own);
+  } finally {
+    aggregateDispose(own);
+  }
+}
+
+/** A new native aggregate of all parts, or of none: its length is in scratch[0]. */
+export function handleFromParts(parts: readonly BytesParts[], name: string): number {
+  const [first] = parts;
+  if (parts.length === 1 && typeof first === 'string') return handleFromHeap(first);
+  const flat = flatten(parts, name);
+  const joined = aggregateEmpty();
+  try {
+    scratch[0] = 0;
+    for (const part of flat) appendPart(joined, part);
+  } catch (error) {
+    aggregateDispose(joined);
+    throw error;
+  }
+  return joined;
+}
+
+/** Calls `edit` with a native aggregate of all parts, which ends afterwards when it is none of theirs. */
+export function withParts(
+  parts: readonly BytesParts[],
+  name: string,
+  edit: (handle: number) => void,
+): void {
+  const [first] = parts;
+  if (parts.length === 1 && first instanceof HeldBytes) return edit(handleOf(first));
+  const own = handleFromParts(parts, name);
+  try {
+    edit(own);
+  } finally {
+    aggregateDispose(own);
+  }
+}
+
+/** What is searched for or compared with, as the addon takes it: kinds 0 to 2 are text encodings. */
+export interface Needle {
+  kind: number;
+  value: string | Uint8Array | number;
+}
+const arrayKind = 3;
+const byteKind = 4;
+const heldKind = 5;
+
+/** One object for all calls, used up before the next one. */
+const needle: Needle = { kind: 0, value: '' };
+
+/** `value` as a needle; `name` is that of the argument. */
+export function needleOf(value: unknown, encoding: BufferEncoding | undefined, name: string): Needle {
+  if (typeof value === 'string') {
+    const code = encodingCode(encoding);
+    needle.kind = code === nodes ? arrayKind : code;
+    needle.value = code === nodes ? Buffer.from(value, encoding) : value;
+    return needle;
+  }
+  if (value instanceof HeldBytes) {
+    needle.kind = heldKind;
+    needle.value = handleOf(value);
+    return needle;
+  }
+  validateBytes(value, name, expected);
+  needle.kind = arrayKind;
+  needle.value = value;
+  return needle;
+}
+
+/** The same, of which a number is one byte. */
+export function needleOrByte(
+  value: unknown,
+  encoding: BufferEncoding | undefined,
+  name: string,
+): Needle {
+  if (typeof value !== 'number') return needleOf(value, encoding, name);
+  validateInteger(value, name, 0, 255);
+  needle.kind = byteKind;
+  needle.value = value;
+  return needle;
+}
+
+/**
+ * A place as `Buffer.prototype.slice` takes it: negative ones count from the end, and those outside
+ * are moved to the nearest end.
+ */
+export function placeOf(
+  place: number | undefined,
+  name: string,
+  byteLength: number,
+  otherwise: number,
+): number {
+  if (place === undefined) return otherwise;
+  if (typeof place !== 'number') throw invalidType(name, 'of type number', place);
+  if (Number.isNaN(place) || !(Number.isInteger(place) || Math.abs(place) === Infinity)) {
+    throw outOfRange(name, 'an integer', place);
+  }
+  return place < 0 ? Math.max(0, place + byteLength) : Math.min(place, byteLength);
+}
