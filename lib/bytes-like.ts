@@ -40,15 +40,18 @@ export function handleFromHeap(value: string | Uint8Array): number {
     : aggregateFromBytes(defaultPoolHandle, value);
 }
 
-function isIterable(value: unknown): value is Iterable<unknown> {
-  return typeof value === 'object' && value !== null && Symbol.iterator in value;
+/** Whether it has parts, instead of being one: bytes are iterable, too. */
+function isList(value: BytesParts): value is Iterable<BytesLike> {
+  if (Array.isArray(value)) return true;
+  if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) return false;
+  return !(value instanceof HeldBytes || value instanceof Uint8Array || ArrayBuffer.isView(value));
 }
 
 /** `parts` with arrays and other iterables of bytes laid out, each checked. */
 function flatten(parts: readonly BytesParts[], name: string): BytesLike[] {
   const flat: BytesLike[] = [];
   for (const [i, part] of parts.entries()) {
-    if (typeof part === 'string' || part instanceof HeldBytes || ArrayBuffer.isView(part) || !isIterable(part)) {
+    if (!isList(part)) {
       checkBytesLike(part, `${name}[${i}]`);
       flat.push(part);
       continue;

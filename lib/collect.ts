@@ -59,12 +59,12 @@ export async function collectAsync(source: Source, options: CollectOptions): Pro
   let hasEnded = false;
   try {
     for (;;) {
-      const { done, value } = await Promise.race([aborted.promise, next(iterator)]);
-      if (done === true) {
+      const next = await Promise.race([aborted.promise, nextOf(iterator)]);
+      if (next.done === true) {
         hasEnded = true;
         return collected;
       }
-      collected.append(await Promise.race([aborted.promise, value]));
+      collected.append(await Promise.race([aborted.promise, next.value]));
       if (collected.byteLength > maxBytes) {
         throw new IolError('ERR_IOL_TOO_LARGE', `The source has more than ${maxBytes} bytes`);
       }
@@ -79,7 +79,9 @@ export async function collectAsync(source: Source, options: CollectOptions): Pro
   }
 }
 
-async function next(iterator: SourceIterator): Promise<IteratorResult<BytesParts | Promise<BytesParts>>> {
+type Step = IteratorResult<BytesParts | Promise<BytesParts>, unknown>;
+
+async function nextOf(iterator: SourceIterator): Promise<Step> {
   return await iterator.next();
 }
 

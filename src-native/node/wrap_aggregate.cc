@@ -1,4 +1,4 @@
-// node/wrap_aggregate.cc: making and editing aggregates by handle. An IolBuffer is one of one slice.
+// node/wrap_aggregate.cc: making and editing aggregates by handle. An IolBuffer has one slice.
 //
 // Whoever makes or edits an aggregate leaves its byteLength in scratch[0].
 

@@ -32,8 +32,8 @@ napi_value aggregateSliceAt(napi_env env, napi_callback_info info) {
   return call.boolean(true);
 }
 
-// aggregateViewAt(aggregate, at, isUnsafe) -> the ArrayBuffer with the slice that has byte `at`, or
-// undefined behind the end; scratch: byteLength, offset in the ArrayBuffer, the slice's first place.
+// aggregateViewAt(aggregate, at, isUnsafe) -> ArrayBuffer of the slice with byte `at`, or undefined
+// behind the end; scratch: byteLength, offset in the ArrayBuffer, the first place of the slice.
 napi_value aggregateViewAt(napi_env env, napi_callback_info info) {
   Call<3> call(env, info);
   if (!call.isReady()) return nullptr;

@@ -46,7 +46,7 @@ const bufferUses: Record<string, Use<IolBuffer>> = {
 const draftUses: Record<string, Use<DraftBuffer>> = {
   write: (d) => d.write('x'),
   bytes: (d) => d.bytes(),
-  fill: (d) => d.fill((async function* () {})()),
+  fillFrom: (d) => d.fillFrom((async function* () {})()),
   sealCopy: (d) => d.sealCopy().dispose(),
 };
 const poolUses: Record<string, Use<Pool>> = {
@@ -153,7 +153,7 @@ describe('foreign and odd arguments', () => {
   checkHolds();
   // What looks like a resource, is none: nothing of it is taken for a handle.
   const fakes: unknown[] = [
-    undefined, null, 5, true, {}, [], Symbol('x'), () => {}, new Uint16Array(2), new ArrayBuffer(2),
+    undefined, null, 5, true, {}, [5], Symbol('x'), () => {}, new Uint16Array(2), new ArrayBuffer(2),
     { handle: 1, byteLength: 3 }, Object.create(Aggregate.prototype), new Proxy({}, {}), 10n,
   ];
   const typeError = { name: 'TypeError' };

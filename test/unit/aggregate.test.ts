@@ -205,7 +205,7 @@ describe('Aggregate', () => {
   it('helps when it is printed', async () => {
     const { inspect } = await import('node:util');
     const aggregate = Aggregate.from('ab', 'c');
-    assert.equal(inspect(aggregate), 'Aggregate { byteLength: 3, sliceCount: 2 }');
+    assert.equal(inspect(aggregate), 'Aggregate { byteLength: 3, sliceCount: 2, bytes: <61 62 63> }');
     aggregate.dispose();
     assert.equal(inspect(aggregate), 'Aggregate <released>');
   });

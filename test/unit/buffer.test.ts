@@ -132,9 +132,9 @@ describe('DraftBuffer', () => {
     }
   });
 
-  it('fill() takes what a stream brings, and seal() is busy until it has ended', async () => {
+  it('fillFrom() takes what a stream brings, and seal() is busy until it has ended', async () => {
     const draft = pool.allocate(9);
-    const filled = draft.fill(Readable.from([Buffer.from('abc'), Buffer.from('def')]), 3);
+    const filled = draft.fillFrom(Readable.from([Buffer.from('abc'), Buffer.from('def')]), 3);
     assert.throws(() => draft.seal(), { code: 'ERR_IOL_BUSY' });
     assert.throws(() => draft.sealCopy(), { code: 'ERR_IOL_BUSY' });
     assert.equal(await filled, 6);
@@ -143,9 +143,9 @@ describe('DraftBuffer', () => {
     assert.equal(textOf(buffer), '012abcdef');
   });
 
-  it('fill() that fails leaves the draft open', async () => {
+  it('fillFrom() that fails leaves the draft open', async () => {
     const draft = pool.allocate(4);
-    await assert.rejects(draft.fill(Readable.from([Buffer.from('too long')])), {
+    await assert.rejects(draft.fillFrom(Readable.from([Buffer.from('too long')])), {
       code: 'ERR_OUT_OF_RANGE',
     });
     draft.write('good');
@@ -218,11 +218,17 @@ describe('IolBuffer', () => {
     assert.equal(textOf(buffer), '');
   });
 
-  it('refuses ranges outside of it', () => {
-    using buffer = Window.default().defaultPool.allocate(4).seal();
-    for (const [from, to] of [[-1, 2], [0, 5], [3, 2], [0.5, 2], [NaN, 2]] as const) {
-      assert.throws(() => buffer.slice(from, to), { code: 'ERR_OUT_OF_RANGE' });
+  it('slices as Buffer.slice does: from the end, and to the nearest end', () => {
+    const draft = Window.default().defaultPool.allocate(4);
+    draft.write('abcd');
+    using buffer = draft.seal();
+    for (const [from, to] of [[-1, 2], [-3, -1], [0, 5], [3, 2], [9], [-9, Infinity]] as const) {
+      using slice = buffer.slice(from, to);
+      assert.equal(slice.toString(), 'abcd'.slice(from, to));
+      assert.equal(slice.byteLength, 'abcd'.slice(from, to).length);
     }
+    assert.throws(() => buffer.slice(0.5), { code: 'ERR_OUT_OF_RANGE' });
+    assert.throws(() => buffer.slice(NaN), { code: 'ERR_OUT_OF_RANGE' });
     assert.throws(() => buffer.slice('1' as never), { code: 'ERR_INVALID_ARG_TYPE' });
   });
 });
