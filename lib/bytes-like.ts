@@ -40,11 +40,11 @@ export function handleFromHeap(value: string | Uint8Array): number {
     : aggregateFromBytes(defaultPoolHandle, value);
 }
 
-/** Whether it has parts, instead of being one: bytes are iterable, too. */
+/** Whether it has parts, instead of being one: what has a `byteLength` is iterable, too. */
 function isList(value: BytesParts): value is Iterable<BytesLike> {
   if (Array.isArray(value)) return true;
-  if (typeof value !== 'object' || value === null || !(Symbol.iterator in value)) return false;
-  return !(value instanceof HeldBytes || value instanceof Uint8Array || ArrayBuffer.isView(value));
+  if (typeof value !== 'object' || value === null) return false;
+  return Symbol.iterator in value && !('byteLength' in value);
 }
 
 /** `parts` with arrays and other iterables of bytes laid out, each checked. */

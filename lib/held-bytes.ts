@@ -47,6 +47,10 @@ const previewBytes = 50;
 /** A Buffer's limit in Node 20; newer ones have more. */
 const copyBytesMax = 2 ** 32;
 
+function hasNoBytes(value: BytesLike | number): boolean {
+  return value === '' || (typeof value === 'object' && value.byteLength === 0);
+}
+
 /** A view of the slice from byte `at` on; `at` is below the length. */
 export function viewAt(held: HeldBytes, at: number, isUnsafe: boolean): Uint8Array {
   const memory = aggregateViewAt(handleOf(held), at, isUnsafe);
@@ -152,7 +156,7 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
     const { byteLength } = this;
     const start = placeOf(from, 'from', byteLength, byteLength);
     const needle = needleOrByte(value, encoding, 'value');
-    if (from !== undefined && from + byteLength < 0) return -1;
+    if (from !== undefined && from + byteLength < 0) return hasNoBytes(value) ? 0 : -1;
     return aggregateIndexOf(handle, needle.kind, needle.value, start, true);
   }
 

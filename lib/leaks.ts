@@ -58,10 +58,19 @@ function allocationSite(): string {
   return lines.slice(outside < 0 ? 0 : outside).join('\n');
 }
 
+/** Where a resource is being made, if it is one of those that remember it. */
+export function siteOfNew(): string | undefined {
+  if (level === 'off') return undefined;
+  return level === 'paranoid' || ++made % sampleEvery === 0 ? allocationSite() : undefined;
+}
+
 /** Puts the net under a resource. */
-export function track(resource: object, kind: Kind, handle: number): void {
-  const isSampled = level === 'paranoid' || (level === 'simple' && ++made % sampleEvery === 0);
-  const site = isSampled ? allocationSite() : undefined;
+export function track(
+  resource: object,
+  kind: Kind,
+  handle: number,
+  site: string | undefined,
+): void {
   registry.register(resource, { kind, handle, site }, resource);
 }
 

@@ -5,7 +5,9 @@ import { adoptDraft, type DraftBuffer } from './draft';
 import { defaultPoolHandle, native } from './native';
 import type { Kind } from './leaks';
 import { handleOf, Resource } from './resource';
-import { validateBoolean, validateInteger, validateObject, validateString } from './validate';
+import {
+  illegalConstructor, validateBoolean, validateInteger, validateObject, validateString,
+} from './validate';
 
 export interface PoolOptions {
   /** Shown in figures and errors. */
@@ -70,6 +72,8 @@ function checkPoolOptions(options: PoolOptions): Required<PoolOptions> {
   return { name, maxBytes, idleBytesMax, sealed };
 }
 
+const makers = Symbol('makers');
+
 /** The pool of options, and the environment's default pool; for window.ts. */
 export let createPool: (options: PoolOptions) => Pool;
 export let createDefaultPool: () => Pool;
@@ -82,12 +86,13 @@ export class Pool extends Resource {
   static {
     createPool = (options) => {
       const { name, maxBytes, idleBytesMax, sealed } = checkPoolOptions(options);
-      return new Pool(native.poolCreate(maxBytes, idleBytesMax, sealed), name);
+      return new Pool(makers, native.poolCreate(maxBytes, idleBytesMax, sealed), name);
     };
-    createDefaultPool = () => new Pool(defaultPoolHandle, 'default');
+    createDefaultPool = () => new Pool(makers, defaultPoolHandle, 'default');
   }
 
-  private constructor(handle: number, name: string) {
+  private constructor(caller: symbol, handle: number, name: string) {
+    if (caller !== makers) throw illegalConstructor();
     super(poolKind, handle, handle !== defaultPoolHandle);
     this.name = name;
     openPools.add(this.#self);

@@ -5,7 +5,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { closedError } from './errors';
 import './immutable';
-import { track, untrack, type Kind } from './leaks';
+import { onWindowClosed, siteOfNew, track, untrack, type Kind } from './leaks';
 
 /**
  * Own, enumerable and a function: structuredClone and postMessage refuse an object that has one,
@@ -13,6 +13,45 @@ import { track, untrack, type Kind } from './leaks';
  */
 // prettier-ignore
 const refuseClone = function objectsOfIoLiteCannotBeCloned_sendTheirBytesInstead() {};
+
+/** Who gives a resource back that was forgotten. */
+enum Net { None, Nursery, Registry }
+
+/**
+ * The nursery: new resources, which are put into the leak detector's registry only when it is full, or
+ * at the next turn of the loop. Most are released before that, and cost no registration, which takes
+ * longer than making and releasing them. In here they cannot be collected.
+ */
+const nurseryMax = 256;
+const nursery = new Array<Resource | undefined>(nurseryMax).fill(undefined);
+let nurserySize = 0;
+let isDrainDue = false;
+let drain: () => void;
+
+function enterNursery(resource: Resource): void {
+  if (nurserySize === nurseryMax) drain();
+  nursery[nurserySize++] = resource;
+  if (isDrainDue) return;
+  isDrainDue = true;
+  setImmediate(() => {
+    isDrainDue = false;
+    drain();
+  }).unref();
+}
+
+/** Only from the top: what is released first was often made last. The others wait for the drain. */
+function leaveNursery(resource: Resource): void {
+  if (nurserySize > 0 && nursery[nurserySize - 1] === resource) nursery[--nurserySize] = undefined;
+}
+
+/** Counts the windows that this thread has closed: with each of them its resources were released. */
+let windowsClosed = 0;
+
+onWindowClosed(() => {
+  windowsClosed++;
+  nursery.fill(undefined, 0, nurserySize);
+  nurserySize = 0;
+});
 
 /** The live handle of a resource; throws ERR_IOL_CLOSED after its release. */
 export let handleOf: (resource: Resource) => number;
@@ -24,14 +63,25 @@ export let handleOf: (resource: Resource) => number;
 export abstract class Resource implements Disposable {
   #handle: number;
   readonly #kind: Kind;
-  readonly #isTracked: boolean;
+  readonly #windowsClosed = windowsClosed;
+  #net: Net;
   /** @internal */
   readonly cannotBeCloned = refuseClone;
 
   static {
     handleOf = (resource) => {
-      if (resource.#handle === 0) throw closedError(resource.#kind.subject);
+      if (resource.isDisposed) throw closedError(resource.#kind.subject);
       return resource.#handle;
+    };
+    drain = () => {
+      for (let i = 0; i < nurserySize; i++) {
+        const resource = nursery[i]!;
+        nursery[i] = undefined;
+        if (resource.isDisposed) continue;
+        resource.#net = Net.Registry;
+        track(resource, resource.#kind, resource.#handle, undefined);
+      }
+      nurserySize = 0;
     };
   }
 
@@ -39,21 +89,37 @@ export abstract class Resource implements Disposable {
   protected constructor(kind: Kind, handle: number, isTracked: boolean) {
     this.#handle = handle;
     this.#kind = kind;
-    this.#isTracked = isTracked;
-    if (isTracked) track(this, kind, handle);
+    this.#net = Net.None;
+    if (isTracked) this.#spreadNet();
   }
 
-  /** Whether it was released. */
+  #spreadNet(): void {
+    const site = siteOfNew();
+    if (site === undefined) {
+      this.#net = Net.Nursery;
+      enterNursery(this);
+    } else {
+      this.#net = Net.Registry;
+      track(this, this.#kind, this.#handle, site);
+    }
+  }
+
+  #removeNet(): void {
+    if (this.#net === Net.Nursery) leaveNursery(this);
+    else if (this.#net === Net.Registry) untrack(this);
+  }
+
+  /** Whether it was released, by itself or with its window. */
   get isDisposed(): boolean {
-    return this.#handle === 0;
+    return this.#handle === 0 || this.#windowsClosed !== windowsClosed;
   }
 
   /** Gives back what this owns. Idempotent; never throws. */
   dispose(): void {
     const handle = this.#handle;
-    if (handle === 0) return;
+    if (this.isDisposed) return;
     this.#handle = 0;
-    if (this.#isTracked) untrack(this);
+    this.#removeNet();
     this.#kind.release(handle);
   }
 
@@ -65,7 +131,7 @@ export abstract class Resource implements Disposable {
   /** Ends this object without giving anything back: somebody else has taken the handle over. */
   protected forget(): void {
     this.#handle = 0;
-    if (this.#isTracked) untrack(this);
+    this.#removeNet();
   }
 
   /** What `inspect` shows inside the braces. */
@@ -73,7 +139,7 @@ export abstract class Resource implements Disposable {
     return {};
   }
 
-  /** @internal */
+  /** @internal What `console.log` shows; never throws. */
   [inspect.custom](depth: number, options: InspectOptions): string {
     const name = this.constructor.name;
     if (this.isDisposed) return `${name} <released>`;

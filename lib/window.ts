@@ -8,7 +8,7 @@ import { onImmutable, type ImmutableEvent } from './immutable';
 import { forgetAll } from './leaks';
 import { native } from './native';
 import { createDefaultPool, createPool, openPools, type Pool, type PoolOptions } from './pool';
-import { validateBoolean, validateInteger, validateObject } from './validate';
+import { illegalConstructor, validateBoolean, validateInteger, validateObject } from './validate';
 
 export interface WindowOptions {
   /**
@@ -29,6 +29,8 @@ export interface WindowEvents {
   immutable: [event: ImmutableEvent];
 }
 
+const makers = Symbol('makers');
+
 /**
  * The memory that all participants see. One per process, shared by its workers; each of them has
  * this object of its own, with its own default pool.
@@ -45,7 +47,8 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
   readonly defaultPool: Pool;
   #isClosed = false;
 
-  private constructor() {
+  private constructor(caller: symbol) {
+    if (caller !== makers) throw illegalConstructor();
     super();
     native.windowReopen();
     native.windowStart();
@@ -71,12 +74,12 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
     }
     if (maxBytes > 0) Window.#configure(maxBytes);
     if (strict) native.setStrict(true);
-    return (Window.#current = new Window());
+    return (Window.#current = new Window(makers));
   }
 
   /** The window of this thread; opens it when need be. */
   static default(): Window {
-    return (Window.#current ??= new Window());
+    return (Window.#current ??= new Window(makers));
   }
 
   static #configure(maxBytes: number): void {

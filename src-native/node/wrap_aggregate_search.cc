@@ -89,7 +89,7 @@ napi_value aggregateIndexOf(napi_env env, napi_callback_info info) {
   return at == kNotFound ? call.int32(-1) : call.number(static_cast<double>(at));
 }
 
-// aggregateMatches(aggregate, kind, needle, at, isEnd): whether the needle begins, or ends, at `at`.
+// aggregateMatches(aggregate, kind, needle, at, isEnd): whether it begins, or ends, at place `at`.
 napi_value aggregateMatches(napi_env env, napi_callback_info info) {
   Call<5> call(env, info);
   if (!call.isReady()) return nullptr;

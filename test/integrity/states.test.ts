@@ -1,151 +1,158 @@
 // Every public method in every state: allowed, or blocked with its code and nothing changed.
 import assert from 'node:assert/strict';
-import { closeSync, openSync } from 'node:fs';
+import { EventEmitter } from 'node:events';
 import path from 'node:path';
+import { Worker } from 'node:worker_threads';
 
 import {
-  Aggregate, FileCache, iolRead, iolReadSync, iolWrite, iolWriteSync, stats, Window,
-  type CachedFile, type DraftBuffer, type IolBuffer, type Pool,
+  Aggregate, DraftBuffer, FileCache, IolBuffer, iolRead, iolReadSync, iolWrite,
+  iolWriteSync, Pool, stats, Window,
 } from 'io-lite';
 
 import { runChild } from '../support/child';
 import { checkHolds } from '../support/holds';
+import { tables } from './rows';
+import { ownerOf, type Row, type Table } from './rows-kit';
 
-const thisFile = path.join(__dirname, 'states.test.ts');
 const window: Window = Window.default();
+const classes = { Aggregate, IolBuffer, DraftBuffer, Pool, Window };
 
-type Use<T> = (subject: T) => unknown;
+/** What is `protected`: for subclasses, of which nobody outside can make one. */
+const inner = [
+  'constructor', 'inspectFields', 'forget', 'forgetPlaces', 'writable', 'noteWrite', 'memory',
+];
+const innerOfObjects = ['cannotBeCloned', ...Reflect.ownKeys(new EventEmitter()).map(String)];
 
-/** What of a class can be called, each in a way that works while the subject is open. */
-const aggregateUses: Record<string, Use<Aggregate>> = {
-  byteLength: (a) => a.byteLength,
-  sliceCount: (a) => a.sliceCount,
-  append: (a) => a.append('x'),
-  slice: (a) => a.slice(0, 1).dispose(),
-  clone: (a) => a.clone().dispose(),
-  slices: (a) => a.slices(),
-  '[Symbol.iterator]': (a) => [...a],
-  view: (a) => a.view(),
-  toString: (a: Aggregate) => a.toString(),
-  'toString(hex)': (a) => a.toString('hex'),
-  copyTo: (a) => a.copyTo(new Uint8Array(1)),
-  toBuffer: (a) => a.toBuffer(),
-  'Aggregate.from': (a) => Aggregate.from(a).dispose(),
-  'Aggregate.concat': (a) => Aggregate.concat('x', a).dispose(),
-  iolWriteSync: (a) => iolWriteSync(nullFd, a),
-  iolWrite: (a) => iolWrite(nullFd, a),
-};
-const bufferUses: Record<string, Use<IolBuffer>> = {
-  view: (b) => b.view(),
-  unsafeView: (b) => b.unsafeView(),
-  slice: (b) => b.slice().dispose(),
-  'Aggregate.from': (b) => Aggregate.from(b).dispose(),
-  iolWriteSync: (b) => iolWriteSync(nullFd, b),
-  iolWrite: (b) => iolWrite(nullFd, b),
-};
-const draftUses: Record<string, Use<DraftBuffer>> = {
-  write: (d) => d.write('x'),
-  bytes: (d) => d.bytes(),
-  fillFrom: (d) => d.fillFrom((async function* () {})()),
-  sealCopy: (d) => d.sealCopy().dispose(),
-};
-const poolUses: Record<string, Use<Pool>> = {
-  allocate: (p) => p.allocate(1).dispose(),
-  trim: (p) => p.trim(),
-  stats: (p) => p.stats(),
-  'new FileCache': (p) => new FileCache({ pool: p }).close(),
-  iolReadSync: (p) => iolReadSync(zeroFd, 1, { pool: p })!.dispose(),
-  iolRead: async (p) => (await iolRead(zeroFd, 1, { pool: p }))!.dispose(),
-};
-const cacheUses: Record<string, Use<FileCache>> = {
-  tryOpen: (c) => c.tryOpen(thisFile)?.close(),
-  open: async (c) => (await c.open(thisFile)).close(),
-  stats: (c) => c.stats(),
-};
-const fileUses: Record<string, Use<CachedFile>> = {
-  isFresh: (f) => f.isFresh,
-  tryRead: (f) => f.tryRead()?.dispose(),
-  read: async (f) => (await f.read()).dispose(),
-};
-
-let nullFd: number;
-let zeroFd: number;
+/** Every public member of an object and of its class, as the rows name it. */
+function membersOf(subject: object): string[] {
+  const members = new Set<string>();
+  // Node 20 has another name for the symbol that TypeScript's name for is this one.
+  const nameOf = (key: string | symbol): string =>
+    key === Symbol.dispose ? 'Symbol(Symbol.dispose)'
+      : key === Symbol.asyncDispose ? 'Symbol(Symbol.asyncDispose)' : String(key);
+  for (const key of Reflect.ownKeys(subject)) {
+    if (!innerOfObjects.includes(String(key))) members.add(nameOf(key));
+  }
+  const last = [Object.prototype, Object.getPrototypeOf(Window.prototype) as object];
+  let prototype = Object.getPrototypeOf(subject) as object;
+  for (; !last.includes(prototype); prototype = Object.getPrototypeOf(prototype) as object) {
+    for (const key of Reflect.ownKeys(prototype)) {
+      if (!inner.includes(String(key))) members.add(nameOf(key));
+    }
+  }
+  for (const key of Reflect.ownKeys(subject.constructor)) {
+    if (!['length', 'name', 'prototype'].includes(String(key))) members.add(`static ${String(key)}`);
+  }
+  return [...members].sort();
+}
 
 /** Settles whatever `use` gives, so that throwing and rejecting are one. */
-async function settled<T>(use: Use<T>, subject: T): Promise<unknown> {
+async function settled<T>(use: (subject: T) => unknown, subject: T): Promise<unknown> {
   return await use(subject);
 }
 
-function matrix<T extends Disposable>(
-  name: string,
-  uses: Record<string, Use<T>>,
-  make: () => T | Promise<T>,
-): void {
-  describe(name, () => {
-    for (const [method, use] of Object.entries(uses)) {
-      it(`${method}: allowed while it is open`, async () => {
-        using subject = await make();
-        await settled(use, subject);
-      });
-      it(`${method}: blocked with ERR_IOL_CLOSED after its release`, async () => {
-        const subject = await make();
-        subject[Symbol.dispose]();
-        await assert.rejects(settled(use, subject), { name: 'IolError', code: 'ERR_IOL_CLOSED' });
-      });
-    }
-    it('may be released any number of times', async () => {
-      const subject = await make();
-      for (let i = 0; i < 3; i++) subject[Symbol.dispose]();
+function isCode(error: unknown, code: string): boolean {
+  const { name, code: found } = error as { name: string; code?: string };
+  return code === 'TypeError' ? name === 'TypeError' : found === code;
+}
+
+async function assertBlocked<T>(use: (subject: T) => unknown, subject: T, code: string): Promise<void> {
+  await assert.rejects(settled(use, subject), (error) => {
+    assert.ok(isCode(error, code), `${code} was expected: ${String(error)}`);
+    return true;
+  });
+}
+
+function describeRow(table: Table<object>, name: string, row: Row<object>): void {
+  it(`${name}: allowed while it is open`, async () => {
+    const subject = await table.make();
+    await settled(row.use, subject);
+    ownerOf(subject)[Symbol.dispose]();
+  });
+  if (row.wrong !== undefined && row.wrong.length > 0) {
+    it(`${name}: each of ${row.wrong.length} wrong arguments is refused, and nothing is changed`, async () => {
+      const subject = await table.make();
+      try {
+        const before = table.contents(subject);
+        for (const [use, code] of row.wrong!) {
+          await assertBlocked(use, subject, code);
+          assert.deepEqual(table.contents(subject), before);
+        }
+      } finally {
+        ownerOf(subject)[Symbol.dispose]();
+      }
     });
-    it('is refused by structuredClone and postMessage', async () => {
-      using subject = await make();
-      assert.throws(() => structuredClone(subject), { name: 'DataCloneError' });
-    });
+  }
+  if (table.name === 'Window') return; // Its end is played in a worker, see below.
+  const isAllowed = row.allowed?.includes('released') === true;
+  it(`${name}: ${isAllowed ? 'allowed' : 'blocked with ERR_IOL_CLOSED'} after its release`, async () => {
+    const subject = await table.make();
+    ownerOf(subject)[Symbol.dispose]();
+    if (isAllowed) await settled(row.use, subject);
+    else await assertBlocked(row.use, subject, 'ERR_IOL_CLOSED');
   });
 }
 
 describe('states', () => {
+  // Its extents go before the holds are looked at.
+  afterEach(() => FileCache.default().close());
   checkHolds();
-  let cache: FileCache;
-  before(() => {
-    nullFd = openSync('/dev/null', 'w');
-    zeroFd = openSync('/dev/zero', 'r');
-    cache = new FileCache();
-  });
-  after(() => {
-    closeSync(nullFd);
-    closeSync(zeroFd);
-    cache.close();
-  });
 
-  matrix('Aggregate', aggregateUses, () => Aggregate.from('a', 'b'));
-  matrix('IolBuffer', bufferUses, () => window.defaultPool.allocate(5).seal());
-  matrix('DraftBuffer', draftUses, () => window.defaultPool.allocate(5));
-  matrix('DraftBuffer, large', draftUses, () => window.defaultPool.allocate(50_000));
-  matrix('Pool', poolUses, () => window.createPool());
-  matrix('FileCache', cacheUses, () => new FileCache());
-  describe('with a file', () => {
-    const readings: { file?: CachedFile } = {};
-    afterEach(() => readings.file?.close());
-    matrix('CachedFile', fileUses, async () => {
-      // Its extents go before the holds are looked at.
-      cache.close();
-      cache = new FileCache();
-      return (readings.file = await cache.open(thisFile));
+  for (const table of tables) {
+    describe(table.name, () => {
+      it('has a row for every public member', async () => {
+        const subject = await table.make();
+        assert.deepEqual(membersOf(subject), Object.keys(table.rows).sort());
+        ownerOf(subject)[Symbol.dispose]();
+      });
+      for (const [name, row] of Object.entries(table.rows)) describeRow(table, name, row);
+      if (table.name === 'Window') return;
+      it('may be released any number of times', async () => {
+        const subject = await table.make();
+        for (let i = 0; i < 3; i++) ownerOf(subject)[Symbol.dispose]();
+      });
+      if (table.name === 'Cursor') return;
+      it('is refused by structuredClone and postMessage', async () => {
+        const subject = await table.make();
+        assert.throws(() => structuredClone(subject), { name: 'DataCloneError' });
+        ownerOf(subject)[Symbol.dispose]();
+      });
     });
-    afterEach(() => cache.close());
+  }
+
+  for (const table of tables.filter(({ name }) => name.startsWith('DraftBuffer'))) {
+    it(`${table.name}: sealed once, and then nothing more`, async () => {
+      for (const row of Object.values(table.rows)) {
+        const draft = (await table.make()) as DraftBuffer;
+        using buffer = draft.seal();
+        if (row.allowed?.includes('sealed')) await settled(row.use, draft);
+        else await assertBlocked(row.use, draft, 'ERR_IOL_SEALED');
+        draft.dispose();
+        assert.equal(buffer.byteLength, draft.byteLength, 'that is nothing to the buffer');
+        assert.ok(buffer.startsWith('draft'));
+      }
+    });
+  }
+
+  it('no other thing of the window can be made with new', () => {
+    for (const [name, made] of Object.entries(classes)) {
+      const make = made as unknown as new (...given: unknown[]) => unknown;
+      for (const given of [[], [1, 2, true], [Symbol('makers'), 1, 2, 3]]) {
+        assert.throws(() => new make(...given), {
+          name: 'TypeError', code: 'ERR_ILLEGAL_CONSTRUCTOR',
+        }, name);
+      }
+    }
   });
 
-  it('DraftBuffer#seal: once, and then nothing more', async () => {
-    const draft = window.defaultPool.allocate(3);
-    const buffer = draft.seal();
-    assert.throws(() => draft.seal(), { code: 'ERR_IOL_SEALED' });
-    for (const use of Object.values(draftUses)) {
-      await assert.rejects(settled(use, draft), { name: 'IolError', code: 'ERR_IOL_SEALED' });
-    }
-    draft.dispose();
-    assert.equal(buffer.view().byteLength, 3, 'disposing the draft is nothing to the buffer');
-    buffer.dispose();
+  it('the table holds in a worker, and with the window closed there', async function () {
+    this.timeout(120_000);
+    const worker = new Worker(path.join(__dirname, 'rows-worker.cjs'));
+    const failures = await new Promise<string[]>((resolve, reject) => {
+      worker.once('message', resolve);
+      worker.once('error', reject);
+    });
+    assert.deepEqual(failures, []);
   });
 });
 

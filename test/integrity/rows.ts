@@ -1,0 +1,214 @@
+// The state matrix: every public member of every class, what it does while its object is open, and
+// what with arguments that are wrong. test/integrity/states.test.ts plays it in all states.
+import path from 'node:path';
+
+import {
+  FileCache, Window, type CachedFile, type DraftBuffer, type Pool,
+} from 'io-lite';
+
+import { aggregateTable, bufferTable, cursorTable } from './rows-held';
+import {
+  always, badEncoding, chunks, drop, fakes, range, refusing, resourceRows, takingNumber,
+  takingPlace, type, value, type Row, type Table, type Wrong,
+} from './rows-kit';
+
+function writeRows(): Record<string, Row<DraftBuffer>> {
+  const rows: Record<string, Row<DraftBuffer>> = {};
+  for (const name of Object.getOwnPropertyNames(Buffer.prototype)) {
+    if (!/^write[A-Z]/.test(name) || !/(8|LE|BE)$/.test(name)) continue;
+    const isSized = /^write(U?)[Ii]nt(LE|BE)$/.test(name);
+    const number = /Big/.test(name) ? 1n : 1;
+    const call = (draft: DraftBuffer, what: unknown, offset: number, byteLength = 3): unknown =>
+      (draft as never as Record<string, (...given: unknown[]) => unknown>)[name]!(
+        what, offset, ...(isSized ? [byteLength] : []),
+      );
+    const isFloat = /Float|Double/.test(name);
+    rows[name] = {
+      use: (draft) => call(draft, number, 1),
+      wrong: [
+        ...takingNumber((draft: DraftBuffer, n) => call(draft, number, n)),
+        [(draft) => call(draft, number, draft.byteLength), range],
+        ...(isFloat ? [] : [[(d: DraftBuffer) => call(d, /Big/.test(name) ? 2n ** 64n : 2 ** 60, 0), range] as const]),
+        ...(isSized ? takingNumber((d: DraftBuffer, n) => call(d, number, 0, n)) : []),
+      ],
+    };
+  }
+  return rows;
+}
+
+const draftRows: Record<string, Row<DraftBuffer>> = {
+  ...(resourceRows as never as Record<string, Row<DraftBuffer>>),
+  ...writeRows(),
+  byteLength: { use: (d) => d.byteLength, allowed: always },
+  write: {
+    use: (d) => d.write('x'),
+    wrong: [
+      ...refusing((d: DraftBuffer, fake) => d.write(fake)),
+      ...takingNumber((d: DraftBuffer, n) => d.write('x', n)),
+      [(d) => d.write('x', d.byteLength), range],
+      [(d) => d.write('x', 0, badEncoding), value],
+      [(d) => d.write(new Uint8Array(d.byteLength + 1)), range],
+    ],
+  },
+  fill: {
+    use: (d) => d.fill(7, 0, 2),
+    wrong: [
+      ...fakes.filter((fake) => fake !== 5).map((fake): Wrong<DraftBuffer> => [(d) => d.fill(fake as never), type]),
+      [(d) => d.fill(256), range],
+      [(d) => d.fill(''), value],
+      [(d) => d.fill('x', 0, 1, badEncoding), value],
+      ...takingPlace((d: DraftBuffer, n) => d.fill(0, n)),
+      ...takingPlace((d: DraftBuffer, n) => d.fill(0, 0, n)),
+    ],
+  },
+  fillFrom: {
+    use: (d) => d.fillFrom(chunks('x')),
+    wrong: [
+      ...refusing((d: DraftBuffer, fake) => d.fillFrom(fake)),
+      ...takingNumber((d: DraftBuffer, n) => d.fillFrom(chunks('x'), n)),
+    ],
+  },
+  bytes: { use: (d) => d.bytes() },
+  seal: {
+    use: (d) => drop(d.seal()),
+    wrong: [...takingNumber((d: DraftBuffer, n) => d.seal(n)), [(d) => d.seal(d.byteLength + 1), range]],
+  },
+  sealCopy: { use: (d) => drop(d.sealCopy()), wrong: takingNumber((d, n) => d.sealCopy(n)) },
+  toJSON: { use: (d) => JSON.stringify(d), allowed: always },
+  'Symbol(Symbol.toStringTag)': { use: (d) => d[Symbol.toStringTag], allowed: always },
+};
+
+function draftTable(name: string, byteLength: number, hasBytes: boolean): Table<DraftBuffer> {
+  return {
+    name,
+    make: () => {
+      const draft = Window.default().defaultPool.allocate(byteLength);
+      draft.fill('draft');
+      if (hasBytes) draft.bytes();
+      return draft;
+    },
+    contents: (d) => {
+      using copy = d.sealCopy();
+      return [copy.toString(), d.byteLength];
+    },
+    rows: draftRows,
+  };
+}
+
+const poolTable: Table<Pool> = {
+  name: 'Pool',
+  make: () => Window.default().createPool({ name: 'row' }),
+  contents: (p) => p.stats(),
+  rows: {
+    ...(resourceRows as never as Record<string, Row<Pool>>),
+    name: { use: (p) => p.name, allowed: always },
+    allocate: { use: (p) => drop(p.allocate(1)), wrong: takingNumber((p, n) => p.allocate(n)) },
+    trim: { use: (p) => p.trim(), wrong: takingNumber((p, n) => p.trim(n)) },
+    stats: { use: (p) => p.stats() },
+  },
+};
+
+/** One per thread; its states are those of everything in it. */
+const windowTable: Table<Window> = {
+  name: 'Window',
+  make: () => Window.default(),
+  contents: (w) => [w.isClosed, w.id],
+  rows: {
+    id: { use: (w) => w.id, allowed: always },
+    defaultPool: { use: (w) => w.defaultPool, allowed: always },
+    isClosed: { use: (w) => w.isClosed, allowed: always },
+    createPool: {
+      use: (w) => drop(w.createPool()),
+      wrong: [
+        ...[null, 5, 'x', [], () => {}].map((o): Wrong<Window> => [(w) => w.createPool(o as never), type]),
+        [(w) => w.createPool({ name: 1 as never }), type],
+        [(w) => w.createPool({ sealed: 1 as never }), type],
+        [(w) => w.createPool({ maxBytes: -1 }), range],
+        [(w) => w.createPool({ idleBytesMax: 0.5 }), range],
+      ],
+    },
+    stats: { use: (w) => w.stats() },
+    close: { use: (w) => w.isClosed && w.close(), allowed: always },
+    'Symbol(Symbol.dispose)': { use: (w) => w.isClosed && w[Symbol.dispose](), allowed: always },
+    'Symbol(Symbol.asyncDispose)': { use: (w) => w.isClosed && w[Symbol.asyncDispose](), allowed: always },
+    'static default': { use: () => Window.default(), allowed: always },
+    'static create': {
+      use: () => Window.create().catch((error: Error & { code: string }) => {
+        if (error.code !== 'ERR_IOL_BUSY') throw error;
+      }),
+      allowed: always,
+      wrong: [
+        [() => Window.create(5 as never), type],
+        [() => Window.create({ maxBytes: -1 }), range],
+        [() => Window.create({ strict: 1 as never }), type],
+      ],
+    },
+  },
+};
+
+const thisFile = path.join(__dirname, 'rows.ts');
+
+const cacheTable: Table<FileCache> = {
+  name: 'FileCache',
+  make: () => new FileCache(),
+  contents: (c) => c.stats().entries,
+  rows: {
+    ...(resourceRows as never as Record<string, Row<FileCache>>),
+    tryOpen: {
+      use: (c) => c.tryOpen(thisFile)?.close(),
+      wrong: [
+        [(c) => c.tryOpen(5 as never), type],
+        [(c) => c.tryOpen(''), value],
+        [(c) => c.tryOpen('a\0b'), value],
+      ],
+    },
+    open: {
+      use: async (c) => (await c.open(thisFile)).close(),
+      wrong: [
+        [(c) => c.open(5 as never), type],
+        [(c) => c.open(''), value],
+        [(c) => c.open(__dirname), 'ERR_IOL_SYSTEM'],
+      ],
+    },
+    stats: { use: (c) => c.stats() },
+    close: { use: (c) => c.close(), allowed: always },
+    'static default': { use: () => FileCache.default(), allowed: ['released'] },
+  },
+};
+
+const fileTable: Table<CachedFile> = {
+  name: 'CachedFile',
+  make: () => FileCache.default().open(thisFile),
+  contents: (f) => [f.path, f.isFresh],
+  rows: {
+    ...(resourceRows as never as Record<string, Row<CachedFile>>),
+    path: { use: (f) => f.path, allowed: always },
+    byteLength: { use: (f) => f.byteLength, allowed: always },
+    mtimeMs: { use: (f) => f.mtimeMs, allowed: always },
+    etag: { use: (f) => f.etag, allowed: always },
+    isFresh: { use: (f) => f.isFresh },
+    realPath: { use: (f) => f.realPath() },
+    tryRead: {
+      use: (f) => f.tryRead()?.dispose(),
+      wrong: [
+        ...takingNumber((f: CachedFile, n) => f.tryRead(n)),
+        ...takingNumber((f: CachedFile, n) => f.tryRead(0, n)),
+      ],
+    },
+    read: {
+      use: async (f) => (await f.read()).dispose(),
+      wrong: [
+        ...takingNumber((f: CachedFile, n) => f.read(n)),
+        ...takingNumber((f: CachedFile, n) => f.read(0, n)),
+      ],
+    },
+    close: { use: (f) => f.close(), allowed: always },
+  },
+};
+
+export const tables = [
+  aggregateTable, bufferTable, cursorTable,
+  draftTable('DraftBuffer', 16, false), draftTable('DraftBuffer, with bytes()', 16, true),
+  draftTable('DraftBuffer, in place', 20_000, true),
+  poolTable, windowTable, cacheTable, fileTable,
+] as unknown as Table<object>[];
