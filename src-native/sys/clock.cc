@@ -27,4 +27,10 @@ const Clock& systemClock() {
   return clock;
 }
 
+int64_t monotonicNs() {
+  timespec now;
+  clock_gettime(CLOCK_MONOTONIC, &now);
+  return int64_t{now.tv_sec} * 1'000'000'000 + now.tv_nsec;
+}
+
 }  // namespace iol::sys

@@ -23,4 +23,7 @@ class Clock {
 
 const Clock& systemClock();
 
+// The same clock as monotonicMs, for short spans.
+int64_t monotonicNs();
+
 }  // namespace iol::sys

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "aggregate/aggregate.h"
+#include "channel/receiver.h"
+#include "channel/sender.h"
 #include "pool/pool.h"
 #include "sys/memory.h"
 #include "sys/process.h"
@@ -30,10 +32,13 @@ struct Participant final : SegmentSource {
     domain = Domain::create(others.window).take();
     pool = Pool::create(*domain, {}).take();
     domain->setSegmentSource(this);
+    doorbell = Doorbell::create(*domain).take();
+    doorbell->setSpinNs(0);
     others.all.push_back(this);
   }
   ~Participant() {
     std::erase(neighbours.all, this);
+    doorbell.reset();
     pool.reset();
     domain.reset();
   }
@@ -77,6 +82,19 @@ struct Participant final : SegmentSource {
               .isOk());
   }
 
+  // What a peer gets to open a link with us. `pid`: whose death counts as ours.
+  PeerHandles handles(int pid = ::getpid()) {
+    return {domain->name(), sys::duplicate(doorbell->blockFd()).take(),
+            doorbell->makeButton().take(), sys::openPidfd(pid).take()};
+  }
+
+  // An aggregate of one new buffer of `length` bytes, all `fill`.
+  Aggregate bytes(uint32_t length, uint8_t fill) {
+    Aggregate aggregate(*domain);
+    CHECK(aggregate.adopt(make(length, fill)).isOk());
+    return aggregate;
+  }
+
   // Sealed bytes with one hold, not exported.
   Slice make(uint32_t length, uint8_t fill) {
     Draft draft = pool->allocate(length).take();
@@ -87,6 +105,7 @@ struct Participant final : SegmentSource {
   Neighbours& neighbours;
   std::unique_ptr<Domain> domain;
   std::unique_ptr<Pool> pool;
+  std::unique_ptr<Doorbell> doorbell;
   std::vector<const Participant*> readers;
   Status publishing;
   bool isDenied = false;
@@ -96,6 +115,35 @@ struct Participant final : SegmentSource {
   int published = 0;
   int retired = 0;
 };
+
+// A channel between two participants.
+struct Pipe {
+  Pipe(Participant& from, Participant& to, uint64_t ringBytes = kRingBytesMin) {
+    static uint64_t channels = 0;
+    const ChannelName name{from.neighbours.window.id(), ++channels, ringBytes, from.domain->name(),
+                           to.domain->name()};
+    toReceiver = Link::open(*from.doorbell, to.handles()).take();
+    toSender = Link::open(*to.doorbell, from.handles()).take();
+    sender = Sender::create(*from.doorbell, *from.pool, name).take();
+    receiver =
+        Receiver::create(*to.doorbell, *toSender, name, sys::duplicate(sender->fd()).take()).take();
+    CHECK(sender->connect(*toReceiver, sys::duplicate(receiver->fd()).take()).isOk());
+  }
+  SendOutcome send(const Aggregate& aggregate, const std::string& metadata = "") {
+    Result<SendOutcome> sent = sender->trySend(
+        aggregate, {reinterpret_cast<const uint8_t*>(metadata.data()), metadata.size()});
+    CHECK(sent.isOk());
+    return sent.isOk() ? sent.value() : SendOutcome::Closed;
+  }
+  std::unique_ptr<Link> toReceiver;
+  std::unique_ptr<Link> toSender;
+  std::unique_ptr<Sender> sender;
+  std::unique_ptr<Receiver> receiver;
+};
+
+inline std::string textOf(const std::vector<uint8_t>& bytes) {
+  return std::string(bytes.begin(), bytes.end());
+}
 
 inline bool allAre(const Slice& slice, uint8_t fill) {
   for (uint32_t at = 0; at < slice.length; at++) {

@@ -1,0 +1,148 @@
+#include "channel/doorbell.h"
+
+#include <algorithm>
+#include <new>
+
+#include "base/crash_point.h"
+#include "base/fence.h"
+#include "base/relax.h"
+#include "channel/link.h"
+#include "channel/receiver.h"
+#include "channel/sender.h"
+#include "sys/clock.h"
+#include "sys/memory.h"
+
+namespace iol {
+namespace {
+
+constexpr uint64_t kBellTag = 0;
+constexpr int32_t kRevokingMs = 1;    // An owner that revokes is done in microseconds, or stopped.
+constexpr int32_t kInFlightMs = 100;  // Nobody rings when a message is consumed.
+constexpr uint32_t kSpinsPerLook = 32;
+
+}  // namespace
+
+Doorbell::Doorbell(Domain& domain, sys::Bell bell, sys::PollSet pollSet)
+    : domain_(domain), bell_(std::move(bell)), pollSet_(std::move(pollSet)) {}
+
+Result<std::unique_ptr<Doorbell>> Doorbell::create(Domain& domain) {
+  Result<sys::Bell> bell = sys::Bell::create();
+  if (!bell.isOk()) return bell.status();
+  Result<sys::PollSet> pollSet = sys::PollSet::create();
+  if (!pollSet.isOk()) return pollSet.status();
+  IOL_TRY(pollSet.value().add(bell.value().fd(), sys::Interest::Read, kBellTag));
+  std::unique_ptr<Doorbell> doorbell(new (std::nothrow)
+                                         Doorbell(domain, bell.take(), pollSet.take()));
+  if (doorbell == nullptr) return Status(Code::NoMemory, "doorbell");
+  Result<sys::Fd> memory = sys::createMemory("io-lite-domain", kDomainBlockBytes);
+  if (!memory.isOk()) return memory.status();
+  doorbell->memory_ = memory.take();
+  IOL_TRY(sys::commit(doorbell->memory_, 0, kDomainBlockBytes));
+  Result<uint8_t*> mapped = sys::mapWritable(doorbell->memory_, kDomainBlockBytes);
+  if (!mapped.isOk()) return mapped.status();
+  doorbell->block_ = reinterpret_cast<DomainBlock*>(mapped.value());
+  Result<sys::Fd> readOnly = sys::reopenReadOnly(doorbell->memory_);
+  if (!readOnly.isOk()) return readOnly.status();
+  doorbell->readOnlyFd_ = readOnly.take();
+  BlockHeader& header = doorbell->block_->header;
+  header.magic = kBlockMagic;
+  header.format = kFormat;
+  header.byteOrder = kByteOrder;
+  header.windowId = domain.window().id();
+  header.domainSlot = domain.name().slot;
+  header.domainEpoch = domain.name().epoch;
+  return doorbell;
+}
+
+Doorbell::~Doorbell() {
+  lingering_.clear();
+  sys::unmap(reinterpret_cast<uint8_t*>(block_), kDomainBlockBytes);
+}
+
+bool Doorbell::hasWork() const {
+  const auto receiverHas = [](const Receiver* each) { return each->hasWork(); };
+  const auto senderHas = [](const Sender* each) { return each->hasWork(); };
+  return std::any_of(receivers_.begin(), receivers_.end(), receiverHas) ||
+         std::any_of(senders_.begin(), senders_.end(), senderHas);
+}
+
+bool Doorbell::prepareToSleep() {
+  sweepLingering();
+  domain_.settleInFlight();
+  IOL_CRASH_POINT(SleepAnnounce);
+  block_->sleep.store(++sleep_, std::memory_order_relaxed);
+  fullFence();  // Pairs with the one after a publish (Sender) and after a consume (Receiver).
+  if (!hasWork()) {
+    stats_.sleeps++;
+    return true;
+  }
+  IOL_CRASH_POINT(SleepWithdraw);
+  block_->sleep.store(++sleep_, std::memory_order_relaxed);
+  return false;
+}
+
+int32_t Doorbell::sleepMs() const {
+  int32_t timeout = -1;
+  for (const Sender* sender : senders_) {
+    if (!sender->isSettled()) timeout = kInFlightMs;
+  }
+  for (const Receiver* receiver : receivers_) {
+    if (receiver->isRevoking()) timeout = kRevokingMs;
+  }
+  return timeout;
+}
+
+// Withdraw first: a press that comes after the bell was emptied is then at worst one too many.
+void Doorbell::wake() {
+  if ((sleep_ & 1) != 0) {
+    IOL_CRASH_POINT(SleepWithdraw);
+    block_->sleep.store(++sleep_, std::memory_order_relaxed);
+    stats_.wakes++;
+  }
+  sys::Readiness ready[16];
+  const uint32_t count = pollSet_.wait(ready);
+  for (uint32_t index = 0; index < count; index++) {
+    if (ready[index].tag == kBellTag) {
+      bell_.clear();
+    } else {
+      reinterpret_cast<Link*>(ready[index].tag)->checkDeath();
+    }
+  }
+}
+
+void Doorbell::wait(int64_t timeoutMs) {
+  const int64_t start = sys::monotonicNs();
+  const int64_t spinEnd = start + spinNs_;
+  do {
+    for (uint32_t spin = 0; spin < kSpinsPerLook; spin++) {
+      if (hasWork()) return;
+      if (spinNs_ == 0) break;
+      relax();
+    }
+  } while (sys::monotonicNs() < spinEnd);
+  if (!prepareToSleep()) return;
+  const int64_t ownMs = sleepMs();
+  int64_t sleepNs = ownMs < 0 ? -1 : ownMs * 1'000'000;
+  if (timeoutMs >= 0) {
+    const int64_t leftNs =
+        std::max<int64_t>(0, timeoutMs * 1'000'000 - (sys::monotonicNs() - start));
+    sleepNs = sleepNs < 0 ? leftNs : std::min(sleepNs, leftNs);
+  }
+  sys::awaitReadable(fd(), sleepNs);
+  wake();
+}
+
+void Doorbell::linger(std::unique_ptr<Sender> sender) {
+  sender->close();
+  sender->settle();
+  if (!sender->isSettled()) lingering_.push_back(std::move(sender));
+}
+
+void Doorbell::sweepLingering() {
+  std::erase_if(lingering_, [](std::unique_ptr<Sender>& sender) {
+    sender->settle();
+    return sender->isSettled();
+  });
+}
+
+}  // namespace iol

@@ -1,0 +1,205 @@
+#include "channel/sender.h"
+
+#include <new>
+
+#include "base/check.h"
+#include "base/crash_point.h"
+#include "base/fence.h"
+
+namespace iol {
+
+Sender::Sender(Doorbell& doorbell, Pool& lists, const ChannelName& name)
+    : doorbell_(doorbell), lists_(lists), name_(name), mask_(name.ringBytes / 8 - 1) {
+  doorbell_.senders_.push_back(this);
+  doorbell_.domain().addInFlight(this);
+}
+
+Result<std::unique_ptr<Sender>> Sender::create(Doorbell& doorbell, Pool& lists,
+                                               const ChannelName& name) {
+  Result<RingMemory> own = RingMemory::create(name, RingMemory::Side::Sender);
+  if (!own.isOk()) return own.status();
+  std::unique_ptr<Sender> sender(new (std::nothrow) Sender(doorbell, lists, name));
+  if (sender == nullptr) return Status(Code::NoMemory, "channel");
+  sender->own_ = own.take();
+  return sender;
+}
+
+Sender::~Sender() {
+  close();
+  releaseFlights(kIndexMax);
+  doorbell_.domain().removeInFlight(this);
+  std::erase(doorbell_.senders_, this);
+}
+
+Status Sender::connect(Link& link, sys::Fd receiverMemory) {
+  Result<RingMemory> peer =
+      RingMemory::open(name_, RingMemory::Side::Receiver, std::move(receiverMemory));
+  if (!peer.isOk()) return peer.status();
+  peer_ = peer.take();
+  link_ = &link;
+  return {};
+}
+
+Result<SendOutcome> Sender::trySend(const Aggregate& aggregate, std::span<const uint8_t> metadata) {
+  Result<SendOutcome> outcome = enqueue(aggregate, metadata);
+  if (outcome.isOk() && outcome.value() == SendOutcome::Sent) publish();
+  return outcome;
+}
+
+Result<SendOutcome> Sender::enqueue(const Aggregate& aggregate, std::span<const uint8_t> metadata) {
+  if (metadata.size() > kMetadataBytesMax) {
+    return Status(Code::TooLarge, "metadata", metadata.size(), kMetadataBytesMax);
+  }
+  if (aggregate.sliceCount() > kDescriptorsMax) {
+    return Status(Code::TooManySlices, "message", aggregate.sliceCount(), kDescriptorsMax);
+  }
+  const bool isListElsewhere = aggregate.sliceCount() > kDescriptorsInline;
+  const uint32_t here = isListElsewhere ? 1 : aggregate.sliceCount();
+  lookForClose();
+  const bool hasRoom = makeRoom(frameWords(static_cast<uint32_t>(metadata.size()), here));
+  if (isClosed_ || isPeerClosed_ || (link_ != nullptr && link_->isDead())) return end();
+  if (!hasRoom) return SendOutcome::Full;
+  IOL_TRY(exportAll(aggregate));
+  if (isListElsewhere) IOL_TRY(writeListBuffer(aggregate));
+  if (waitsFor_ != 0) setWaitsFor(0);
+  writeMessage(aggregate, metadata);
+  return SendOutcome::Sent;
+}
+
+void Sender::lookForClose() {
+  if (peer_.isOpen() && peer_.receiver().closed.load(std::memory_order_acquire) != 0) {
+    isPeerClosed_ = true;
+  }
+}
+
+SendOutcome Sender::end() {
+  isEndTold_ = true;
+  settle();
+  const bool isDead = link_ != nullptr && link_->isDead() && !isClosed_ && !isPeerClosed_;
+  return isDead ? SendOutcome::PeerDead : SendOutcome::Closed;
+}
+
+// The peer's index is read only when what we know of it is not enough.
+bool Sender::makeRoom(uint32_t words) {
+  const uint64_t ringWords = mask_ + 1;
+  if (at_ + words - consumed_ <= ringWords) return true;
+  settle();
+  if (at_ + words - consumed_ <= ringWords) return true;
+  setWaitsFor(at_ + words - ringWords);
+  return false;
+}
+
+void Sender::setWaitsFor(uint64_t index) {
+  if (waitsFor_ == index) return;
+  waitsFor_ = index;
+  IOL_CRASH_POINT(RingWaitsFor);
+  // No fence: it matters only once we sleep, and announcing sleep has one.
+  own_.sender().waitsFor.store(index, std::memory_order_relaxed);
+}
+
+Status Sender::exportAll(const Aggregate& aggregate) {
+  Domain& domain = doorbell_.domain();
+  descriptors_.clear();
+  for (uint32_t index = 0; index < aggregate.sliceCount(); index++) {
+    const Slice& slice = aggregate.sliceAt(index);
+    IOL_TRY(domain.exportSlice(slice));
+    descriptors_.push_back(describe(slice));
+  }
+  return {};
+}
+
+// The list's own bytes are made here, not moved: descriptors become bytes of a buffer.
+Status Sender::writeListBuffer(const Aggregate& aggregate) {
+  Result<Draft> draft = lists_.allocate(uint64_t{aggregate.sliceCount()} * kDescriptorBytes);
+  if (!draft.isOk()) return draft.status();
+  writeList(draft.value().bytes(), descriptors_);
+  list_ = draft.value().seal();
+  const Status exported = doorbell_.domain().exportSlice(list_);
+  if (!exported.isOk()) doorbell_.domain().release(list_);
+  return exported;
+}
+
+void Sender::writeMessage(const Aggregate& aggregate, std::span<const uint8_t> metadata) {
+  Domain& domain = doorbell_.domain();
+  const uint32_t count = aggregate.sliceCount();
+  const bool isListElsewhere = count > kDescriptorsInline;
+  for (uint32_t index = 0; index < count; index++) {
+    inFlight_.push(aggregate.sliceAt(index));
+    domain.retain(inFlight_.back());
+  }
+  if (isListElsewhere) {
+    inFlight_.push(list_);  // With the hold that it was allocated with.
+    descriptors_.assign(1, describe(list_));
+  }
+  RingWriter ring{own_.words(), mask_, at_};
+  writeFrame(ring, count, isListElsewhere, metadata, descriptors_);
+  at_ = ring.at;
+  flights_.push({at_, count + (isListElsewhere ? 1 : 0)});
+}
+
+void Sender::publish() {
+  if (published_ == at_ || isClosed_) return;
+  published_ = at_;
+  IOL_CRASH_POINT(RingPublish);
+  own_.sender().published.store(published_, std::memory_order_release);
+  if (link_ == nullptr) return;
+  fullFence();  // Pairs with Doorbell::prepareToSleep: it sees the message, or we its word.
+  link_->ringIfAsleep();
+}
+
+void Sender::close() {
+  if (isClosed_) return;
+  publish();
+  isClosed_ = true;
+  IOL_CRASH_POINT(RingCloseSender);
+  own_.sender().published.store(published_ | kIndexClosed, std::memory_order_release);
+  if (link_ == nullptr) return;
+  fullFence();
+  link_->ringIfAsleep();
+}
+
+void Sender::settle() {
+  if (!peer_.isOpen()) {
+    if (isClosed_) releaseFlights(kIndexMax);
+    return;
+  }
+  // Dead before the index is read: what it consumed until then no longer matters.
+  if (link_->isDead()) {
+    releaseFlights(kIndexMax);
+    return;
+  }
+  const uint64_t consumed = peer_.receiver().consumed.load(std::memory_order_acquire);
+  if (consumed < consumed_ || consumed > published_) {
+    fail(Status(Code::BadDescriptor, "consumed index", consumed, published_));
+    return;
+  }
+  consumed_ = consumed;
+  lookForClose();
+  releaseFlights(isPeerClosed_ ? kIndexMax : consumed_);
+}
+
+void Sender::releaseFlights(uint64_t consumed) {
+  Domain& domain = doorbell_.domain();
+  while (!flights_.empty() && flights_.front().end <= consumed) {
+    for (uint32_t slices = flights_.pop().slices; slices > 0; slices--) {
+      domain.release(inFlight_.pop());
+    }
+  }
+}
+
+void Sender::fail(Status status) {
+  if (!isPeerClosed_) failure_ = status;
+  isPeerClosed_ = true;
+  releaseFlights(kIndexMax);
+  close();
+}
+
+bool Sender::hasWork() const {
+  if (!peer_.isOpen() || isEndTold_ || isClosed_) return false;
+  if (link_->isDead() || isPeerClosed_) return true;
+  if (peer_.receiver().closed.load(std::memory_order_acquire) != 0) return true;
+  const uint64_t consumed = peer_.receiver().consumed.load(std::memory_order_acquire);
+  return waitsFor_ != 0 && consumed >= waitsFor_;
+}
+
+}  // namespace iol
