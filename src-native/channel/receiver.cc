@@ -32,8 +32,7 @@ Receiver::Receiver(Doorbell& doorbell, Link& link, const ChannelName& name)
 }
 
 Result<std::unique_ptr<Receiver>> Receiver::create(Doorbell& doorbell, Link& link,
-                                                   const ChannelName& name,
-                                                   sys::Fd senderMemory) {
+                                                   const ChannelName& name, sys::Fd senderMemory) {
   Result<RingMemory> peer =
       RingMemory::open(name, RingMemory::Side::Sender, std::move(senderMemory));
   if (!peer.isOk()) return peer.status();
@@ -148,8 +147,7 @@ ReceiveOutcome Receiver::takeSlices() {
 ReceiveOutcome Receiver::checkSlices() {
   for (; checked_ < slices_.size(); checked_++) {
     const Slice& slice = slices_[checked_];
-    const TakeOutcome outcome =
-        domain_.checkNamed(*slice.segment, slice.slot, slice.generation);
+    const TakeOutcome outcome = domain_.checkNamed(*slice.segment, slice.slot, slice.generation);
     if (outcome == TakeOutcome::Revoking) return ReceiveOutcome::Revoking;
     if (outcome == TakeOutcome::Stale) {
       dropTaken();

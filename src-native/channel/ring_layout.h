@@ -56,9 +56,9 @@ constexpr uint64_t kRingBytesMax = 16ull << 20;
 constexpr uint32_t kCellWords = 8;  // One cache line: a message shares none with the next.
 
 constexpr uint32_t kMetadataBytesMax = 1024;
-constexpr uint32_t kDescriptorsInline = 64;       // A longer list goes into a window buffer.
-constexpr uint32_t kDescriptorsMax = 1u << 16;    // Of one message.
-constexpr uint16_t kMessageListElsewhere = 1;     // Its one descriptor names the list's buffer.
+constexpr uint32_t kDescriptorsInline = 64;     // A longer list goes into a window buffer.
+constexpr uint32_t kDescriptorsMax = 1u << 16;  // Of one message.
+constexpr uint16_t kMessageListElsewhere = 1;   // Its one descriptor names the list's buffer.
 constexpr uint32_t kMessageHeaderWords = 2;
 constexpr uint32_t kDescriptorWords = 3;
 constexpr uint32_t kDescriptorBytes = kDescriptorWords * 8;

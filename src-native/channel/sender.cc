@@ -2,7 +2,7 @@
 
 #include <new>
 
-#include "base/check.h"
+#include "aggregate/slice_iterator.h"
 #include "base/crash_point.h"
 #include "base/fence.h"
 
@@ -100,10 +100,9 @@ void Sender::setWaitsFor(uint64_t index) {
 Status Sender::exportAll(const Aggregate& aggregate) {
   Domain& domain = doorbell_.domain();
   descriptors_.clear();
-  for (uint32_t index = 0; index < aggregate.sliceCount(); index++) {
-    const Slice& slice = aggregate.sliceAt(index);
-    IOL_TRY(domain.exportSlice(slice));
-    descriptors_.push_back(describe(slice));
+  for (SliceIterator each(aggregate); !each.isAtEnd(); each.next()) {
+    IOL_TRY(domain.exportSlice(each.slice()));
+    descriptors_.push_back(describe(each.slice()));
   }
   return {};
 }
@@ -123,9 +122,9 @@ void Sender::writeMessage(const Aggregate& aggregate, std::span<const uint8_t> m
   Domain& domain = doorbell_.domain();
   const uint32_t count = aggregate.sliceCount();
   const bool isListElsewhere = count > kDescriptorsInline;
-  for (uint32_t index = 0; index < count; index++) {
-    inFlight_.push(aggregate.sliceAt(index));
-    domain.retain(inFlight_.back());
+  for (SliceIterator each(aggregate); !each.isAtEnd(); each.next()) {
+    inFlight_.push(each.slice());
+    domain.retain(each.slice());
   }
   if (isListElsewhere) {
     inFlight_.push(list_);  // With the hold that it was allocated with.

@@ -97,15 +97,18 @@ TEST(aLongListGoesThroughAWindowBuffer) {
   Message message(*world.b.domain);
   for (const uint32_t slices : {1u, kDescriptorsInline, kDescriptorsInline + 1, 5000u}) {
     Aggregate list(*world.a.domain);
-    const Slice whole = world.a.make(slices, 0);
-    for (uint32_t at = 0; at < slices; at++) CHECK(list.append(whole.part(slices - 1 - at, 1)).isOk());
+    // Long enough and in such an order that none are joined.
+    const Slice whole = world.a.make(slices * 200, 0);
+    for (uint32_t at = slices; at > 0; at--) {
+      CHECK(list.append(whole.part((at - 1) * 200, 200)).isOk());
+    }
     world.a.domain->release(whole);
     const uint64_t copied = copyCount(CopyReason::Untrusted).bytes;
     CHECK(pipe.send(list) == SendOutcome::Sent);
     list.clear();
     CHECK(pipe.receiver->tryReceive(message) == ReceiveOutcome::Received);
     CHECK_EQ(message.aggregate.sliceCount(), slices);
-    CHECK_EQ(message.aggregate.sliceAt(0).offset, slices - 1);
+    CHECK_EQ(message.aggregate.sliceAt(0).offset, (slices - 1) * 200);
     CHECK_EQ(message.aggregate.sliceAt(slices - 1).offset, 0u);
     const bool isLong = slices > kDescriptorsInline;
     CHECK_EQ(copyCount(CopyReason::Untrusted).bytes - copied,
@@ -120,8 +123,10 @@ TEST(tooManySlicesAreRefusedAndNothingIsTaken) {
   ChannelPair world;
   Pipe pipe(world.a, world.b);
   Aggregate list(*world.a.domain);
-  const Slice whole = world.a.make(2, 0);
-  for (uint32_t at = 0; at <= kDescriptorsMax; at++) CHECK(list.append(whole.part(at % 2, 1)).isOk());
+  const Slice whole = world.a.make(400, 0);
+  for (uint32_t at = 0; at <= kDescriptorsMax; at++) {
+    CHECK(list.append(whole.part((at + 1) % 2 * 200, 200 - at % 2)).isOk());
+  }
   world.a.domain->release(whole);
   CHECK(pipe.sender->trySend(list).status().code() == Code::TooManySlices);
   list.clear();
