@@ -1,4 +1,4 @@
-// base/fifo.h: a queue that allocates only while it grows (std::deque also does when it just moves).
+// base/fifo.h: a queue that allocates only while it grows (std::deque: also as it moves).
 // May include nothing of ours.
 #pragma once
 

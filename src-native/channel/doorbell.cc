@@ -128,7 +128,7 @@ void Doorbell::wait(int64_t timeoutMs) {
         std::max<int64_t>(0, timeoutMs * 1'000'000 - (sys::monotonicNs() - start));
     sleepNs = sleepNs < 0 ? leftNs : std::min(sleepNs, leftNs);
   }
-  sys::awaitReadable(fd(), sleepNs);
+  sys::sleepUntilReadable(fd(), sleepNs);
   wake();
 }
 

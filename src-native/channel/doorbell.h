@@ -11,8 +11,8 @@
 //             consumed. Links, senders and receivers register themselves; they end before it.
 // Threads     the domain's own.
 // Failure     System, NoMemory, Format.
-// Cost        a sleep and its wake-up: four system calls. wait() first spins for spinNs, which burns
-//             that much of a processor per sleep and saves the sleep when an answer is near.
+// Cost        a sleep and its wake-up: four system calls. wait() first spins for spinNs: that much
+//             of a processor per sleep, which saves the sleep when an answer is near.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 

@@ -19,7 +19,7 @@
 //   0             64                                                                      4096
 //
 //   message   whole cells, at word index `published` modulo the ring
-//   | words:32 flags:16 metadataBytes:16 | count:32 zero:32 | metadata, padded | descriptors | pad |
+//   | words:32 flags:16 metadataBytes:16 | count:32 zero:32 | metadata | descriptors | padding |
 //   descriptor   three words
 //   | segment:32 slot:32 | generation:64 | offset:32 length:32 |          low half first
 //

@@ -1,4 +1,4 @@
-// channel/ring_memory.h: the memory of one side of a channel: made by its writer, mapped by its peer.
+// channel/ring_memory.h: the memory of one side of a channel, made by its writer.
 //
 // Ownership   RingMemory owns mapping and descriptors.
 // Threads     any.

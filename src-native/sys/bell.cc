@@ -57,7 +57,7 @@ void pressButton(const Fd& button) {
   while (::send(button.get(), "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
 }
 
-void awaitReadable(const Fd& fd, int64_t timeoutNs) {
+void sleepUntilReadable(const Fd& fd, int64_t timeoutNs) {
   pollfd entry{fd.get(), POLLIN, 0};
   const timespec timeout{timeoutNs / 1'000'000'000, timeoutNs % 1'000'000'000};
   (void)::ppoll(&entry, 1, timeoutNs < 0 ? nullptr : &timeout, nullptr);

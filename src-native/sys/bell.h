@@ -37,6 +37,6 @@ class Bell {
 void pressButton(const Fd& button);
 
 // Until one is readable or the time is over: negative waits for ever.
-void awaitReadable(const Fd& fd, int64_t timeoutNs);
+void sleepUntilReadable(const Fd& fd, int64_t timeoutNs);
 
 }  // namespace iol::sys

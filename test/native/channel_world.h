@@ -12,6 +12,7 @@
 #include "channel/receiver.h"
 #include "channel/sender.h"
 #include "pool/pool.h"
+#include "sys/handover.h"
 #include "sys/memory.h"
 #include "sys/process.h"
 #include "test.h"
