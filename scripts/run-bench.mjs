@@ -84,7 +84,7 @@ for (const name of wanted) {
   process.stderr.write(`${name}\n`);
   try {
     const isNative = name.startsWith('native-');
-    const found = isNative ? await runNative(name.slice('native-'.length)) : runScript(name, options.quick, scratch);
+    const found = isNative ? runNative(name.slice('native-'.length), scratch) : runScript(name, options.quick, scratch);
     rows.push(...found);
     console.log(`\n${tableOf(name, found)}`);
   } catch (error) {

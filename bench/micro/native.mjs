@@ -1,8 +1,11 @@
-// The C++ benches bench/native/*_bench.cc, built with the core and run; each figure of theirs is a row `ns/op`.
+// The C++ benches bench/native/*_bench.cc, linked with the core that the addon has, and run; each figure of theirs is
+// a row `ns/op`.
 import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import sources from '../../scripts/list-sources.cjs';
-import { buildPrograms, chooseCompiler, coreSources } from '../../scripts/native-build.mjs';
+
+const root = path.join(import.meta.dirname, '../..');
+const core = 'build/Release/obj.target/iolite_core.a';
 
 // They print `name  12.3 ns`, or a table whose heading `nanoseconds, by THING  1  1024` says what the columns are.
 const single = /^(\S.*?):?\s{2,}([\d.]+) ns\b/;
@@ -31,16 +34,20 @@ function rowsOf(bench, output) {
 export const nativeSuites = () =>
   sources.sourcesIn('bench/native').map((file) => path.basename(file, '.cc').replace(/_bench$/, ''));
 
-/** The rows of one native bench. Throws when it does not compile or fails. */
-export async function runNative(name) {
+function run(command, args) {
+  const { status, error, stdout, stderr } = spawnSync(command, args, { cwd: root, encoding: 'utf8' });
+  if (error) throw error;
+  if (status !== 0) throw new Error(`${command} ended with ${status}\n${stderr}`);
+  return stdout;
+}
+
+/** The rows of one native bench. `scratch` is a folder for the program. Throws when it does not compile or fails. */
+export function runNative(name, scratch) {
+  const program = path.join(scratch, `${name}_bench`);
   const source = `bench/native/${name}_bench.cc`;
-  const built = await buildPrograms({
-    folder: 'build/native-bench', compiler: chooseCompiler(), flags: ['-O2'],
-    programs: { [`${name}_bench`]: [...coreSources(), source] },
-  });
-  const { status, stdout, stderr } = spawnSync(built[`${name}_bench`], [], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`${source} ended with ${status}\n${stderr}`);
-  const rows = rowsOf(`native-${name}`, stdout);
-  if (rows.length === 0) throw new Error(`${source} printed no figure that is understood:\n${stdout}`);
+  const flags = ['-std=gnu++20', '-O2', '-fno-exceptions', '-fno-rtti', '-pthread', '-iquotesrc-native'];
+  run('g++', [...flags, '-o', program, source, core]);
+  const rows = rowsOf(`native-${name}`, run(program, []));
+  if (rows.length === 0) throw new Error(`${source} printed no figure that is understood`);
   return rows;
 }
