@@ -23,6 +23,7 @@ const help = `bench: operations on aggregates, cached files and pipes beside oth
 
   --quick          short rounds: about two minutes
   --suite NAME     only this suite; may be given again: ${suites.join(' ')}
+  --case TEXT      only cases whose name contains this
   --json FILE      also write { machine, run, rows } there
   --help           this text
 `;
@@ -38,6 +39,7 @@ function readOptions() {
       options: {
         quick: { type: 'boolean', default: false },
         suite: { type: 'string', multiple: true },
+        case: { type: 'string', default: '' },
         json: { type: 'string' },
         help: { type: 'boolean', default: false },
       },
@@ -47,9 +49,9 @@ function readOptions() {
   }
 }
 
-function runScript(name, quick, scratch) {
+function runScript(name, { quick, case: part }, scratch) {
   const file = path.join(scratch, `${name}.json`);
-  const args = ['--expose-gc', path.join(folder, `${name}.bench.mjs`), '--rows', file];
+  const args = ['--expose-gc', path.join(folder, `${name}.bench.mjs`), '--case', part, '--rows', file];
   if (quick) args.push('--quick');
   const { status, signal } = spawnSync(process.execPath, args, { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
   if (status !== 0) throw new Error(`suite ${name} ended with ${signal ?? `status ${status}`}`);
@@ -84,14 +86,15 @@ for (const name of wanted) {
   process.stderr.write(`${name}\n`);
   try {
     const isNative = name.startsWith('native-');
-    const found = isNative ? runNative(name.slice('native-'.length), scratch) : runScript(name, options.quick, scratch);
+    const found = isNative ? runNative(name.slice('native-'.length), scratch) : runScript(name, options, scratch);
     rows.push(...found);
-    console.log(`\n${tableOf(name, found)}`);
+    if (found.length > 0) console.log(`\n${tableOf(name, found)}`);
   } catch (error) {
     console.error(`bench: ${error.message}`);
     process.exitCode = 1;
   }
 }
+if (rows.length === 0 && process.exitCode === undefined) fail(`no case has "${options.case}" in its name`);
 console.log(`\n${describeMachine(machine)}`);
 const run = { bench: 'micro', quick: options.quick, suites: wanted };
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ machine, run, rows }, null, 2)}\n`);

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 const { values, positionals } = parseArgs({
   allowPositionals: true, options: { short: { type: 'boolean', default: false } },
 });
-const leftOut = values.short ? ['test/e2e/**', 'test/*.test.ts'] : [];
+const leftOut = values.short ? ['test/{bench,e2e}/**', 'test/*.test.ts'] : [];
 
 const root = path.join(import.meta.dirname, '..');
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');

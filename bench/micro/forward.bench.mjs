@@ -13,7 +13,9 @@ import { iolite } from './packages.mjs';
 
 const { iolRead, iolWrite } = iolite;
 const { values } = parseArgs({
-  options: { quick: { type: 'boolean', default: false }, rows: { type: 'string' } },
+  options: {
+    quick: { type: 'boolean', default: false }, case: { type: 'string', default: '' }, rows: { type: 'string' },
+  },
 });
 const MIB = values.quick ? 64 : 1024;
 const ROUNDS = values.quick ? 3 : 5;
@@ -87,7 +89,7 @@ async function transfer(forward) {
   return { perSecond: (MIB * 16) / seconds, cpuMs: ((user + system) / 1e3) * (1024 / MIB) };
 }
 
-const subjects = Object.entries(SUBJECTS);
+const subjects = CASE.includes(values.case) ? Object.entries(SUBJECTS) : [];
 const samples = new Map(subjects.map(([name]) => [name, []]));
 // A first round is not counted.
 for (let round = -1; round < ROUNDS; round++) {

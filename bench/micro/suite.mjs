@@ -105,11 +105,14 @@ function rowsOf(bench, name, samples, copied) {
 /** Measures `cases` as the command line of this process says and writes `{ rows }` to `--rows FILE`. */
 export async function suite(bench, cases) {
   const { values } = parseArgs({
-    options: { quick: { type: 'boolean', default: false }, rows: { type: 'string' } },
+    options: {
+      quick: { type: 'boolean', default: false }, case: { type: 'string', default: '' }, rows: { type: 'string' },
+    },
   });
+  const wanted = cases.filter(({ name }) => name.includes(values.case));
   const rows = [];
-  for (const [index, each] of cases.entries()) {
-    process.stderr.write(`  ${bench} ${index + 1}/${cases.length}: ${each.name}\n`);
+  for (const [index, each] of wanted.entries()) {
+    process.stderr.write(`  ${bench} ${index + 1}/${wanted.length}: ${each.name}\n`);
     const ops = Object.fromEntries(Object.entries(each.ops).filter(([, op]) => op));
     await verify({ name: each.name, ops });
     const copied = await copiedPerOp(ops[OURS]);
