@@ -193,7 +193,8 @@ struct RelayMessage {  // To the host: + up to 3. To the domain: + sender's pidf
 static_assert(sizeof(RelayMessage) == 80);
 
 union ControlMessage {
-  ControlMessage() : pool{} {}
+  ControlMessage() : bytes{} {}
+  uint8_t bytes[sizeof(PoolMessage)];  // All of it: what is not said is zero.
   MessageHeader header;
   HelloMessage hello;
   WelcomeMessage welcome;
@@ -209,6 +210,7 @@ union ControlMessage {
   LabelMessage label;
   RelayMessage relay;
 };
+static_assert(sizeof(ControlMessage) == sizeof(PoolMessage));
 static_assert(std::is_trivially_copyable_v<ControlMessage>);
 
 // What both sides must have compiled alike.

@@ -114,7 +114,15 @@ Status Host::checkSegment(const Peer& peer, const SegmentMessage& message, const
   if (segments_.contains(message.number)) {
     return Status(Code::BadDescriptor, "segment number (in use)", message.number);
   }
-  return sys::checkForeignMemory(memory, message.totalBytes);
+  IOL_TRY(sys::checkForeignMemory(memory, message.totalBytes));
+  // Whoever reads a hole pays for the page: the tables' first pages at least are the owner's.
+  Result<uint64_t> allocated = sys::allocatedBytes(memory);
+  if (!allocated.isOk()) return allocated.status();
+  if (allocated.value() < kGenerationsOffset) {
+    return Status(Code::BadDescriptor, "segment (not committed)", allocated.value(),
+                  kGenerationsOffset);
+  }
+  return {};
 }
 
 void Host::onSegment(Peer& peer, const SegmentMessage& message, sys::Fd memory) {

@@ -154,9 +154,13 @@ Status checkForeignMemory(const Fd& memory, uint64_t bytes) {
   if (::fstatfs(memory.get(), &fs) != 0) return Status::system("fstatfs", errno);
   if (::fstat(memory.get(), &facts) != 0) return Status::system("fstat", errno);
   const int seals = ::fcntl(memory.get(), F_GET_SEALS);
+  constexpr int kSizeSeals = F_SEAL_SHRINK | F_SEAL_GROW;
   if (fs.f_type != TMPFS_MAGIC || !S_ISREG(facts.st_mode) || seals < 0 ||
-      (seals & F_SEAL_SHRINK) == 0) {
-    return Status(Code::BadDescriptor, "descriptor (not a memfd sealed against shrinking)");
+      (seals & kSizeSeals) != kSizeSeals) {
+    return Status(Code::BadDescriptor, "descriptor (not a memfd with its size sealed)");
+  }
+  if ((facts.st_mode & 0222) != 0) {
+    return Status(Code::BadDescriptor, "descriptor (a memfd that can be opened for writing)");
   }
   if (static_cast<uint64_t>(facts.st_size) != bytes) {
     return Status(Code::BadDescriptor, "memfd size", static_cast<uint64_t>(facts.st_size), bytes);

@@ -45,7 +45,7 @@ Status punchHole(const Fd& memory, uint64_t offset, uint64_t bytes);
 Result<uint64_t> allocatedBytes(const Fd& memory);
 
 // A descriptor from a peer is usable memory only if it is a tmpfs file of exactly `bytes`,
-// sealed against shrinking. Anything else could fault or hang its reader (I3).
+// of a sealed size, that nobody can open for writing. Anything else could fault or hang (I3).
 Status checkForeignMemory(const Fd& memory, uint64_t bytes);
 
 }  // namespace iol::sys
