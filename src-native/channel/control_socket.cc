@@ -61,7 +61,8 @@ Status ControlSocket::receive(Received& received) {
       sys::tryReceiveMessage(socket_, &received.message, sizeof received.message);
   if (!message.isOk()) return message.status();
   received.length = message.value().length;
-  received.isCut = message.value().isCut;
+  received.isCut = message.value().isCut || message.value().hasTooMany;
+  received.lacksSome = message.value().lacksSome;
   received.descriptors = std::move(message.value().descriptors);
   return {};
 }

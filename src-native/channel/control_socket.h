@@ -45,7 +45,8 @@ class ControlSocket {
     ControlMessage message;
     size_t length = 0;
     std::vector<sys::Fd> descriptors;
-    bool isCut = false;  // Longer, or with more descriptors, than any message; or we have no room.
+    bool isCut = false;      // Longer, or with more descriptors, than any message.
+    bool lacksSome = false;  // Of its descriptors: this process may open no more.
   };
   // What has arrived, unchecked; WouldBlock when nothing has, Closed at the end.
   Status receive(Received& received);

@@ -135,7 +135,7 @@ void Guest::takeMessage(ControlSocket::Received& received) {
   const MessageType type = static_cast<MessageType>(message.header.type);
   Status status =
       checkMessage(message, received.length, received.descriptors.size(), Receiver::Domain);
-  if (received.isCut && received.descriptors.size() < kMessageFdsMax) {
+  if (received.lacksSome) {
     status = Status(Code::NoMemory, "descriptors of this process");
   }
   const bool isGreeting = type == MessageType::Welcome ||

@@ -217,8 +217,7 @@ bool Host::readPeer(Peer& peer) {
 
 void Host::takeMessage(Peer& peer, ControlSocket::Received& received) {
   const ControlMessage& message = received.message;
-  if (received.isCut && received.descriptors.size() < kMessageFdsMax &&
-      received.length <= sizeof(ControlMessage)) {
+  if (received.lacksSome) {
     // Our own shortage of descriptors, not its fault.
     return refuse(peer, static_cast<MessageType>(message.header.type),
                   Status(Code::Busy, "host's descriptors"));

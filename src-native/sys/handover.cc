@@ -66,8 +66,12 @@ Result<Message> receiveOne(const Fd& socket, void* bytes, size_t capacity, int f
       received.descriptors.emplace_back(descriptor);
     }
   }
-  received.isCut = (message.msg_flags & (MSG_CTRUNC | MSG_TRUNC)) != 0;
-  if (length == 0 && !received.isCut && received.descriptors.empty()) {
+  const bool isFull = received.descriptors.size() >= kHandoverFdsMax;
+  const bool lacksSome = (message.msg_flags & MSG_CTRUNC) != 0;
+  received.isCut = (message.msg_flags & MSG_TRUNC) != 0;
+  received.hasTooMany = lacksSome && isFull;
+  received.lacksSome = lacksSome && !isFull;
+  if (length == 0 && received.descriptors.empty()) {
     return Status(Code::Closed, "socket");
   }
   return received;
@@ -82,7 +86,8 @@ Status sendMessage(const Fd& socket, const void* bytes, size_t length,
 
 Result<Message> receiveMessage(const Fd& socket, void* bytes, size_t capacity) {
   Result<Message> received = receiveOne(socket, bytes, capacity, 0);
-  if (received.isOk() && received.value().isCut && !received.value().descriptors.empty()) {
+  // A message that is only too long is cut, as its caller was told.
+  if (received.isOk() && (received.value().lacksSome || received.value().hasTooMany)) {
     return Status(Code::BadDescriptor, "descriptors of one message", kHandoverFdsMax + 1,
                   kHandoverFdsMax);
   }

@@ -27,7 +27,9 @@ Status sendMessage(const Fd& socket, const void* bytes, size_t length,
 struct Message {
   size_t length;
   std::vector<Fd> descriptors;
-  bool isCut = false;  // It was longer, or had more descriptors, than there was room for.
+  bool isCut = false;       // It was longer than `capacity`.
+  bool hasTooMany = false;  // More than kHandoverFdsMax descriptors.
+  bool lacksSome = false;   // Of its descriptors: this process may open no more.
 };
 // Blocks until a message is there. A longer message than `capacity` is cut.
 Result<Message> receiveMessage(const Fd& socket, void* bytes, size_t capacity);
