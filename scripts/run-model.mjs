@@ -1,4 +1,4 @@
-// Checks the model of the hold protocol (test/model/holds.pml) with Spin: the protocol holds in every
+// Checks the models of holds and channels (test/model/holds.pml, channel.pml) with Spin: the protocol holds in every
 // configuration, its interesting states are reachable, and each ingredient taken out is caught.
 // --help says how to call it; test/model/README.md says what is modelled.
 import { spawn, spawnSync } from 'node:child_process';
@@ -8,13 +8,14 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const modelFile = fileURLToPath(new URL('../test/model/holds.pml', import.meta.url));
+const modelFile = (name) => fileURLToPath(new URL(`../test/model/${name}`, import.meta.url));
 
 // memoryMiB is pan's own limit: beyond it the run counts as failed, not as passed.
 const quickMemoryMiB = 3000;
 const fullMemoryMiB = 12000;
 
 // Configurations in which the unmutated model must hold. `quick` ones are run by --quick too.
+// `file` is the model, holds.pml unless told.
 const bases = [
   { name: 'pair', quick: true, switches: { DEATHS: 1, OWNER_DIES: 1 } },
   { name: 'pair-join', quick: true, switches: { LATE: 1 } },
@@ -35,6 +36,13 @@ const bases = [
     switches: { DOMAINS: 3, HANDLES: 2, DEATHS: 2, OWNER_DIES: 1, LATE: 1 },
   },
 ];
+
+for (const [name, switches] of [
+  ['channel', {}],
+  ['channel-sender-dies', { SENDER_DIES: 1 }],
+  ['channel-receiver-dies', { RECEIVER_DIES: 1 }],
+  ['channel-two-cells', { RING: 2, SLOTS: 3, MESSAGES: 5, SENDER_DIES: 1 }],
+]) bases.push({ name, file: 'channel.pml', quick: true, switches });
 
 const bytes = 'wrong bytes';
 const message = 'lost message';
@@ -57,6 +65,12 @@ const mutants = [
   { name: 'eof-is-not-death', switch: 'MUTANT_EOF', in: 'pair-eof', gives: bytes },
   { name: 'generation-before-bytes', switch: 'MUTANT_OVERWRITE', in: 'pair', gives: bytes },
   { name: 'dead-owner-is-even', switch: 'MUTANT_DEAD_OWNER_WAIT', in: 'pair', gives: message },
+  { name: 'fence-after-publish', switch: 'MUTANT_PUBLISH_FENCE', in: 'channel', gives: message },
+  { name: 'fence-after-announce', switch: 'MUTANT_ANNOUNCE_FENCE', in: 'channel', gives: message },
+  { name: 'fence-after-consume', switch: 'MUTANT_CONSUME_FENCE', in: 'channel', gives: message },
+  { name: 'take-before-index', switch: 'MUTANT_INDEX_FIRST', in: 'channel', gives: message },
+  { name: 'in-flight-until-consumed', switch: 'MUTANT_IN_FLIGHT', in: 'channel', gives: message },
+  { name: 'drain-after-death', switch: 'MUTANT_DRAIN', in: 'channel-sender-dies', gives: message },
   { name: 'dead-owner-read-again', switch: 'MUTANT_DEAD_OWNER_REREAD', in: 'pair', gives: bytes },
 ];
 
@@ -70,13 +84,17 @@ const reaches = [
   { name: 'restored', switch: 'REACH_RESTORED', in: 'pair' },
   { name: 'miss-at-second-look', switch: 'REACH_MISS', in: 'pair' },
   { name: 'dead-owner-revoking', switch: 'REACH_DEAD_OWNER', in: 'pair' },
+  { name: 'sender-sleeps', switch: 'REACH_SENDER_SLEEPS', in: 'channel' },
+  { name: 'receiver-sleeps', switch: 'REACH_RECEIVER_SLEEPS', in: 'channel' },
+  { name: 'still-held-when-freed', switch: 'REACH_RESTORED', in: 'channel' },
+  { name: 'drained-after-death', switch: 'REACH_DRAINED', in: 'channel-sender-dies' },
   { name: 'joined-between-mark-and-scan', switch: 'REACH_JOINED_BETWEEN', in: 'pair-join' },
   { name: 'unknown-joiner-holds', switch: 'REACH_JOINER_HOLDS', in: 'pair-join' },
 ];
 
 const help = `usage: node scripts/run-model.mjs [--quick] [--only NAME]... [--trail NAME] [--help]
 
-Checks test/model/holds.pml with Spin. Prints one line each:
+Checks test/model/holds.pml and channel.pml with Spin. Prints one line each:
   holds: BASE NAME ...     every reachable state was visited (bitstate: nearly, partial: as many
                            as the time allowed), none is bad
   reached: NAME            an interesting state is reachable (else: UNREACHED)
@@ -158,6 +176,8 @@ function say(text) {
   process.stdout.write(`${text}\n`);
 }
 
+const fileOf = (job, byName) => byName.get(job.in ?? job.name).file ?? 'holds.pml';
+
 function defines(job, byName) {
   const base = job.in === undefined ? job : byName.get(job.in);
   const list = Object.entries(base.switches).map(([name, value]) => `-D${name}=${value}`);
@@ -172,10 +192,11 @@ function defines(job, byName) {
 async function check(job, byName, compiler, { memoryMiB, shortest = false }) {
   const directory = join(scratch, job.name);
   mkdirSync(directory, { recursive: true });
-  copyFileSync(modelFile, join(directory, 'holds.pml'));
+  const file = fileOf(job, byName);
+  copyFileSync(modelFile(file), join(directory, file));
   const switches = defines(job, byName);
   progress(`${job.name}: compiling`);
-  const generated = await run('spin', [`-P${compiler} -E -x c`, ...switches, '-a', 'holds.pml'], directory);
+  const generated = await run('spin', [`-P${compiler} -E -x c`, ...switches, '-a', file], directory);
   if (generated.status !== 0) throw new Error(`spin ${switches.join(' ')}: ${generated.output}`);
   const small = job.in !== undefined;
   const compiled = await run(compiler, [
@@ -259,7 +280,7 @@ async function printTrail(name, byName, compiler) {
   const job = byName.get(name);
   const result = await check(job, byName, compiler, { memoryMiB: fullMemoryMiB, shortest: true });
   if (result.violation === undefined) return say(`${name}: no failure`);
-  const replay = await run('spin', [`-P${compiler} -E -x c`, ...result.switches, '-t', '-p', 'holds.pml'], result.directory);
+  const replay = await run('spin', [`-P${compiler} -E -x c`, ...result.switches, '-t', '-p', fileOf(job, byName)], result.directory);
   const noise = /\[(IF|DO|sub-sequence|break|else|\.\(goto\))\]|is newer than|Starting/;
   say(replay.output.split('\n').filter((line) => !noise.test(line)).join('\n'));
 }
