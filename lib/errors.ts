@@ -10,6 +10,7 @@ export type ErrorCode = keyof typeof errorTable;
 
 const brand = Symbol.for('io-lite.error');
 
+/** What an {@link IolError} has beyond code and message. */
 export interface IolErrorOptions {
   /** The system's (negative) error number, as in Node's own errors. */
   errno?: number | undefined;

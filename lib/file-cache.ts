@@ -13,6 +13,7 @@ import {
 
 const scratch = native.scratch;
 
+/** Bounds of a {@link FileCache}. */
 export interface FileCacheOptions {
   /** Limit of cached payload; 0 (the default): a quarter of the window. */
   maxBytes?: number;
@@ -26,6 +27,7 @@ export interface FileCacheOptions {
   pool?: Pool;
 }
 
+/** What a {@link FileCache} has and has done. */
 export interface FileCacheStats {
   readonly entries: number;
   readonly bytes: number;
@@ -230,6 +232,7 @@ export class FileCache extends Resource {
     }
   }
 
+  /** The figures as they are now. */
   stats(): FileCacheStats {
     native.fileCacheStats(handleOf(this));
     const [

@@ -18,6 +18,7 @@ import {
 
 export { HttpRequest, Interest, type RespondOptions } from './http-request';
 
+/** Where to listen, and the bounds of what a client may ask for. */
 export interface HttpServerOptions {
   /** An address, or a name that is looked up. Default `127.0.0.1`. */
   host?: string;
@@ -211,6 +212,7 @@ export class HttpServer implements AsyncDisposable {
     this.port = scratch[0]!;
   }
 
+  /** The figures as they are now. */
   stats(): HttpServerStats {
     native.httpStats(this.#server);
     return Object.fromEntries(statNames.map((name, i) => [name, scratch[i]!])) as
@@ -238,11 +240,13 @@ export class HttpServer implements AsyncDisposable {
     return this;
   }
 
+  /** The server keeps the loop alive again (the default). */
   ref(): this {
     native.httpReference(this.#server, true);
     return this;
   }
 
+  /** The same as {@link close}, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
   }

@@ -22,6 +22,7 @@ export {
   iolRead, iolReadSync, iolWrite, iolWriteSync,
   type Abortable, type Descriptor, type ReadOptions, type Sink, type Source, type WriteOptions,
 } from './io';
+export type { StreamSink, StreamSource } from './io-streams';
 export { setLeakDetection, type LeakDetection } from './leaks';
 export { MappedBytes, type ByteRange, type MapFileOptions, type MapOptions } from './mapped';
 export { version } from './native';

@@ -29,6 +29,7 @@ export type Source = Descriptor | StreamSource;
 /** A stream (`net.Socket`) is written to in the order of its own writes. */
 export type Sink = Descriptor | StreamSink;
 
+/** Where a read begins, and where its bytes go. */
 export interface ReadOptions {
   /** Where the bytes go. Default: for regular files the file cache, else the default pool. */
   pool?: Pool | undefined;
@@ -36,6 +37,7 @@ export interface ReadOptions {
   position?: number | null | undefined;
 }
 
+/** Where and how bytes are written. */
 export interface WriteOptions {
   /**
    * In a file; default: at the descriptor's own position, which then advances. A descriptor opened
@@ -49,6 +51,7 @@ export interface WriteOptions {
   fsync?: boolean | 'data' | undefined;
 }
 
+/** What can be given up. */
 export interface Abortable {
   /**
    * Gives the operation up: it rejects with `ERR_IOL_ABORTED`. A read that is given up has read

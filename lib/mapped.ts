@@ -37,11 +37,13 @@ export interface ByteRange {
   readonly to: number;
 }
 
+/** Where changed pages of a {@link MappedBytes} go. */
 export interface MapOptions {
   /** Where changed pages go when they are sealed. Default: the default pool. */
   pool?: Pool;
 }
 
+/** What of a file is mapped. */
 export interface MapFileOptions extends MapOptions, Abortable {
   /** First byte of the file that is wanted. Default 0. */
   position?: number;

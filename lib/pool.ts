@@ -9,6 +9,7 @@ import {
   illegalConstructor, validateBoolean, validateInteger, validateObject, validateString,
 } from './validate';
 
+/** Name and bounds of a {@link Pool}. */
 export interface PoolOptions {
   /** Shown in figures and errors. */
   name?: string;
@@ -23,6 +24,7 @@ export interface PoolOptions {
   sealed?: boolean;
 }
 
+/** What a {@link Pool} has and has done; bytes unless it says otherwise. */
 export interface PoolStats {
   readonly name: string;
   /** Capacity of live buffers, drafts included. */
@@ -117,6 +119,7 @@ export class Pool extends Resource {
     return native.poolTrim(handle, keepBytes);
   }
 
+  /** The figures as they are now. */
   stats(): PoolStats {
     native.poolStats(handleOf(this));
     const stats: Record<string, unknown> = { name: this.name };

@@ -7,11 +7,13 @@ import { native } from './native';
 import { openPools, type PoolStats } from './pool';
 import { Window } from './window';
 
+/** How often payload was copied for one reason, and how much of it. */
 export interface CopyCount {
   readonly times: number;
   readonly bytes: number;
 }
 
+/** The answer of {@link stats}. */
 export interface Stats {
   /** Payload moved in user space by the whole process, by reason. */
   readonly copies: Readonly<Record<string, CopyCount>>;

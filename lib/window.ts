@@ -10,6 +10,7 @@ import { native } from './native';
 import { createDefaultPool, createPool, openPools, type Pool, type PoolOptions } from './pool';
 import { illegalConstructor, validateBoolean, validateInteger, validateObject } from './validate';
 
+/** Bounds of the {@link Window}. */
 export interface WindowOptions {
   /**
    * Limit of all memory of the process; 0 (the default): half of what machine or control group
@@ -20,11 +21,13 @@ export interface WindowOptions {
   strict?: boolean;
 }
 
+/** How much memory the {@link Window} may have, and has. */
 export interface WindowStats {
   readonly maxBytes: number;
   readonly bytesCommitted: number;
 }
 
+/** What a {@link Window} emits. */
 export interface WindowEvents {
   immutable: [event: ImmutableEvent];
 }
@@ -106,6 +109,7 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
     return createPool(options);
   }
 
+  /** The figures as they are now. */
   stats(): WindowStats {
     this.#check();
     native.windowStart();

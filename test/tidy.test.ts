@@ -178,6 +178,16 @@ describe('what is committed', () => {
     assert.equal(status, 0, stderr);
   });
 
+  it('the API reference is of all that can be imported', () => {
+    const read = (name: string): unknown => JSON.parse(readFileSync(path.join(root, name), 'utf8'));
+    const { exports } = read('package.json') as { exports: Record<string, unknown> };
+    const { entryPoints } = read('typedoc.json') as { entryPoints: string[] };
+    const wanted = Object.keys(exports)
+      .filter((name) => !name.endsWith('.json'))
+      .map((name) => (name === '.' ? 'lib/index.ts' : `lib/${name.slice(2)}.ts`));
+    assert.deepEqual([...entryPoints].sort(), wanted.sort());
+  });
+
   it('lock files name no host', () => {
     const locks = ['package-lock.json', 'bench/package-lock.json'].filter((name) =>
       existsSync(path.join(root, name)),

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "aggregate/search.h"
+#include "aggregate/slice_iterator.h"
 #include "sys/limits.h"
 #include "sys/memory.h"
 
@@ -27,17 +28,15 @@ struct Run {
 
 std::vector<Run> runsOf(const Aggregate& source) {
   std::vector<Run> runs;
-  uint64_t at = 0;
-  for (uint32_t index = 0; index < source.sliceCount(); index++) {
-    const Slice& slice = source.sliceAt(index);
+  for (SliceIterator it(source); !it.isAtEnd(); it.next()) {
+    const Slice& slice = it.slice();
     const uint64_t offset = slice.segment->slotOffset(slice.slot) + slice.offset;
     if (!runs.empty() && runs.back().segment == slice.segment &&
         runs.back().offset + runs.back().length == offset) {
       runs.back().length += slice.length;
     } else {
-      runs.push_back({slice.segment, offset, at, slice.length});
+      runs.push_back({slice.segment, offset, it.start(), slice.length});
     }
-    at += slice.length;
   }
   return runs;
 }
