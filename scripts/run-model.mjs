@@ -1,4 +1,4 @@
-// Checks the models of holds and channels (test/model/holds.pml, channel.pml) with Spin: the protocol holds in every
+// Checks the models of holds, channels and joining (test/model/*.pml) with Spin: the protocol holds in every
 // configuration, its interesting states are reachable, and each ingredient taken out is caught.
 // --help says how to call it; test/model/README.md says what is modelled.
 import { spawn, spawnSync } from 'node:child_process';
@@ -43,9 +43,15 @@ for (const [name, switches] of [
   ['channel-receiver-dies', { RECEIVER_DIES: 1 }],
   ['channel-two-cells', { RING: 2, SLOTS: 3, MESSAGES: 5, SENDER_DIES: 1 }],
 ]) bases.push({ name, file: 'channel.pml', quick: true, switches });
+for (const [name, switches] of [
+  ['join', { OWNER_DIES: 1, READER_DIES: 1, HOST_DIES: 1 }],
+  ['join-rubbish', { RUBBISH: 1, HOST_DIES: 1, READER_DIES: 1 }],
+  ['join-others', { OTHERS: 1, HOST_DIES: 1 }],
+]) bases.push({ name, file: 'join.pml', quick: true, switches });
 
 const bytes = 'wrong bytes';
 const message = 'lost message';
+const stuck = 'stuck owner';
 
 // Each takes one ingredient out; `in` is a base above, in which the same model without the switch holds.
 const mutants = [
@@ -71,6 +77,17 @@ const mutants = [
   { name: 'take-before-index', switch: 'MUTANT_INDEX_FIRST', in: 'channel', gives: message },
   { name: 'in-flight-until-consumed', switch: 'MUTANT_IN_FLIGHT', in: 'channel', gives: message },
   { name: 'drain-after-death', switch: 'MUTANT_DRAIN', in: 'channel-sender-dies', gives: message },
+  { name: 'join-table-before-word', switch: 'MUTANT_WORD_FIRST', in: 'join', gives: stuck },
+  { name: 'join-word-before-grant', switch: 'MUTANT_GRANT_BEFORE_WORD', in: 'join', gives: bytes },
+  { name: 'join-table-before-grant', switch: 'MUTANT_GRANT_FIRST', in: 'join', gives: bytes },
+  { name: 'join-word-per-owner', switch: 'MUTANT_ONE_WORD', in: 'join-others', gives: stuck },
+  { name: 'join-rubbish-counts', switch: 'MUTANT_RUBBISH', in: 'join-rubbish', gives: stuck },
+  { name: 'join-word', switch: 'MUTANT_EPOCH', in: 'join', gives: bytes },
+  { name: 'join-word-after-mark', switch: 'MUTANT_EPOCH_FIRST', in: 'join', gives: bytes },
+  { name: 'join-socket-outlives-host', switch: 'MUTANT_TRUST_AFTER_HOST', in: 'join', gives: bytes },
+  { name: 'join-last-words', switch: 'MUTANT_LAST_WORDS', in: 'join', gives: message },
+  { name: 'join-known-before-named', switch: 'MUTANT_PUBLISH', in: 'join', gives: message },
+  { name: 'join-kept-after-death', switch: 'MUTANT_DROP_AT_DEATH', in: 'join', gives: message },
   { name: 'dead-owner-read-again', switch: 'MUTANT_DEAD_OWNER_REREAD', in: 'pair', gives: bytes },
 ];
 
@@ -88,13 +105,17 @@ const reaches = [
   { name: 'receiver-sleeps', switch: 'REACH_RECEIVER_SLEEPS', in: 'channel' },
   { name: 'still-held-when-freed', switch: 'REACH_RESTORED', in: 'channel' },
   { name: 'drained-after-death', switch: 'REACH_DRAINED', in: 'channel-sender-dies' },
+  { name: 'join-unknown-reader', switch: 'REACH_UNKNOWN', in: 'join' },
+  { name: 'join-held-at-free', switch: 'REACH_HELD', in: 'join' },
+  { name: 'join-grant-after-death', switch: 'REACH_GRANT_AFTER_DEATH', in: 'join' },
+  { name: 'join-forwarded-by-the-dead', switch: 'REACH_FORWARDED', in: 'join' },
   { name: 'joined-between-mark-and-scan', switch: 'REACH_JOINED_BETWEEN', in: 'pair-join' },
   { name: 'unknown-joiner-holds', switch: 'REACH_JOINER_HOLDS', in: 'pair-join' },
 ];
 
 const help = `usage: node scripts/run-model.mjs [--quick] [--only NAME]... [--trail NAME] [--help]
 
-Checks test/model/holds.pml and channel.pml with Spin. Prints one line each:
+Checks test/model/holds.pml, channel.pml and join.pml with Spin. Prints one line each:
   holds: BASE NAME ...     every reachable state was visited (bitstate: nearly, partial: as many
                            as the time allowed), none is bad
   reached: NAME            an interesting state is reachable (else: UNREACHED)
@@ -185,6 +206,7 @@ function defines(job, byName) {
   if (job.switch !== undefined) list.push(`-D${job.switch}`);
   if (job.gives === bytes) list.push('-DCHECK_BYTES');
   if (job.gives === message) list.push('-DCHECK_MESSAGES');
+  if (job.gives === stuck) list.push('-DCHECK_STUCK');
   return list;
 }
 
@@ -243,7 +265,7 @@ function reportBase(job, result) {
 }
 
 function reportMutant(job, result) {
-  const expected = job.gives === bytes ? 'wrong_bytes' : 'lost_message';
+  const expected = { [bytes]: 'wrong_bytes', [message]: 'lost_message', [stuck]: 'stuck' }[job.gives];
   const good = result.violation === expected;
   say(good
     ? `caught: ${job.name.padEnd(24)} ${job.gives} after ${result.steps} steps, in ${job.in}`
