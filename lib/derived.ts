@@ -23,6 +23,12 @@ declare module './native' {
   }
 }
 
+// Why constants: a call through one is inlined, through a property it is looked up.
+const {
+  crc32cOf, derivedCrc32c, derivedFindSha256, derivedInternetChecksum, derivedKeepSha256,
+  internetChecksumOf,
+} = native;
+
 /** What this thread has computed from bytes, and what it did not need to. */
 export interface DerivedStats {
   /** Values that were computed and remembered, and from how many bytes. */
@@ -61,8 +67,8 @@ function heapBytes(bytes: string | Uint8Array): Uint8Array {
  */
 export function internetChecksum(bytes: BytesLike): number {
   checkBytesLike(bytes, 'bytes');
-  if (bytes instanceof HeldBytes) return native.derivedInternetChecksum(handleOf(bytes));
-  return native.internetChecksumOf(heapBytes(bytes));
+  if (bytes instanceof HeldBytes) return derivedInternetChecksum(handleOf(bytes));
+  return internetChecksumOf(heapBytes(bytes));
 }
 
 /**
@@ -73,9 +79,12 @@ export function internetChecksum(bytes: BytesLike): number {
  */
 export function crc32c(bytes: BytesLike): number {
   checkBytesLike(bytes, 'bytes');
-  if (bytes instanceof HeldBytes) return native.derivedCrc32c(handleOf(bytes));
-  return native.crc32cOf(heapBytes(bytes));
+  if (bytes instanceof HeldBytes) return derivedCrc32c(handleOf(bytes));
+  return crc32cOf(heapBytes(bytes));
 }
+
+/** Where a digest that is known is written; making an array for it each time costs ten times more. */
+const known = Buffer.alloc(32);
 
 /** Over views of the slices, which are not copied. */
 function digestOf(bytes: HeldBytes): Buffer {
@@ -97,9 +106,8 @@ export function sha256(bytes: BytesLike): Buffer {
   checkBytesLike(bytes, 'bytes');
   if (!(bytes instanceof HeldBytes)) return createHash('sha256').update(heapBytes(bytes)).digest();
   const handle = handleOf(bytes);
-  const known = Buffer.allocUnsafeSlow(32);
-  if (native.derivedFindSha256(handle, known)) return known;
+  if (derivedFindSha256(handle, known)) return Buffer.from(known);
   const digest = digestOf(bytes);
-  native.derivedKeepSha256(handle, digest);
+  derivedKeepSha256(handle, digest);
   return digest;
 }
