@@ -5,6 +5,7 @@
  *   slice, copy, toString, get, read…              and out of it as they are asked for
  *   shallowSlice, duplicate, toAggregate           never in between
  */
+/* eslint-disable @typescript-eslint/no-unsafe-declaration-merging -- Methods are made at the end. */
 import { Duplex, type Readable } from 'node:stream';
 
 import { adoptAggregate, Aggregate, HeldBytes } from './aggregate';
@@ -55,7 +56,7 @@ function eachPart(
   if (value === null || value === undefined) return;
   if (value instanceof HeldBytes) add(value);
   else if (isList(value)) add(value[bytesKey]);
-  else if (Array.isArray(value)) for (const part of value) eachPart(part, add);
+  else if (Array.isArray(value)) for (const part of value as BufferListAcceptedTypes[]) eachPart(part, add);
   else if (isBufferList(value)) for (const part of (value as ForeignList).getBuffers()) add(part);
   else if (ArrayBuffer.isView(value)) add(viewOf(value));
   else if (typeof value === 'number') add(String(value));
@@ -107,7 +108,6 @@ export interface BufferList
  * buffers by reference, gives its bytes as one (`toAggregate`), and can be released (`dispose`, `using`);
  * if it is not, its bytes go back when it is collected.
  */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- The reads are made below.
 export class BufferList implements Disposable {
   readonly [brand] = true;
   /** @internal */
@@ -262,13 +262,13 @@ for (const name of Object.keys(reads) as (keyof typeof reads)[]) {
 export type BufferListCallback = (error: Error | null, bytes?: Buffer) => void;
 
 // The methods and reads of BufferList are copied below.
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type
 export interface BufferListStream extends Omit<BufferList, typeof bytesKey | typeof brand> {}
 
 /**
  * A {@link BufferList} that is a stream: what is written to it is appended, what is read from it is
  * consumed. With a callback it collects what is piped into it.
  */
-// eslint-disable-next-line @typescript-eslint/no-unsafe-declaration-merging -- See above.
 export class BufferListStream extends Duplex {
   readonly [brand] = true;
   /** @internal */

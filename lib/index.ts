@@ -27,6 +27,7 @@ export { setLeakDetection, type LeakDetection } from './leaks';
 export { MappedBytes, type ByteRange, type MapFileOptions, type MapOptions } from './mapped';
 export { version } from './native';
 export { Pool, type PoolOptions, type PoolStats } from './pool';
+export { toReadable, toReadableStream } from './readable';
 export type { Resource } from './resource';
 export { stats, type CopyCount, type Stats } from './stats';
 export type { LineOptions } from './text';

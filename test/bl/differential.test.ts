@@ -2,11 +2,11 @@
 import assert from 'node:assert/strict';
 
 import fc from 'fast-check';
+import type { BufferList as Oracle } from 'bl' with { 'resolution-mode': 'import' };
 import { BufferList } from 'io-lite/bl';
 
 import { checkHolds } from '../support/holds';
 
-type Oracle = import('bl', { with: { 'resolution-mode': 'import' } }).BufferList;
 
 /** A step: does the same to both, and compares what they say. */
 type Step = (ours: BufferList, oracle: Oracle) => void;
@@ -79,7 +79,7 @@ const steps: fc.Arbitrary<Step>[] = [
   }),
   fc.tuple(fc.oneof(bytes, text, fc.nat(255)), fc.integer({ min: -50, max: 50 })).map(
     ([search, from]): Step => (a, b) => {
-      if (b.length > 0) same(() => a.indexOf(search, from), () => b.indexOf(search as Buffer, from));
+      if (b.length > 0) same(() => a.indexOf(search, from), () => b.indexOf(search, from));
     },
   ),
   fc.tuple(range, fc.integer({ min: 0, max: 50 })).map(([[from, to], at]): Step => (a, b) => {
