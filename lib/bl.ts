@@ -16,7 +16,8 @@ const brand = Symbol.for('BufferList');
 const bytesKey = Symbol('bytes');
 
 /** A list of `bl` itself, or of another copy of this. */
-interface ForeignList {
+export interface ForeignList {
+  /** All bytes, in pieces. */
   getBuffers(): Uint8Array[];
 }
 
@@ -90,18 +91,16 @@ function needleOf(search: unknown, encoding: BufferEncoding | undefined): HeldBy
   return ArrayBuffer.isView(search) ? viewOf(search) : Buffer.from(search as never);
 }
 
-type NumberRead =
+type Read =
   | `read${'U' | ''}Int${'16' | '32'}${'BE' | 'LE'}`
-  | 'readUInt8' | 'readInt8'
-  | `read${'Float' | 'Double'}${'BE' | 'LE'}`;
-type BigRead = `readBig${'U' | ''}Int64${'BE' | 'LE'}`;
-type LongRead = `read${'U' | ''}Int${'BE' | 'LE'}`;
+  | `read${'U' | ''}Int8`
+  | `read${'Float' | 'Double'}${'BE' | 'LE'}`
+  | `readBig${'U' | ''}Int64${'BE' | 'LE'}`
+  | `read${'U' | ''}Int${'BE' | 'LE'}`;
 
 /** The reads of Node's Buffer, with its arguments and results. */
-export interface BufferList
-  extends Record<NumberRead, (offset?: number) => number>,
-    Record<BigRead, (offset?: number) => bigint>,
-    Record<LongRead, (offset: number, byteLength: number) => number> {}
+// eslint-disable-next-line @typescript-eslint/no-empty-object-type
+export interface BufferList extends Pick<Buffer, Read> {}
 
 /**
  * The class of the `bl` package, over an aggregate. Besides what that has, it takes aggregates and
@@ -117,6 +116,7 @@ export class BufferList implements Disposable {
     if (value) this.append(value);
   }
 
+  /** See {@link isBufferList}. */
   static isBufferList(value: unknown): value is BufferList {
     return isBufferList(value);
   }
@@ -223,6 +223,7 @@ export class BufferList implements Disposable {
     this[bytesKey].dispose();
   }
 
+  /** The same as {@link dispose}. */
   [Symbol.dispose](): void {
     this.dispose();
   }
@@ -238,16 +239,14 @@ export class BufferList implements Disposable {
   }
 }
 
-/** How many bytes each read takes; 0: as many as its second argument says. */
-const reads: Record<NumberRead | BigRead | LongRead, number> = {
-  readDoubleBE: 8, readDoubleLE: 8, readFloatBE: 4, readFloatLE: 4,
-  readBigInt64BE: 8, readBigInt64LE: 8, readBigUInt64BE: 8, readBigUInt64LE: 8,
-  readInt32BE: 4, readInt32LE: 4, readUInt32BE: 4, readUInt32LE: 4,
-  readInt16BE: 2, readInt16LE: 2, readUInt16BE: 2, readUInt16LE: 2,
-  readInt8: 1, readUInt8: 1, readIntBE: 0, readIntLE: 0, readUIntBE: 0, readUIntLE: 0,
-};
+const reads: readonly Read[] = [
+  'readDoubleBE', 'readDoubleLE', 'readFloatBE', 'readFloatLE', 'readBigInt64BE', 'readBigInt64LE',
+  'readBigUInt64BE', 'readBigUInt64LE', 'readInt32BE', 'readInt32LE', 'readUInt32BE', 'readUInt32LE',
+  'readInt16BE', 'readInt16LE', 'readUInt16BE', 'readUInt16LE', 'readInt8', 'readUInt8',
+  'readIntBE', 'readIntLE', 'readUIntBE', 'readUIntLE',
+];
 
-for (const name of Object.keys(reads) as (keyof typeof reads)[]) {
+for (const name of reads) {
   Object.defineProperty(BufferList.prototype, name, {
     configurable: true,
     writable: true,
@@ -287,6 +286,7 @@ export class BufferListStream extends Duplex {
     this.on('unpipe', (source: Readable) => source.off('error', onError));
   }
 
+  /** See {@link isBufferList}. */
   static isBufferList(value: unknown): value is BufferList {
     return isBufferList(value);
   }
@@ -298,6 +298,7 @@ export class BufferListStream extends Duplex {
     else callback?.(null, bytes);
   }
 
+  /** Ends the writable side, and calls back with a copy of all bytes. */
   override end(...all: unknown[]): this {
     (super.end as (...all: unknown[]) => this)(...all);
     if (this.#callback) this.#answer(null, this.slice());
