@@ -57,13 +57,13 @@ Form formToDomain(MessageType type) {
   return {};
 }
 
-Form formOf(MessageType type, Receiver receiver) {
-  return receiver == Receiver::Host ? formToHost(type) : formToDomain(type);
+Form formOf(MessageType type, Toward receiver) {
+  return receiver == Toward::Host ? formToHost(type) : formToDomain(type);
 }
 
 bool isSegmentNumber(uint32_t number) { return number > 0 && number < (1u << kSegmentNumberBits); }
 
-bool hasGoodFields(const ControlMessage& message, Receiver receiver) {
+bool hasGoodFields(const ControlMessage& message, Toward receiver) {
   switch (static_cast<MessageType>(message.header.type)) {
     case MessageType::Hello: return isValidLabel(message.hello.label);
     case MessageType::Pool: return message.pool.access.isValid();
@@ -73,7 +73,7 @@ bool hasGoodFields(const ControlMessage& message, Receiver receiver) {
     case MessageType::Retire:
     case MessageType::Want: return isSegmentNumber(message.number.number);
     case MessageType::Numbers:
-      return receiver == Receiver::Host ||
+      return receiver == Toward::Host ||
              (isSegmentNumber(message.numbers.first) &&
               message.numbers.count <= (1u << kSegmentNumberBits) - message.numbers.first);
     case MessageType::Welcome:
@@ -106,7 +106,7 @@ bool hasGoodFields(const ControlMessage& message, Receiver receiver) {
 }  // namespace
 
 Status checkMessage(const ControlMessage& message, size_t length, size_t descriptors,
-                    Receiver receiver) {
+                    Toward receiver) {
   if (length < sizeof(MessageHeader)) {
     return Status(Code::BadDescriptor, "control message's length", length, sizeof(MessageHeader));
   }

@@ -217,13 +217,13 @@ static_assert(std::is_trivially_copyable_v<ControlMessage>);
 constexpr uint32_t kLayoutBytes =
     sizeof(SegmentHeader) + sizeof(HoldTableHeader) + sizeof(HostBlock) + sizeof(ControlMessage);
 
-enum class Receiver : uint8_t { Host, Domain };
+enum class Toward : uint8_t { Host, Domain };
 
 // The one look at a message before it is used: is its type one that `receiver` may get, and do
 // length, descriptors and every field that is not a free number fit it? Everything that arrives
 // goes through here first. Failure: BadDescriptor.
 Status checkMessage(const ControlMessage& message, size_t length, size_t descriptors,
-                    Receiver receiver);
+                    Toward receiver);
 
 // A zeroed message of that type; the bytes that are sent of it are header.bytes.
 ControlMessage makeMessage(MessageType type);

@@ -65,6 +65,7 @@ class Doorbell {
   // Keeps a closed sender until the receiver has taken its last message.
   void linger(std::unique_ptr<Sender> sender);
   size_t lingering() const { return lingering_.size(); }
+  void sweepLingering();
 
   const Stats& stats() const { return stats_; }
 
@@ -74,7 +75,6 @@ class Doorbell {
   friend class Sender;
   Doorbell(Domain& domain, sys::Bell bell, sys::PollSet pollSet);
   bool hasWork() const;
-  void sweepLingering();
 
   Domain& domain_;
   sys::Bell bell_;

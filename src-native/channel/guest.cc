@@ -134,7 +134,7 @@ void Guest::takeMessage(ControlSocket::Received& received) {
   const ControlMessage& message = received.message;
   const MessageType type = static_cast<MessageType>(message.header.type);
   Status status =
-      checkMessage(message, received.length, received.descriptors.size(), Receiver::Domain);
+      checkMessage(message, received.length, received.descriptors.size(), Toward::Domain);
   if (received.lacksSome) {
     status = Status(Code::NoMemory, "descriptors of this process");
   }

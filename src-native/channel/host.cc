@@ -223,7 +223,7 @@ void Host::takeMessage(Peer& peer, ControlSocket::Received& received) {
                   Status(Code::Busy, "host's descriptors"));
   }
   Status status =
-      checkMessage(message, received.length, received.descriptors.size(), Receiver::Host);
+      checkMessage(message, received.length, received.descriptors.size(), Toward::Host);
   if (received.isCut) status = Status(Code::BadDescriptor, "control message's length");
   const MessageType type = static_cast<MessageType>(message.header.type);
   if (status.isOk() && (type == MessageType::Hello) == peer.isAttached()) {

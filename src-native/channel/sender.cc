@@ -37,6 +37,8 @@ Status Sender::connect(Link& link, sys::Fd receiverMemory) {
   if (!peer.isOk()) return peer.status();
   peer_ = peer.take();
   link_ = &link;
+  fullFence();
+  if (published_ != 0) link_->ringIfAsleep();
   return {};
 }
 

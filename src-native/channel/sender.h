@@ -47,7 +47,7 @@ class Sender final : public InFlightHolds {
 
   // What the receiver maps.
   const sys::Fd& fd() const { return own_.readOnlyFd(); }
-  // The receiver has answered. Messages may be sent before; nobody is rung then.
+  // The receiver has answered. What was sent before is rung for now.
   Status connect(Link& link, sys::Fd receiverMemory);
 
   Result<SendOutcome> trySend(const Aggregate& aggregate, std::span<const uint8_t> metadata = {});

@@ -1,0 +1,239 @@
+#include "channel/channels.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace iol {
+namespace {
+
+constexpr uint32_t kChannelsMagic = 0x6e68'6369;  // "ichn"
+enum Kind : uint32_t { kLink = 1, kOpen, kAccept, kConnect, kRefuse };
+
+}  // namespace
+
+// What the two ends tell each other in the body of a relay.
+struct Channels::Body {
+  uint32_t magic;
+  uint32_t kind;
+  uint64_t id;  // Unique for who opened it.
+  uint64_t ringBytes;
+  uint32_t isOpeners;  // Whether the sender of this message opened the channel.
+  uint32_t code;       // Of a refusal.
+  char label[kLabelBytesMax + 1];
+  uint64_t reserved;
+};
+
+Channels::~Channels() {
+  while (!channels_.empty()) close(*channels_.back());
+}
+
+Result<uint64_t> Channels::open(DomainName to, const char* label, uint64_t ringBytes) {
+  static_assert(sizeof(Body) == kRelayBodyBytes);
+  const size_t length = std::strlen(label);
+  if (length > kLabelBytesMax) {
+    return Status(Code::TooLarge, "channel label", length, kLabelBytesMax);
+  }
+  auto channel = std::make_unique<Channel>();
+  channel->id = nextId_++;
+  channel->peer = to;
+  channel->isOurs = true;
+  channel->label = label;
+  channel->ringBytes = ringBytes;
+  Result<std::unique_ptr<Sender>> sender =
+      Sender::create(doorbell_, lists_, nameOf(*channel, true));
+  if (!sender.isOk()) return sender.status();
+  channel->sender = sender.take();
+  IOL_TRY(introduce(to));
+  IOL_TRY(send(to, kOpen, *channel, {channel->sender->fd().get()}));
+  channels_.push_back(std::move(channel));
+  return channels_.back()->id;
+}
+
+void Channels::close(Channel& channel) {
+  const DomainName peer = channel.peer;
+  channel.receiver.reset();
+  if (channel.sender != nullptr) doorbell_.linger(std::move(channel.sender));
+  remove(channel);
+  dropLink(peer);
+}
+
+ChannelName Channels::nameOf(const Channel& channel, bool outwards) const {
+  const DomainName us = doorbell_.domain().name();
+  // Either domain numbers its own: the low bit tells whose number it is in either direction.
+  const bool isSendersNumber = channel.isOurs == outwards;
+  return {doorbell_.domain().window().id(), channel.id * 2 + (isSendersNumber ? 0 : 1),
+          channel.ringBytes, outwards ? us : channel.peer, outwards ? channel.peer : us};
+}
+
+Status Channels::introduce(DomainName to) {
+  if (std::find(introducedTo_.begin(), introducedTo_.end(), to) != introducedTo_.end()) return {};
+  Result<sys::Fd> button = doorbell_.makeButton();
+  if (!button.isOk()) return button.status();
+  IOL_TRY(send(to, kLink, {}, {doorbell_.blockFd().get(), button.value().get()}));
+  introducedTo_.push_back(to);
+  return {};
+}
+
+Status Channels::send(DomainName to, uint32_t kind, const Channel& channel, std::vector<int> fds,
+                      Code why) {
+  Body body{};
+  body.magic = kChannelsMagic;
+  body.kind = kind;
+  body.id = channel.id;
+  body.ringBytes = channel.ringBytes;
+  body.isOpeners = channel.isOurs ? 1 : 0;
+  body.code = static_cast<uint32_t>(why);
+  std::copy_n(channel.label.begin(), std::min(channel.label.size(), kLabelBytesMax), body.label);
+  return guest_.relay(to, reinterpret_cast<const uint8_t(&)[kRelayBodyBytes]>(body), fds);
+}
+
+bool Channels::onRelay(DomainName from, const uint8_t* bytes, std::vector<sys::Fd>& fds) {
+  Body body;
+  std::copy_n(bytes, sizeof body, reinterpret_cast<uint8_t*>(&body));
+  if (body.magic != kChannelsMagic) return false;
+  body.label[kLabelBytesMax] = 0;
+  Channel* const known = find(from, body.id, body.isOpeners == 0);
+  Status status(Code::BadDescriptor, "channel message", body.kind, kRefuse);
+  if (body.kind == kLink) {
+    if (takeLink(from, fds).isOk()) return true;
+    return true;  // Without a link every channel of this peer is refused.
+  }
+  if (body.kind == kOpen && known == nullptr && body.isOpeners == 1) {
+    status = takeOpen(from, body, fds);
+  } else if (body.kind == kAccept && known != nullptr && !known->isConnected) {
+    status = takeAccept(*known, fds);
+  } else if (body.kind == kConnect && known != nullptr && !known->isConnected) {
+    status = takeConnect(*known, fds);
+  } else if (body.kind == kRefuse && known != nullptr) {
+    if (known->isOurs) listener_.onRefused(known->id, Status(Code::AccessDenied, "channel"));
+    close(*known);
+    return true;
+  }
+  if (status.isOk()) return true;
+  Channel refused;
+  refused.id = body.id;
+  refused.isOurs = body.isOpeners == 0;
+  if (body.kind != kRefuse) (void)send(from, kRefuse, refused, {}, status.code());
+  if (Channel* half = find(from, body.id, body.isOpeners == 0); half != nullptr) {
+    if (half->isOurs) listener_.onRefused(half->id, status);
+    close(*half);
+  }
+  return true;
+}
+
+// descriptors[0] is always the peer's pidfd, from the host.
+Status Channels::takeLink(DomainName from, std::vector<sys::Fd>& fds) {
+  if (fds.size() != 3 || linkTo(from) != nullptr) {
+    return Status(Code::BadDescriptor, "link", fds.size(), 3);
+  }
+  Result<std::unique_ptr<Link>> link =
+      Link::open(doorbell_, {from, std::move(fds[1]), std::move(fds[2]), std::move(fds[0])});
+  if (!link.isOk()) return link.status();
+  links_.push_back(link.take());
+  return {};
+}
+
+Status Channels::takeOpen(DomainName from, const Body& body, std::vector<sys::Fd>& fds) {
+  Link* const link = linkTo(from);
+  if (link == nullptr || fds.size() != 2) {
+    return Status(Code::BadDescriptor, "opening", fds.size(), 2);
+  }
+  IOL_TRY(listener_.onOpening(from, body.label));
+  auto channel = std::make_unique<Channel>();
+  channel->id = body.id;
+  channel->peer = from;
+  channel->label = body.label;
+  channel->ringBytes = body.ringBytes;
+  Result<std::unique_ptr<Receiver>> receiver =
+      Receiver::create(doorbell_, *link, nameOf(*channel, false), std::move(fds[1]));
+  if (!receiver.isOk()) return receiver.status();
+  channel->receiver = receiver.take();
+  Result<std::unique_ptr<Sender>> sender =
+      Sender::create(doorbell_, lists_, nameOf(*channel, true));
+  if (!sender.isOk()) return sender.status();
+  channel->sender = sender.take();
+  IOL_TRY(introduce(from));
+  IOL_TRY(
+      send(from, kAccept, *channel, {channel->receiver->fd().get(), channel->sender->fd().get()}));
+  channels_.push_back(std::move(channel));
+  return {};
+}
+
+Status Channels::takeAccept(Channel& channel, std::vector<sys::Fd>& fds) {
+  Link* const link = linkTo(channel.peer);
+  if (!channel.isOurs || link == nullptr || fds.size() != 3) {
+    return Status(Code::BadDescriptor, "accepting", fds.size(), 3);
+  }
+  IOL_TRY(channel.sender->connect(*link, std::move(fds[1])));
+  Result<std::unique_ptr<Receiver>> receiver =
+      Receiver::create(doorbell_, *link, nameOf(channel, false), std::move(fds[2]));
+  if (!receiver.isOk()) return receiver.status();
+  channel.receiver = receiver.take();
+  IOL_TRY(send(channel.peer, kConnect, channel, {channel.receiver->fd().get()}));
+  channel.isConnected = true;
+  listener_.onChannel(channel);
+  return {};
+}
+
+Status Channels::takeConnect(Channel& channel, std::vector<sys::Fd>& fds) {
+  Link* const link = linkTo(channel.peer);
+  if (channel.isOurs || link == nullptr || fds.size() != 2) {
+    return Status(Code::BadDescriptor, "connecting", fds.size(), 2);
+  }
+  IOL_TRY(channel.sender->connect(*link, std::move(fds[1])));
+  channel.isConnected = true;
+  listener_.onChannel(channel);
+  return {};
+}
+
+void Channels::onRelayRefused(DomainName to, const Status& why) {
+  for (size_t index = channels_.size(); index > 0; index--) {
+    if (index > channels_.size()) continue;
+    Channel& channel = *channels_[index - 1];
+    if (!(channel.peer == to) || channel.isConnected) continue;
+    const bool isOurs = channel.isOurs;
+    const uint64_t id = channel.id;
+    close(channel);
+    if (isOurs) listener_.onRefused(id, why);
+  }
+}
+
+void Channels::onEnded(DomainName domain) {
+  if (Link* link = linkTo(domain); link != nullptr) link->markDead();
+  onRelayRefused(domain, Status(Code::Closed, "domain"));
+  dropLink(domain);
+}
+
+Link* Channels::linkTo(DomainName peer) const {
+  for (const std::unique_ptr<Link>& link : links_) {
+    if (link->name() == peer) return link.get();
+  }
+  return nullptr;
+}
+
+Channel* Channels::find(DomainName peer, uint64_t id, bool isOurs) const {
+  for (const std::unique_ptr<Channel>& each : channels_) {
+    if (each->peer == peer && each->id == id && each->isOurs == isOurs) return each.get();
+  }
+  return nullptr;
+}
+
+void Channels::remove(Channel& channel) {
+  std::erase_if(channels_,
+                [&](const std::unique_ptr<Channel>& each) { return each.get() == &channel; });
+}
+
+// A dead peer's link goes with its last channel: only then may the host forget what it owned.
+void Channels::dropLink(DomainName peer) {
+  Link* const link = linkTo(peer);
+  if (link == nullptr || !link->isDead()) return;
+  for (const std::unique_ptr<Channel>& each : channels_) {
+    if (each->peer == peer) return;
+  }
+  doorbell_.sweepLingering();
+  std::erase_if(links_, [&](const std::unique_ptr<Link>& each) { return each.get() == link; });
+  std::erase(introducedTo_, peer);
+  guest_.unlink(peer);
+}
+
+}  // namespace iol
