@@ -1,5 +1,5 @@
 // Channels between processes, opened over the control plane, and a peer that dies at every named
-// crash point: no wrong byte, nothing twice, nothing lost that was published, nothing held for ever.
+// crash point: no wrong byte, nothing twice, nothing lost that was published, nothing held on.
 #include "channels_world.h"
 
 namespace iol {
