@@ -1,6 +1,7 @@
 /**
  * Reading numbers where they lie: the reads of Node's Buffer, by their names, across slice borders.
  */
+import type { Kind } from './leaks';
 import { native } from './native';
 import { handleOf, Resource } from './resource';
 import { invalidType, outOfRange, validateInteger } from './validate';
@@ -11,7 +12,17 @@ const { aggregatePeek, aggregateViewAt, scratch } = native;
 export const valueBytes = Buffer.from(scratch.buffer, 8 * (scratch.length - 2), 8);
 const staleViews = new Int32Array(scratch.buffer, 8 * (scratch.length - 1), 1);
 
+/** The slice that was read from last: `[from, to)`, and a view of it once it was read from twice. */
+interface Place {
+  view: Buffer;
+  viewFrom: number;
+  viewStamp: number;
+  from: number;
+  to: number;
+}
+
 const nothing: Buffer = Buffer.alloc(0);
+const nowhere: Place = { view: nothing, viewFrom: 0, viewStamp: 0, from: 0, to: 0 };
 
 /** Where {@link ByteReads} has found what it was asked for last. */
 let source = nothing;
@@ -25,37 +36,39 @@ let source = nothing;
  * call into the addon.
  */
 export abstract class ByteReads extends Resource {
-  // The slice that was read from last. A second read in it makes a view, which costs more than one
-  // read and less than two.
-  #view = nothing;
-  #viewFrom = 0;
-  #viewStamp = 0;
-  #sliceFrom = 0;
-  #sliceTo = 0;
+  #place = nowhere;
+
+  protected constructor(kind: Kind, handle: number, isTracked: boolean) {
+    super(kind, handle, isTracked);
+  }
 
   /** Length in bytes. */
   abstract get byteLength(): number;
 
   /** Forgets what is known of the slices: they are others now. */
   protected forgetPlaces(): void {
-    this.#view = nothing;
-    this.#sliceTo = 0;
+    this.#place = nowhere;
+  }
+
+  /** The same object for as long as the slices stay what they are. */
+  protected knownPlaces(): object {
+    if (this.#place === nowhere) this.#place = { ...nowhere };
+    return this.#place;
   }
 
   /** Gives back what this owns. Idempotent; never throws. */
   override dispose(): void {
-    this.#view = nothing;
-    this.#sliceTo = 0;
+    this.#place = nowhere;
     super.dispose();
   }
 
   /** The place in `source` of the bytes `[offset, offset + count)`. */
   #seek(offset: number, count: number): number {
-    const view = this.#view;
-    const at = offset - this.#viewFrom;
+    const { view, viewFrom, viewStamp } = this.#place;
+    const at = offset - viewFrom;
     if (
       typeof offset === 'number' && at >>> 0 === at && at + count <= view.length &&
-      this.#viewStamp === staleViews[0]
+      viewStamp === staleViews[0]
     ) {
       source = view;
       return at;
@@ -71,19 +84,21 @@ export abstract class ByteReads extends Resource {
       throw outOfRange('offset', `followed by ${count} bytes, of which there are ${byteLength}`, offset);
     }
     validateInteger(offset, 'offset', 0, byteLength - count);
-    if (offset < this.#sliceFrom || offset + count > this.#sliceTo) {
+    const place = this.knownPlaces() as Place;
+    if (offset < place.from || offset + count > place.to) {
+      // Why not a view at once: it costs more than one read, and less than two.
       aggregatePeek(handle, offset, count);
-      this.#sliceFrom = scratch[0]!;
-      this.#sliceTo = scratch[1]!;
+      place.from = scratch[0]!;
+      place.to = scratch[1]!;
       source = valueBytes;
       return 0;
     }
     // Why before the call: what becomes stale after it is then noticed at the next read.
-    this.#viewStamp = staleViews[0]!;
+    place.viewStamp = staleViews[0]!;
     const memory = aggregateViewAt(handle, offset, false)!;
-    this.#viewFrom = scratch[2]!;
-    source = this.#view = Buffer.from(memory, scratch[1], scratch[0]);
-    return offset - this.#viewFrom;
+    place.viewFrom = scratch[2]!;
+    source = place.view = Buffer.from(memory, scratch[1], scratch[0]);
+    return offset - place.viewFrom;
   }
 
   /**
@@ -91,11 +106,11 @@ export abstract class ByteReads extends Resource {
    * none, as in `Array.prototype.at`.
    */
   at(index: number): number | undefined {
-    const view = this.#view;
-    const at = index - this.#viewFrom;
+    const { view, viewFrom, viewStamp } = this.#place;
+    const at = index - viewFrom;
     if (
       typeof index === 'number' && at >>> 0 === at && at < view.length &&
-      this.#viewStamp === staleViews[0]
+      viewStamp === staleViews[0]
     ) {
       return view[at];
     }

@@ -26,3 +26,15 @@ export function encodingCode(encoding: unknown): number {
   }
   return code;
 }
+
+/** The least characters that so many bytes become. */
+export function charactersOf(encoding: BufferEncoding, byteLength: number): number {
+  switch (encoding.toLowerCase()) {
+    case 'hex': return byteLength * 2;
+    case 'base64': return Math.ceil(byteLength / 3) * 4;
+    case 'base64url': return Math.ceil((byteLength * 4) / 3);
+    case 'latin1': case 'binary': case 'ascii': return byteLength;
+    case 'utf8': case 'utf-8': return Math.ceil(byteLength / 3);
+    default: return Math.floor(byteLength / 2);
+  }
+}

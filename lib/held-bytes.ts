@@ -2,6 +2,7 @@
  * What aggregates and buffers have in common: a native list of slices, and all that can be asked of
  * its bytes.
  */
+import { constants } from 'node:buffer';
 import { inspect } from 'node:util';
 
 import type { Aggregate } from './aggregate';
@@ -9,8 +10,9 @@ import { ByteReads } from './byte-reads';
 import type { ReadonlyBytes } from './bytes';
 import { needleOf, needleOrByte, placeOf, type BytesLike } from './bytes-like';
 import { Cursor } from './cursor';
-import { encodingCode, nodes } from './encodings';
+import { charactersOf, encodingCode, nodes, utf8 } from './encodings';
 import { IolError } from './errors';
+import type { Kind } from './leaks';
 import { native } from './native';
 import { handleOf } from './resource';
 import { decoded, linesOf, type LineOptions } from './text';
@@ -19,7 +21,8 @@ import { validateBytes, validateInteger } from './validate';
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
   aggregateCompare, aggregateCopyTo, aggregateEquals, aggregateIndexOf, aggregateMatches,
-  aggregateSliceAt, aggregateSliceCount, aggregateToString, aggregateViewAt, scratch,
+  aggregateSliceAt, aggregateSliceCount, aggregateToString, aggregateViewAt, aggregateViewsFrom,
+  scratch,
 } = native;
 
 /** One slice: where its bytes are (`address` is the same number in every process). */
@@ -44,6 +47,8 @@ export interface BytesSummary {
 }
 
 const previewBytes = 50;
+/** Longer ones, but those of UTF-8, Node keeps outside of the engine's heap, which is faster. */
+const ownStringBytesMax = 1024 * 1024;
 /** A Buffer's limit in Node 20; newer ones have more. */
 const copyBytesMax = 2 ** 32;
 
@@ -57,6 +62,19 @@ export function viewAt(held: HeldBytes, at: number, isUnsafe: boolean): Uint8Arr
   if (memory === undefined) return new Uint8Array(0);
   const skip = at - scratch[2]!;
   return new Uint8Array(memory, scratch[1]! + skip, scratch[0]! - skip);
+}
+
+/** Views of the slices from byte `at` on, as many as one call into the addon gives. */
+function viewsFrom(held: HeldBytes, at: number): Uint8Array[] {
+  const memory = aggregateViewsFrom(handleOf(held), at);
+  const views: Uint8Array[] = [];
+  if (memory === undefined) return views;
+  const skip = at - scratch[1]!;
+  views.push(new Uint8Array(memory, scratch[3]! + skip, scratch[2]! - skip));
+  for (let i = 1; i < scratch[0]!; i++) {
+    views.push(new Uint8Array(memory, scratch[3 + 2 * i], scratch[2 + 2 * i]));
+  }
+  return views;
 }
 
 /**
@@ -73,6 +91,11 @@ export function viewAt(held: HeldBytes, at: number, isUnsafe: boolean): Uint8Arr
 export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBytes> {
   // For the compiler alone: a draft looks the same, and is none.
   private declare readonly isSealed: true;
+
+  /** @internal */
+  protected constructor(kind: Kind, handle: number, isTracked: boolean) {
+    super(kind, handle, isTracked);
+  }
 
   /** How many slices there are. */
   get sliceCount(): number {
@@ -94,11 +117,13 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
    * bytes are edited meanwhile, the iterator goes on at its place.
    */
   *[Symbol.iterator](): IterableIterator<ReadonlyBytes> {
-    handleOf(this);
     for (let at = 0; at < this.byteLength; ) {
-      const view = viewAt(this, at, false);
-      at += view.length;
-      yield view;
+      const places = this.knownPlaces();
+      for (const view of viewsFrom(this, at)) {
+        at += view.length;
+        yield view;
+        if (places !== this.knownPlaces()) break; // It was edited: the other views may be of others.
+      }
     }
   }
 
@@ -238,7 +263,7 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
         `A Buffer of ${length} bytes cannot be made (limit ${copyBytesMax})`,
       );
     }
-    const copy = Buffer.allocUnsafeSlow(length);
+    const copy = Buffer.allocUnsafe(length);
     aggregateCopyTo(handle, copy, 0, first, last);
     return copy;
   }
@@ -254,9 +279,17 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
     const code = encodingCode(encoding);
     const { byteLength } = this;
     const first = placeOf(from, 'from', byteLength, 0);
-    const last = placeOf(to, 'to', byteLength, byteLength);
-    if (code !== nodes) return aggregateToString(handle, code, first, last);
-    return this.toBuffer(first, Math.max(first, last)).toString(encoding);
+    const last = Math.max(first, placeOf(to, 'to', byteLength, byteLength));
+    const isNodes = code === nodes || (code !== utf8 && last - first > ownStringBytesMax);
+    if (!isNodes) return aggregateToString(handle, code, first, last);
+    const characters = charactersOf(encoding, last - first);
+    if (characters > constants.MAX_STRING_LENGTH) {
+      throw new IolError(
+        'ERR_IOL_TOO_LARGE',
+        `A string of ${characters} characters cannot be made (limit ${constants.MAX_STRING_LENGTH})`,
+      );
+    }
+    return this.toBuffer(first, last).toString(encoding);
   }
 
   /**

@@ -46,22 +46,29 @@ export function leakCount(): number {
   return leaked;
 }
 
-function allocationSite(): string {
-  const holder: { stack?: string } = {};
-  const limit = Error.stackTraceLimit;
-  Error.stackTraceLimit = 12;
-  Error.captureStackTrace(holder, allocationSite);
-  Error.stackTraceLimit = limit;
-  const lines = (holder.stack ?? '').split('\n').slice(1);
-  const ours = __dirname;
-  const outside = lines.findIndex((line) => !line.includes(ours));
-  return lines.slice(outside < 0 ? 0 : outside).join('\n');
-}
+/**
+ * A place in the program as V8 has recorded it. Making text of it costs ten times as much, and is left
+ * until it is known that the resource lives for a while: the record keeps what the calls were made on.
+ */
+export type Site = { readonly stack?: string };
 
 /** Where a resource is being made, if it is one of those that remember it. */
-export function siteOfNew(): string | undefined {
+export function siteOfNew(): Site | undefined {
   if (level === 'off') return undefined;
-  return level === 'paranoid' || ++made % sampleEvery === 0 ? allocationSite() : undefined;
+  if (level === 'simple' && ++made % sampleEvery !== 0) return undefined;
+  const site: Site = {};
+  const limit = Error.stackTraceLimit;
+  Error.stackTraceLimit = 16;
+  Error.captureStackTrace(site, siteOfNew);
+  Error.stackTraceLimit = limit;
+  return site;
+}
+
+/** The part of a place that is the program's own. */
+function textOf(site: Site): string {
+  const lines = (site.stack ?? '').split('\n').slice(1);
+  const outside = lines.findIndex((line) => !line.includes(__dirname));
+  return lines.slice(outside < 0 ? 0 : outside).join('\n');
 }
 
 /** Puts the net under a resource. */
@@ -69,9 +76,10 @@ export function track(
   resource: object,
   kind: Kind,
   handle: number,
-  site: string | undefined,
+  site: Site | undefined,
 ): void {
-  registry.register(resource, { kind, handle, site }, resource);
+  const text = site === undefined ? undefined : textOf(site);
+  registry.register(resource, { kind, handle, site: text }, resource);
 }
 
 /** Takes it away: the resource was released properly. */

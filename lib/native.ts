@@ -75,6 +75,11 @@ export interface NativeAddon {
   aggregateSliceAt: (aggregate: number, index: number) => boolean;
   /** Of the slice that has byte `at`; scratch: byteLength, offset in the ArrayBuffer, first place. */
   aggregateViewAt: (aggregate: number, at: number, isUnsafe: boolean) => ArrayBuffer | undefined;
+  /**
+   * Of the slice that has byte `at` and those behind it in the same ArrayBuffer; scratch: how many, up
+   * to 24, the first one's first place, then byteLength and offset of each.
+   */
+  aggregateViewsFrom: (aggregate: number, at: number) => ArrayBuffer | undefined;
   /** Up to 8 bytes into `valueBytes`; scratch: first place of the slice of `at`, place behind it. */
   aggregatePeek: (aggregate: number, at: number, count: number) => void;
   aggregateCopyTo: (

@@ -5,7 +5,7 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { closedError } from './errors';
 import './immutable';
-import { onWindowClosed, siteOfNew, track, untrack, type Kind } from './leaks';
+import { onWindowClosed, siteOfNew, track, untrack, type Kind, type Site } from './leaks';
 
 /**
  * Own, enumerable and a function: structuredClone and postMessage refuse an object that has one,
@@ -24,14 +24,19 @@ enum Net { None, Nursery, Registry }
  */
 const nurseryMax = 256;
 const nursery = new Array<Resource | undefined>(nurseryMax).fill(undefined);
+const sites = new Array<Site | undefined>(nurseryMax).fill(undefined);
 let nurserySize = 0;
 let isDrainDue = false;
 let drain: () => void;
 
 function enterNursery(resource: Resource): void {
   if (nurserySize === nurseryMax) drain();
+  sites[nurserySize] = siteOfNew();
   nursery[nurserySize++] = resource;
-  if (isDrainDue) return;
+  if (!isDrainDue) drainNextTurn();
+}
+
+function drainNextTurn(): void {
   isDrainDue = true;
   setImmediate(() => {
     isDrainDue = false;
@@ -41,7 +46,9 @@ function enterNursery(resource: Resource): void {
 
 /** Only from the top: what is released first was often made last. The others wait for the drain. */
 function leaveNursery(resource: Resource): void {
-  if (nurserySize > 0 && nursery[nurserySize - 1] === resource) nursery[--nurserySize] = undefined;
+  if (nurserySize === 0 || nursery[nurserySize - 1] !== resource) return;
+  nursery[--nurserySize] = undefined;
+  sites[nurserySize] = undefined;
 }
 
 /** Counts the windows that this thread has closed: with each of them its resources were released. */
@@ -49,7 +56,8 @@ let windowsClosed = 0;
 
 onWindowClosed(() => {
   windowsClosed++;
-  nursery.fill(undefined, 0, nurserySize);
+  nursery.fill(undefined);
+  sites.fill(undefined);
   nurserySize = 0;
 });
 
@@ -76,10 +84,12 @@ export abstract class Resource implements Disposable {
     drain = () => {
       for (let i = 0; i < nurserySize; i++) {
         const resource = nursery[i]!;
+        const site = sites[i];
         nursery[i] = undefined;
+        sites[i] = undefined;
         if (resource.isDisposed) continue;
         resource.#net = Net.Registry;
-        track(resource, resource.#kind, resource.#handle, undefined);
+        track(resource, resource.#kind, resource.#handle, site);
       }
       nurserySize = 0;
     };
@@ -90,18 +100,9 @@ export abstract class Resource implements Disposable {
     this.#handle = handle;
     this.#kind = kind;
     this.#net = Net.None;
-    if (isTracked) this.#spreadNet();
-  }
-
-  #spreadNet(): void {
-    const site = siteOfNew();
-    if (site === undefined) {
-      this.#net = Net.Nursery;
-      enterNursery(this);
-    } else {
-      this.#net = Net.Registry;
-      track(this, this.#kind, this.#handle, site);
-    }
+    if (!isTracked) return;
+    this.#net = Net.Nursery;
+    enterNursery(this);
   }
 
   #removeNet(): void {

@@ -82,6 +82,15 @@ Result<Views::View> Views::viewOf(const Slice& slice) {
   return view;
 }
 
+Views::Span Views::spanOf(const Slice& slice) const {
+  const Pool::Extent extent = state_.defaultPool().viewExtent(slice);
+  return {extent.offset, extent.offset + extent.bytes};
+}
+
+uint64_t Views::offsetOf(const Slice& slice) {
+  return slice.segment->slotOffset(slice.slot) + slice.offset;
+}
+
 Result<Views::View> Views::unsafeViewOf(const Slice& slice) {
   Segment& segment = *slice.segment;
   Result<Mapping*> mapped = mappingOf(segment);

@@ -52,6 +52,15 @@ class Views final : public ViewListener {
   Result<View> viewOf(const Slice& slice);
   Result<View> unsafeViewOf(const Slice& slice);
 
+  // What the ArrayBuffer of the slice's view covers of its segment: [from, to); and where the
+  // slice's first byte is in the segment.
+  struct Span {
+    uint64_t from;
+    uint64_t to;
+  };
+  Span spanOf(const Slice& slice) const;
+  static uint64_t offsetOf(const Slice& slice);
+
   void onViewIdle(Segment& segment, uint32_t firstChunk) override;
   void onSegmentRetired(Segment& segment) override;
 

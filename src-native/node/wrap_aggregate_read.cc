@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "aggregate/slice_iterator.h"
 #include "base/copy.h"
 #include "node/aggregate_call.h"
 #include "node/exports.h"
@@ -50,6 +51,35 @@ napi_value aggregateViewAt(napi_env env, napi_callback_info info) {
   out[0] = slice.length;
   out[1] = static_cast<double>(view.value().offset);
   out[2] = static_cast<double>(sliceFrom);
+  return view.value().arrayBuffer;
+}
+
+// aggregateViewsFrom(aggregate, at) -> the ArrayBuffer with the slice that has byte `at`, undefined
+// behind the end; scratch: how many slices from that one on are in the ArrayBuffer, up to 24; the
+// first one's first place; then byteLength and offset of each.
+napi_value aggregateViewsFrom(napi_env env, napi_callback_info info) {
+  constexpr size_t kViewsMax = 24;
+  Call<2> call(env, info);
+  if (!call.isReady()) return nullptr;
+  const Aggregate* aggregate = aggregateAt(call, 0);
+  if (aggregate == nullptr) return nullptr;
+  SliceIterator it(*aggregate, call.bytesAt(1));
+  if (it.isAtEnd()) return call.undefined();
+  const Slice& first = it.slice();
+  Result<Views::View> view = call.state().views().viewOf(first);
+  if (!view.isOk()) return call.fail(view.status());
+  double* out = call.state().scratch();
+  out[1] = static_cast<double>(it.start());
+  const Views::Span span = call.state().views().spanOf(first);
+  size_t count = 0;
+  for (; !it.isAtEnd() && count < kViewsMax; it.next(), ++count) {
+    const Slice& slice = it.slice();
+    const uint64_t offset = Views::offsetOf(slice);
+    if (slice.segment != first.segment || offset < span.from || offset >= span.to) break;
+    out[2 + 2 * count] = slice.length;
+    out[3 + 2 * count] = static_cast<double>(offset - span.from);
+  }
+  out[0] = static_cast<double>(count);
   return view.value().arrayBuffer;
 }
 
@@ -152,9 +182,9 @@ napi_value aggregateToString(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"aggregateSliceAt", aggregateSliceAt},   {"aggregateViewAt", aggregateViewAt},
-    {"aggregatePeek", aggregatePeek},         {"aggregateCopyTo", aggregateCopyTo},
-    {"aggregateToString", aggregateToString},
+    {"aggregateSliceAt", aggregateSliceAt},     {"aggregateViewAt", aggregateViewAt},
+    {"aggregateViewsFrom", aggregateViewsFrom}, {"aggregatePeek", aggregatePeek},
+    {"aggregateCopyTo", aggregateCopyTo},       {"aggregateToString", aggregateToString},
 };
 
 }  // namespace

@@ -19,7 +19,7 @@ const classes = { Aggregate, IolBuffer, DraftBuffer, Pool, Window };
 
 /** What is `protected`: for subclasses, of which nobody outside can make one. */
 const inner = [
-  'constructor', 'inspectFields', 'forget', 'forgetPlaces', 'writable', 'noteWrite', 'memory',
+  'constructor', 'inspectFields', 'forget', 'forgetPlaces', 'knownPlaces', 'writable', 'noteWrite', 'memory',
 ];
 const innerOfObjects = ['cannotBeCloned', ...Reflect.ownKeys(new EventEmitter()).map(String)];
 
