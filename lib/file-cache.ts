@@ -1,6 +1,8 @@
 /**
  * The file cache: files are read once into the window, and served from there by reference.
  */
+import { fileURLToPath } from 'node:url';
+
 import { adoptAggregate, type Aggregate } from './aggregate';
 import { isIolError } from './errors';
 import { onWindowClosed, type Kind } from './leaks';
@@ -8,7 +10,7 @@ import { defaultPoolHandle, native } from './native';
 import { Pool } from './pool';
 import { handleOf, Resource } from './resource';
 import {
-  invalidType, invalidValue, validateBoolean, validateInteger, validateObject, validateString,
+  invalidType, invalidValue, validateBoolean, validateInteger, validateObject,
 } from './validate';
 
 const scratch = native.scratch;
@@ -170,11 +172,14 @@ export class CachedFile extends Resource {
   }
 }
 
-function validatePath(path: unknown): asserts path is string {
-  validateString(path, 'path');
-  if (path.length === 0 || path.includes('\0')) {
+/** Why no Buffer: a path here is a string, which not every sequence of bytes is. */
+function pathOf(path: unknown): string {
+  const text: unknown = path instanceof URL ? fileURLToPath(path) : path;
+  if (typeof text !== 'string') throw invalidType('path', 'of type string or an instance of URL', path);
+  if (text.length === 0 || text.includes('\0')) {
     throw invalidValue('path', 'must be a string without null bytes and not empty', path);
   }
+  return text;
 }
 
 /** Extents of files in the window, found by path. */
@@ -205,26 +210,27 @@ export class FileCache extends Resource {
   }
 
   /** The file when it is known and still fresh; else undefined, and only `open()` can tell. */
-  tryOpen(path: string): CachedFile | undefined {
+  tryOpen(path: string | URL): CachedFile | undefined {
     const cache = handleOf(this);
-    validatePath(path);
-    const handle = native.fileCacheTryOpen(cache, path);
-    return handle === 0 ? undefined : fileOf(handle, this, path);
+    const name = pathOf(path);
+    const handle = native.fileCacheTryOpen(cache, name);
+    return handle === 0 ? undefined : fileOf(handle, this, name);
   }
 
   /**
    * The file, looked at off the loop when need be.
    *
+   * @param path a string or a `file:` URL, whose errors are those of `url.fileURLToPath`.
    * @throws {IolError} `ERR_IOL_SYSTEM` with the system's `errno` (a directory is EISDIR),
    * `ERR_IOL_NOT_REGULAR` for what is neither file nor directory.
    */
-  async open(path: string): Promise<CachedFile> {
+  async open(path: string | URL): Promise<CachedFile> {
     const cache = handleOf(this);
-    validatePath(path);
+    const name = pathOf(path);
     for (;;) {
-      const handle = await native.fileCacheOpen(cache, path);
+      const handle = await native.fileCacheOpen(cache, name);
       try {
-        return fileOf(handle, this, path);
+        return fileOf(handle, this, name);
       } catch (error) {
         // Its last user closed the file before this turn came: then it is asked for anew.
         if (this.isDisposed || !isIolError(error) || error.code !== 'ERR_IOL_CLOSED') throw error;

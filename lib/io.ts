@@ -163,7 +163,9 @@ async function readFile(
   const read = async (): Promise<number> => {
     // Why: who gave up while he waited for his turn has not read, the next one gets the bytes.
     if (signal?.aborted) throw abortedError(signal);
-    return native.ioReadFile(pool, fd, size, position, cache, taken);
+    // Why not the cache of the call: it may have been closed meanwhile.
+    const now = cache === 0 ? 0 : handleOf(FileCache.default());
+    return native.ioReadFile(pool, fd, size, position, now, taken);
   };
   const isTooLate = (): boolean => {
     if (taken?.[0] === 2) return true;
@@ -229,9 +231,7 @@ function withBytesWritten(error: unknown, bytesWritten: number): unknown {
  *
  * To a regular file the slices take the place of what is cached there, by reference, and are then
  * written out: the next {@link iolRead} of them gives the same addresses. Reads of this process see
- * the whole write or nothing of it. (Of slices of less than 256 bytes on average, when there are more
- * than 16, the cache keeps nothing: they are read back in one piece.) When it fails, nothing of the
- * file stays cached.
+ * the whole write or nothing of it. When it fails, nothing of the file stays cached.
  *
  * To a socket of datagrams or sequenced packets all of it is one message, also when it is empty.
  *

@@ -93,10 +93,10 @@ struct FileCache::State {
 
   std::unique_ptr<sys::Watcher> watcher;
   std::unordered_map<int, std::vector<CachedFile*>> watched;
-  // While an open is in flight its new watch is not in `watched` yet: remember what happens to
-  // watches nobody knows, and remove none.
+  // While an open is in flight its file is not in `watched` yet: remember which watches had events
+  // (-1: maybe all), and remove none.
   uint32_t opensInFlight = 0;
-  std::vector<int> unknownEvents;
+  std::vector<int> recentEvents;
   std::vector<int> watchesToRemove;
   std::unordered_map<std::string, class OpenJob*, PathHash, std::equal_to<>> opens;
   bool isRefreshing = false;

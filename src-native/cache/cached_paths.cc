@@ -172,7 +172,7 @@ void FileCache::detachWatch(CachedFile& file) {
 // Removes watches that nobody needs, but not while an open may be about to use one of them.
 void FileCache::settleWatches() {
   if (state_->opensInFlight > 0 || !state_->watcher) return;
-  state_->unknownEvents.clear();
+  state_->recentEvents.clear();
   for (const int watch : std::exchange(state_->watchesToRemove, {})) {
     if (!state_->watched.contains(watch)) state_->watcher->remove(watch);
   }
@@ -186,6 +186,8 @@ void FileCache::drainWatches() {
 }
 
 void FileCache::onWatchEvent(const sys::WatchEvent& event) {
+  // Why also of watches that are known: an open may have looked before it, and makes a new file.
+  if (state_->opensInFlight > 0) state_->recentEvents.push_back(event.watch);
   if (event.change == sys::Change::Overflow) {
     for (const auto& [watch, files] : state_->watched) {
       for (CachedFile* file : files) {
@@ -196,10 +198,7 @@ void FileCache::onWatchEvent(const sys::WatchEvent& event) {
     return;
   }
   const auto found = state_->watched.find(event.watch);
-  if (found == state_->watched.end()) {
-    if (state_->opensInFlight > 0) state_->unknownEvents.push_back(event.watch);
-    return;
-  }
+  if (found == state_->watched.end()) return;
   std::vector<std::shared_ptr<FileVersion>> changed;
   for (CachedFile* file : found->second) {
     file->isSuspect_ = true;

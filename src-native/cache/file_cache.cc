@@ -248,7 +248,7 @@ Status FileCache::insert(CachedFile& file, uint64_t offset, const Aggregate& byt
     if (!it.slice().segment->isOwn()) return Status(Code::AccessDenied, "extent");
   }
   if (file.version_->writes > 0) return Status(Code::FileChanged, "file");
-  place(*file.version_, offset, bytes, true);
+  place(*file.version_, offset, bytes);
   return {};
 }
 

@@ -194,7 +194,7 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   std::shared_ptr<FileVersion> versionOf(const sys::FileFacts& facts);
   void retire(FileVersion& version);
   void moveEntries(FileVersion& from, FileVersion& to);
-  void place(FileVersion& version, uint64_t offset, const Aggregate& bytes, bool isCached);
+  void place(FileVersion& version, uint64_t offset, const Aggregate& bytes);
 
   // Paths and watches (cached_paths.cc).
   CachedFilePtr makeFile(std::string path, sys::Fd fd, const sys::FileFacts& facts);

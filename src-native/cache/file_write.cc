@@ -3,24 +3,9 @@
 #include <algorithm>
 #include <utility>
 
-#include "aggregate/slice_iterator.h"
 #include "cache/cache_state.h"
 
 namespace iol {
-namespace {
-
-// Bytes in slices so small that remembering each costs more than reading them again.
-constexpr uint32_t kSliceBytesMin = 256;
-constexpr uint32_t kSlicesAlways = 16;
-
-bool isWorthCaching(const Aggregate& bytes) {
-  if (bytes.byteLength() == 0) return false;
-  if (bytes.sliceCount() <= kSlicesAlways) return true;
-  return bytes.byteLength() / bytes.sliceCount() >= kSliceBytesMin;
-}
-
-}  // namespace
-
 FileWrite::FileWrite(std::shared_ptr<FileCache> cache, const sys::FileFacts& facts)
     : cache_(std::move(cache)), planned_(cache_->versionOf(facts)) {
   ++planned_->writes;
@@ -54,7 +39,7 @@ void FileWrite::finish(const Change& change, const Aggregate& bytes) {
   if (before) cache.retire(*before);
   const std::shared_ptr<FileVersion> after = cache.versionOf(change.after);
   if (before) cache.moveEntries(*before, *after);
-  cache.place(*after, change.offset, bytes, isWorthCaching(bytes));
+  cache.place(*after, change.offset, bytes);
 }
 
 // ---- The cache's side --------------------------------------------------------------------------
@@ -101,13 +86,12 @@ void FileCache::moveEntries(FileVersion& from, FileVersion& to) {
   }
 }
 
-// Replaces what is cached of [offset, offset + its length): by the slices, or by nothing.
-void FileCache::place(FileVersion& version, uint64_t offset, const Aggregate& bytes,
-                      bool isCached) {
+// The slices take the place of what is cached of [offset, offset + their length).
+void FileCache::place(FileVersion& version, uint64_t offset, const Aggregate& bytes) {
   const auto keepAlive = version.shared_from_this();
   makeRoom(version, offset, offset + bytes.byteLength());
-  for (SliceIterator it(bytes); isCached && !it.isAtEnd(); it.next()) {
-    const Slice& whole = it.slice();
+  for (uint32_t index = 0; index < bytes.sliceCount(); ++index) {
+    const Slice whole = bytes.sliceAt(index);
     // Why: the holds of foreign buffers are not ours to count. (TODO(security): I3.)
     const bool isOwn = whole.segment->isOwn();
     for (uint32_t from = 0; from < whole.length;) {

@@ -29,6 +29,7 @@ OpenJob::OpenJob(std::shared_ptr<FileCache> cache, std::string path)
     known_ = known->second->file;
     knownEvents_ = known_->events_;
   }
+  eventsBefore_ = state.recentEvents.size();
   ++state.opensInFlight;
 }
 
@@ -110,8 +111,9 @@ Result<CachedFilePtr> OpenJob::conclude() {
   CachedFilePtr file = cache.makeFile(path_, std::move(fd_), facts_);
   file->checkedAtMs_ = askedAtMs_;
   cache.attachWatch(*file, watch_);
-  for (const int watch : state.unknownEvents) {
-    if (watch == watch_) file->isSuspect_ = true;
+  for (size_t event = eventsBefore_; event < state.recentEvents.size(); ++event) {
+    const int watch = state.recentEvents[event];
+    if (watch == watch_ || watch < 0) file->isSuspect_ = true;
   }
   return cache.remember(std::move(file));
 }

@@ -35,6 +35,7 @@ class OpenJob final : public DiskJob {
   const int64_t askedAtMs_;
   CachedFilePtr known_;  // What the path led to when the job was made.
   uint32_t knownEvents_ = 0;
+  size_t eventsBefore_ = 0;  // Of the cache's recentEvents.
   std::vector<FileCache::OpenDone> waiters_;
   // Written by run().
   Status status_{Code::Aborted, "open"};

@@ -41,12 +41,16 @@ class RegularRead : public std::enable_shared_from_this<RegularRead> {
   }
 
   void attempt() {
-    if (cache_ == nullptr || tries_++ == kCachedTries) return readAtOnce();
+    const bool isCached = cache_ != nullptr && !cache_->isClosed() && tries_++ < kCachedTries;
+    if (!isCached) return readAtOnce();
     auto file = cache_->openDescriptor(fd_.get());
     if (!file.isOk()) return answer(file.status());
     cache_->read(file.value(), from_, options_.size,
                  [self = shared_from_this()](Result<Aggregate> bytes) {
-                   if (bytes.status().code() == Code::FileChanged) return self->attempt();
+                   const Code code = bytes.status().code();
+                   if (code == Code::FileChanged || self->cache_->isClosed()) {
+                     return self->attempt();
+                   }
                    self->answer(std::move(bytes));
                  });
   }

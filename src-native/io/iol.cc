@@ -16,6 +16,7 @@ Result<Endpoint> inspect(int fd) {
 
 Result<Aggregate> tryRead(Pool& pool, const Endpoint& source, uint64_t size, uint32_t bytesMax,
                           bool* isEmptyMessage) {
+  if (isEmptyMessage != nullptr) *isEmptyMessage = false;
   if (!source.modes.canRead) return Status::system("read", EBADF);
   if (source.modes.kind == sys::FdKind::Directory) return Status::system("read", EISDIR);
   if (source.needsJob()) return Status(Code::WouldBlock, "file");

@@ -33,6 +33,25 @@ TEST(tryOpenNeverAnswersLaterThanTheInterval) {
   CHECK_EQ(world.cache->stats().entries, 1u);
 }
 
+TEST(aChangeAfterTheLookOfAnOpenOfAChangedFileIsNoticed) {
+  CacheWorld world;
+  world.put("a", "first");
+  const CachedFilePtr first = world.open("a").take();
+  if (world.cache->watchFd() < 0) SKIP("no inotify here");
+  world.put("a", "second");
+  CachedFilePtr second;
+  world.cache->open(world.folder.at("a"),
+                    [&](Result<CachedFilePtr> file) { second = file.take(); });
+  const std::unique_ptr<DiskJob> job = world.queue.take();
+  job->run();
+  world.put("a", "third one");
+  world.cache->drainWatches();  // The first version's watch hears it: it is of the same inode.
+  job->finish();
+  CHECK_EQ(second->byteLength(), 6u);
+  CHECK(!second->isFresh());
+  CHECK_EQ(world.readAll("a"), "third one");
+}
+
 TEST(withIntervalZeroEveryOpenAsks) {
   FileCache::Options options;
   options.watches = false;

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict';
 import { appendFileSync, mkdtempSync, renameSync, rmSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 import { FileCache, stats, Window } from 'io-lite';
 
@@ -55,6 +56,17 @@ describe('FileCache', () => {
     const { hits, misses, bytes } = cache.stats();
     assert.ok(misses >= 1 && hits >= 2);
     assert.equal(bytes, 200_000);
+  });
+
+  it('takes a file: URL for a path, and refuses what is neither', async () => {
+    const name = fileWith('by URL');
+    const file = await cache.open(pathToFileURL(name));
+    assert.equal(file.path, name);
+    assert.equal(cache.tryOpen(pathToFileURL(name)), file);
+    assert.equal(await cache.open(name), file);
+    await assert.rejects(cache.open(new URL('http://localhost/x')), { code: 'ERR_INVALID_URL_SCHEME' });
+    await assert.rejects(cache.open(Buffer.from(name) as never), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => cache.tryOpen(5 as never), { code: 'ERR_INVALID_ARG_TYPE' });
   });
 
   it('clamps to the file', async () => {
