@@ -1,6 +1,8 @@
 /**
  * Collecting what a stream brings in one aggregate.
  */
+import type { Readable } from 'node:stream';
+
 import { Aggregate } from './aggregate';
 import type { BytesParts } from './bytes-like';
 import { IolError } from './errors';
@@ -75,7 +77,7 @@ export async function collectAsync(source: Source, options: CollectOptions): Pro
   } finally {
     aborted.forget();
     // Why not waited for: a source that hangs would keep the error from its caller.
-    if (!hasEnded) void end(iterator);
+    if (!hasEnded) void end(source, iterator);
   }
 }
 
@@ -85,8 +87,10 @@ async function nextOf(iterator: SourceIterator): Promise<Step> {
   return await iterator.next();
 }
 
-async function end(iterator: SourceIterator): Promise<void> {
+async function end(source: Source, iterator: SourceIterator): Promise<void> {
   try {
+    // Why first: the iterator of a stream that brings nothing would wait for ever.
+    (source as Partial<Readable>).destroy?.();
     await iterator.return?.();
   } catch {
     // The caller has its error already.

@@ -9,7 +9,7 @@ export type { ByteWrites } from './byte-writes';
 export { unsafeUint8Array, type ReadonlyBytes } from './bytes';
 export type { BytesLike, BytesParts } from './bytes-like';
 export type { CollectOptions } from './collect';
-export { Cursor } from './cursor';
+export type { Cursor } from './cursor';
 export { crc32c, internetChecksum, sha256, type DerivedStats } from './derived';
 export { DraftBuffer } from './draft';
 export { IolError, isIolError, type ErrorCode, type IolErrorOptions } from './errors';

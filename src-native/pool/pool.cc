@@ -64,6 +64,14 @@ OwnSegment& Pool::ownOf(const Segment& segment) {
   return *static_cast<OwnSegment*>(segment.keeper());
 }
 
+namespace {
+// A pool that is full names what was asked for, not the step in which it would have grown.
+Result<Draft> asAsked(Result<Draft> draft, uint64_t byteLength) {
+  if (draft.isOk() || draft.status().code() != Code::PoolFull) return draft;
+  return Status(Code::PoolFull, draft.status().subject(), byteLength, draft.status().limit());
+}
+}  // namespace
+
 Result<Draft> Pool::allocate(uint64_t byteLength) {
   if (sys::isForkedChild()) return Status(Code::Forked, "pool");
   if (byteLength > kBufferBytesMax) {
@@ -72,15 +80,19 @@ Result<Draft> Pool::allocate(uint64_t byteLength) {
   const uint32_t length = static_cast<uint32_t>(std::max<uint64_t>(byteLength, 1));
   if (length <= kSmallBytesMax) {
     const uint32_t units = (length + kSmallUnitBytes - 1) / kSmallUnitBytes;
-    return allocateFrom(small_[classOfUnits(units)], kSmallUnitBytes,
-                        unitsOfClass(classOfUnits(units)), byteLength);
+    return asAsked(allocateFrom(small_[classOfUnits(units)], kSmallUnitBytes,
+                                unitsOfClass(classOfUnits(units)), byteLength),
+                   byteLength);
   }
   if (length <= kMediumBytesMax) {
     const uint32_t units = (length + kMediumUnitBytes - 1) / kMediumUnitBytes;
-    return allocateFrom(medium_[classOfUnits(units)], kMediumUnitBytes,
-                        unitsOfClass(classOfUnits(units)), byteLength);
+    return asAsked(allocateFrom(medium_[classOfUnits(units)], kMediumUnitBytes,
+                                unitsOfClass(classOfUnits(units)), byteLength),
+                   byteLength);
   }
-  return length <= kOwnSegmentBytes ? allocateChunks(byteLength) : allocateSegment(byteLength);
+  return asAsked(
+      length <= kOwnSegmentBytes ? allocateChunks(byteLength) : allocateSegment(byteLength),
+      byteLength);
 }
 
 Result<Draft> Pool::allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t units,

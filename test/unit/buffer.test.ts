@@ -254,3 +254,74 @@ describe('a forgotten draft', () => {
     pool.dispose();
   });
 });
+
+describe('DraftBuffer values', () => {
+  checkHolds();
+  const places: [string, number, boolean][] = [
+    ['in the window', 64, false], ['in bytes() on the heap', 64, true], ['in place', 20_000, true],
+  ];
+
+  for (const [where, length, hasBytes] of places) {
+    it(`are written as Buffer writes them, ${where}`, () => {
+      const draft = Window.default().defaultPool.allocate(length);
+      const model = Buffer.alloc(length);
+      draft.fill(0);
+      if (hasBytes) draft.bytes();
+      const both = <T>(write: (target: DraftBuffer | Buffer) => T): void => {
+        assert.equal(write(draft), write(model));
+      };
+      both((b) => b.writeUInt32LE(0xdeadbeef, 0));
+      both((b) => b.writeInt8(-5, 4));
+      both((b) => b.writeBigInt64BE(-(2n ** 62n), 8));
+      both((b) => b.writeDoubleLE(1 / 3, 16));
+      both((b) => b.writeFloatBE(-0, 24));
+      both((b) => b.writeUIntBE(0x123456, 30, 3));
+      both((b) => b.writeIntLE(-7, 34, 6));
+      for (const target of [draft, model] as DraftBuffer[]) {
+        assert.throws(() => target.writeUInt8(256, 50), { code: 'ERR_OUT_OF_RANGE' });
+        assert.throws(() => target.writeUInt16LE(1, length - 1), RangeError);
+      }
+      assert.equal(draft.write('é', 50, 'latin1'), model.write('é', 50, 'latin1'));
+      assert.equal(draft.write('€', 51, 'utf16le'), model.write('€', 51, 'utf16le'));
+      assert.equal(draft.write('ff00', 53, 'hex'), model.write('ff00', 53, 'hex'));
+      draft.fill('ab', 58, -1);
+      model.fill('ab', 58, length - 1);
+      using sealed = draft.seal();
+      assert.ok(sealed.equals(model));
+    });
+  }
+
+  it('text ends where it ends: the byte behind it stays, and the next buffer too', () => {
+    const pool = Window.default().createPool({ name: 'neighbours' });
+    for (const encoding of ['utf8', 'latin1', 'utf16le'] as const) {
+      const before = pool.allocate(64);
+      const draft = pool.allocate(64);
+      const after = pool.allocate(64);
+      for (const one of [before, draft, after]) one.fill(0x55);
+      const text = 'x'.repeat(encoding === 'utf16le' ? 10 : 20);
+      draft.write(text, 3, encoding);
+      draft.write(text, 44, encoding);
+      using sealed = draft.seal();
+      using neighbour = after.seal();
+      const model = Buffer.alloc(64, 0x55);
+      model.write(text, 3, encoding);
+      model.write(text, 44, encoding);
+      assert.ok(sealed.equals(model));
+      assert.ok(neighbour.equals(Buffer.alloc(64, 0x55)));
+      before.dispose();
+    }
+    pool.dispose();
+  });
+
+  it('may be moved within the draft, overlapping', () => {
+    for (const length of [100, 20_000]) {
+      const draft = Window.default().defaultPool.allocate(length);
+      draft.write('0123456789');
+      const bytes = new Uint8Array(draft.bytes());
+      draft.write(bytes.subarray(0, 10), 3);
+      draft.write(bytes.subarray(3, 13), 1);
+      using sealed = draft.seal(14);
+      assert.equal(sealed.toString('latin1', 1, 11), '0123456789');
+    }
+  });
+});
