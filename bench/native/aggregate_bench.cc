@@ -95,10 +95,11 @@ class Bench {
            sink += edited.append(front).isOk();
          }));
     note("consume in bites of 100: of a bite", nanoseconds([&] {
-           Aggregate rest = bytes.clone();
-           for (int bite = 0; bite < 10; bite++) rest.truncateFront(100);
-           sink += rest.byteLength();
-         }) / 10);
+                                                 Aggregate rest = bytes.clone();
+                                                 for (int bite = 0; bite < 10; bite++)
+                                                   rest.truncateFront(100);
+                                                 sink += rest.byteLength();
+                                               }) / 10);
     note("sliceOf anywhere", nanoseconds([&] {
            uint64_t start;
            at = (at + 7919 * kSliceBytes) % length;
@@ -124,8 +125,8 @@ class Bench {
 
  private:
   void note(const char* name, double figure) {
-    const auto found = std::find_if(rows_.begin(), rows_.end(),
-                                    [&](const Row& row) { return row.name == name; });
+    const auto found =
+        std::find_if(rows_.begin(), rows_.end(), [&](const Row& row) { return row.name == name; });
     (found != rows_.end() ? *found : rows_.emplace_back(Row{name, {}})).figures.push_back(figure);
   }
 

@@ -95,10 +95,19 @@ void Aggregate::pushBack(const Slice& slice) {
     byteLength_ = slice.length;
     return;
   }
-  if (root_ == nullptr && tree::touches(only_, slice)) {
-    only_.length += slice.length;
+  if (root_ == nullptr) {
+    if (tree::touches(only_, slice)) {
+      only_.length += slice.length;
+      byteLength_ += slice.length;
+      domain_->release(slice);
+      return;
+    }
+    root_ = tree::newNode(0, 2);
+    tree::insertEntry(root_, 0, only_);
+  }
+  if (tree::appendInPlace(root_, slice)) {
     byteLength_ += slice.length;
-    domain_->release(slice);
+    sliceCount_++;
     return;
   }
   Branch root = take();
@@ -125,6 +134,7 @@ Status Aggregate::append(const Slice& slice) {
 }
 
 Status Aggregate::append(const Aggregate& other) {
+  if (other.sliceCount_ == 1) return append(other.only_);
   return replace(byteLength_, byteLength_, other);
 }
 
@@ -260,6 +270,10 @@ const Slice& Aggregate::sliceOf(uint64_t at, uint64_t* sliceFrom) const {
 uint32_t Aggregate::gather(uint64_t from, iovec* vectors, uint32_t count) const {
   uint32_t filled = 0;
   if (count == 0) return 0;
+  if (root_ == nullptr && from < byteLength_) {
+    vectors[0] = {const_cast<uint8_t*>(only_.data()) + from, byteLength_ - from};
+    return 1;
+  }
   forEachRun(*this, from, byteLength_, [&](const uint8_t* bytes, size_t length) {
     vectors[filled++] = {const_cast<uint8_t*>(bytes), length};
     return filled < count;

@@ -31,9 +31,16 @@ Run runAt(const Domain& domain, const Slice* slices, uint32_t first, uint32_t co
 
 Run tinyRun(const Domain& domain, const Slice* slices, uint32_t count) {
   Run best;
-  for (uint32_t first = 0; first + std::max(best.count + 1, kCoalesceSlices) <= count; first++) {
-    const Run run = runAt(domain, slices, first, count);
-    if (run.count > best.count) best = run;
+  uint64_t window = 0;  // The bytes of kCoalesceSlices slices: mostly too many for any run.
+  for (uint32_t end = 0; end < count; end++) {
+    window += slices[end].length;
+    if (end + 1 < kCoalesceSlices) continue;
+    const uint32_t first = end + 1 - kCoalesceSlices;
+    if (window <= kCoalesceBytesMax) {
+      const Run run = runAt(domain, slices, first, count);
+      if (run.count > best.count) best = run;
+    }
+    window -= slices[first].length;
   }
   return best;
 }

@@ -116,13 +116,32 @@ Entry& outermost(Node* node, Edge edge) {
 
 }  // namespace
 
+bool appendInPlace(Node* root, const Slice& slice) {
+  Node* leaf = root;
+  uint32_t depth = 1;
+  for (; leaf->height > 0 && leaf->refs == 1; depth++) {
+    leaf = outermost<Branch>(leaf, Edge::Back).node;
+  }
+  if (leaf->refs > 1 || leaf->count == leaf->capacity) return false;
+  if (touches(outermost<Slice>(leaf, Edge::Back), slice)) return false;
+  for (Node* node = root; node->height > 0;) {
+    Branch& last = outermost<Branch>(node, Edge::Back);
+    last.bytes += slice.length;
+    last.slices++;
+    node = last.node;
+  }
+  entriesOf<Slice>(leaf)[leaf->count++] = slice;
+  steps.nodes += depth;
+  steps.entries++;
+  return true;
+}
+
 uint32_t Editor::ownEdge(Branch& root, Edge edge, Branch** path) {
   uint32_t depth = 0;
   Branch* branch = &root;
   for (;;) {
     path[depth++] = branch;
     Node* node = branch->node;
-    // Why here, too: this is the way of every append, which most often finds room.
     if (node->refs > 1 || node->count >= node->capacity) node = branch->node = own(node, 1);
     if (node->height == 0) break;
     branch = &outermost<Branch>(node, edge);

@@ -31,6 +31,9 @@ const Slice& sliceWithByte(const Branch& root, uint64_t at, uint64_t* start);
 // The slice with number `index`, which is below root.slices.
 const Slice& sliceWithIndex(const Branch& root, uint32_t index);
 
+// The usual append, in place; false, and nothing done, when that takes an Editor.
+bool appendInPlace(Node* root, const Slice& slice);
+
 class Editor {
  public:
   explicit Editor(Domain& domain, Tiny tiny = Tiny::Keep) : domain_(domain), tiny_(tiny) {}

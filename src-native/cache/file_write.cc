@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "aggregate/slice_iterator.h"
 #include "cache/cache_state.h"
 
 namespace iol {
@@ -90,8 +91,8 @@ void FileCache::moveEntries(FileVersion& from, FileVersion& to) {
 void FileCache::place(FileVersion& version, uint64_t offset, const Aggregate& bytes) {
   const auto keepAlive = version.shared_from_this();
   makeRoom(version, offset, offset + bytes.byteLength());
-  for (uint32_t index = 0; index < bytes.sliceCount(); ++index) {
-    const Slice whole = bytes.sliceAt(index);
+  for (SliceIterator it(bytes); !it.isAtEnd(); it.next()) {
+    const Slice& whole = it.slice();
     // Why: the holds of foreign buffers are not ours to count. (TODO(security): I3.)
     const bool isOwn = whole.segment->isOwn();
     for (uint32_t from = 0; from < whole.length;) {

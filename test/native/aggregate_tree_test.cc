@@ -1,7 +1,6 @@
 // Aggregates as values: random programs against plain bytes, and what their trees cost.
 #include <algorithm>
 #include <bit>
-#include <cstdio>
 #include <memory>
 #include <random>
 #include <string>
@@ -271,7 +270,6 @@ class LongAggregate {
 TEST(noEditOfALongAggregateTakesMoreThanLogarithmicallyManySteps) {
   const double few = LongAggregate().run(1000, 20'000);
   const double many = LongAggregate().run(100'000, 100'000);
-  std::printf("steps per doubling at most: %.1f of 1000 slices, %.1f of 100,000\n", few, many);
   CHECK(few < 40);
   CHECK(many < 40);
 }

@@ -51,7 +51,7 @@ TEST(searchesAreThoseOfAString) {
       }
       const uint64_t from = random() % (text.size() + 3);
       const size_t wanted = from > text.size() ? std::string::npos : text.find(needle, from);
-      const uint64_t place = needle.empty() ? std::min<uint64_t>(from, text.size())
+      const uint64_t place = needle.empty()                ? std::min<uint64_t>(from, text.size())
                              : wanted == std::string::npos ? kNotFound
                                                            : wanted;
       CHECK_EQ(find(bytes, needle, from), place);
@@ -59,9 +59,9 @@ TEST(searchesAreThoseOfAString) {
       CHECK_EQ(findLast(bytes, needle, from), last == std::string::npos ? kNotFound : last);
       const bool isThere = from <= text.size() && text.compare(from, needle.size(), needle) == 0 &&
                            needle.size() <= text.size() - from;
-      CHECK_EQ(equalsAt(bytes, from, reinterpret_cast<const uint8_t*>(needle.data()),
-                        needle.size()),
-               isThere);
+      CHECK_EQ(
+          equalsAt(bytes, from, reinterpret_cast<const uint8_t*>(needle.data()), needle.size()),
+          isThere);
     }
   }
 }
