@@ -18,7 +18,7 @@ namespace {
 constexpr uint64_t kBellTag = 0;
 constexpr int32_t kRevokingMs = 1;    // An owner that revokes is done in microseconds, or stopped.
 constexpr int32_t kInFlightMs = 100;  // Nobody rings when a message is consumed.
-constexpr uint32_t kSpinsPerLook = 32;
+constexpr uint32_t kLooksPerClock = 16;
 
 }  // namespace
 
@@ -110,16 +110,21 @@ void Doorbell::wake() {
   }
 }
 
+// A look at the clock costs more than a look at a ring that nobody has written.
+bool Doorbell::spin() const {
+  for (uint32_t look = 0; look < kLooksPerClock; look++) {
+    if (hasWork()) return true;
+    relax();
+  }
+  return false;
+}
+
 void Doorbell::wait(int64_t timeoutMs) {
+  if (spinNs_ > 0 && spin()) return;
   const int64_t start = sys::monotonicNs();
-  const int64_t spinEnd = start + spinNs_;
   do {
-    for (uint32_t spin = 0; spin < kSpinsPerLook; spin++) {
-      if (hasWork()) return;
-      if (spinNs_ == 0) break;
-      relax();
-    }
-  } while (sys::monotonicNs() < spinEnd);
+    if (spin()) return;
+  } while (sys::monotonicNs() - start < spinNs_);
   if (!prepareToSleep()) return;
   const int64_t ownMs = sleepMs();
   int64_t sleepNs = ownMs < 0 ? -1 : ownMs * 1'000'000;

@@ -75,6 +75,7 @@ class Doorbell {
   friend class Sender;
   Doorbell(Domain& domain, sys::Bell bell, sys::PollSet pollSet);
   bool hasWork() const;
+  bool spin() const;
 
   Domain& domain_;
   sys::Bell bell_;

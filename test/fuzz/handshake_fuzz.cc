@@ -19,7 +19,7 @@ void require(bool condition) {
 }
 
 // What every later line of host and guest relies on.
-void requireUsable(const ControlMessage& message, size_t length, size_t fds, Receiver receiver) {
+void requireUsable(const ControlMessage& message, size_t length, size_t fds, Toward receiver) {
   require(message.header.bytes == length && length <= sizeof(ControlMessage));
   require(fds <= kMessageFdsMax);
   constexpr uint32_t kEnd = 1u << kSegmentNumberBits;
@@ -35,14 +35,14 @@ void requireUsable(const ControlMessage& message, size_t length, size_t fds, Rec
       require(message.segment.totalBytes <= kLargeSegmentBytesMax);
       break;
     case MessageType::Grant: require(fds == 2 && message.grant.slot < kDomainsMax); break;
-    case MessageType::Table: require(fds == (receiver == Receiver::Host ? 1u : 2u)); break;
+    case MessageType::Table: require(fds == (receiver == Toward::Host ? 1u : 2u)); break;
     case MessageType::Welcome:
       require(fds == 1 && message.welcome.slot < kDomainsMax);
       require(message.welcome.numbers == 0 ||
               uint64_t{message.welcome.firstNumber} + message.welcome.numbers <= kEnd);
       break;
     case MessageType::Numbers:
-      if (receiver == Receiver::Domain) {
+      if (receiver == Toward::Domain) {
         require(uint64_t{message.numbers.first} + message.numbers.count <= kEnd);
       }
       break;
@@ -60,7 +60,7 @@ void requireUsable(const ControlMessage& message, size_t length, size_t fds, Rec
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (size < 2) return 0;
   const size_t fds = data[0] % 8;
-  const Receiver receiver = data[1] % 2 == 0 ? Receiver::Host : Receiver::Domain;
+  const Toward receiver = data[1] % 2 == 0 ? Toward::Host : Toward::Domain;
   const size_t length = std::min(size - 2, sizeof(ControlMessage));
   ControlMessage message;
   std::copy_n(data + 2, length, message.bytes);
