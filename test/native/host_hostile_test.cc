@@ -330,7 +330,9 @@ TEST(aTableOfRubbishProtectsNobodyAndStopsNobody) {
            static_cast<uint32_t>(MessageType::Grant));
   // What it was given cannot be written, nor re-opened for writing by another user.
   REQUIRE(fds.size() == 2);
+#ifndef IOL_ONE_MAPPING  // There all mappings of a memfd are one.
   CHECK(!sys::mapWritable(fds[0], kSegmentBytes).isOk());
+#endif
   innocents.owner.guest->onReady();
   innocents.owner.drop(name);
   CHECK_EQ(innocents.owner.pool->stats().pending, 0u);
