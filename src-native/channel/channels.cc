@@ -95,14 +95,15 @@ bool Channels::onRelay(DomainName from, const uint8_t* bytes, std::vector<sys::F
   Channel* const known = find(from, body.id, body.isOpeners == 0);
   Status status(Code::BadDescriptor, "channel message", body.kind, kRefuse);
   if (body.kind == kLink) {
-    if (takeLink(from, fds).isOk()) return true;
-    return true;  // Without a link every channel of this peer is refused.
+    (void)takeLink(from, fds);  // Without a link every channel of this peer is refused.
+    return true;
   }
+  if (known != nullptr && known->isConnected) return true;  // What was opened stays.
   if (body.kind == kOpen && known == nullptr && body.isOpeners == 1) {
     status = takeOpen(from, body, fds);
-  } else if (body.kind == kAccept && known != nullptr && !known->isConnected) {
+  } else if (body.kind == kAccept && known != nullptr) {
     status = takeAccept(*known, fds);
-  } else if (body.kind == kConnect && known != nullptr && !known->isConnected) {
+  } else if (body.kind == kConnect && known != nullptr) {
     status = takeConnect(*known, fds);
   } else if (body.kind == kRefuse && known != nullptr) {
     if (known->isOurs) listener_.onRefused(known->id, Status(Code::AccessDenied, "channel"));
@@ -137,6 +138,13 @@ Status Channels::takeOpen(DomainName from, const Body& body, std::vector<sys::Fd
   Link* const link = linkTo(from);
   if (link == nullptr || fds.size() != 2) {
     return Status(Code::BadDescriptor, "opening", fds.size(), 2);
+  }
+  if (countWith(from) >= kChannelsPerPeerMax) {
+    return Status(Code::Busy, "channels with one domain", kChannelsPerPeerMax + 1,
+                  kChannelsPerPeerMax);
+  }
+  if (body.ringBytes > kPeersRingBytesMax) {
+    return Status(Code::TooLarge, "ring", body.ringBytes, kPeersRingBytesMax);
   }
   IOL_TRY(listener_.onOpening(from, body.label));
   auto channel = std::make_unique<Channel>();
@@ -187,6 +195,7 @@ Status Channels::takeConnect(Channel& channel, std::vector<sys::Fd>& fds) {
 }
 
 void Channels::onRelayRefused(DomainName to, const Status& why) {
+  if (Link* link = linkTo(to); link != nullptr) link->checkDeath();
   for (size_t index = channels_.size(); index > 0; index--) {
     if (index > channels_.size()) continue;
     Channel& channel = *channels_[index - 1];
@@ -200,8 +209,23 @@ void Channels::onRelayRefused(DomainName to, const Status& why) {
 
 void Channels::onEnded(DomainName domain) {
   if (Link* link = linkTo(domain); link != nullptr) link->markDead();
+  // It may have connected, sent and died before we read that it connected: to be drained.
+  for (size_t index = channels_.size(); index > 0; index--) {
+    if (index > channels_.size()) continue;
+    Channel& channel = *channels_[index - 1];
+    if (!(channel.peer == domain) || channel.isConnected || channel.isOurs) continue;
+    channel.isConnected = true;
+    channel.sender->close();
+    listener_.onChannel(channel);
+  }
   onRelayRefused(domain, Status(Code::Closed, "domain"));
   dropLink(domain);
+}
+
+size_t Channels::countWith(DomainName peer) const {
+  return static_cast<size_t>(
+      std::count_if(channels_.begin(), channels_.end(),
+                    [&](const std::unique_ptr<Channel>& each) { return each->peer == peer; }));
 }
 
 Link* Channels::linkTo(DomainName peer) const {
@@ -227,9 +251,7 @@ void Channels::remove(Channel& channel) {
 void Channels::dropLink(DomainName peer) {
   Link* const link = linkTo(peer);
   if (link == nullptr || !link->isDead()) return;
-  for (const std::unique_ptr<Channel>& each : channels_) {
-    if (each->peer == peer) return;
-  }
+  if (countWith(peer) > 0) return;
   doorbell_.sweepLingering();
   std::erase_if(links_, [&](const std::unique_ptr<Link>& each) { return each.get() == link; });
   std::erase(introducedTo_, peer);

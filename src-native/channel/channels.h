@@ -44,7 +44,7 @@ class ChannelsListener {
  public:
   // Asked for a channel that a peer opens: Ok, or why not.
   virtual Status onOpening(DomainName /*from*/, const char* /*label*/) { return {}; }
-  // Both ends are there, whoever opened it.
+  // Both ends are there, whoever opened it; or its opener has died, and what it sent is there.
   virtual void onChannel(Channel& channel) = 0;
   virtual void onRefused(uint64_t /*id*/, const Status&) {}
 
@@ -54,7 +54,10 @@ class ChannelsListener {
 
 class Channels {
  public:
-  static constexpr size_t kLabelBytesMax = 23;  // With its end.
+  static constexpr size_t kLabelBytesMax = 23;
+  // What a peer may make us commit: channels at a time, and the ring of each.
+  static constexpr size_t kChannelsPerPeerMax = 256;
+  static constexpr uint64_t kPeersRingBytesMax = 256ull << 10;
   // `lists`: see Sender.
   Channels(Guest& guest, Doorbell& doorbell, Pool& lists, ChannelsListener& listener)
       : guest_(guest), doorbell_(doorbell), lists_(lists), listener_(listener) {}
@@ -83,6 +86,7 @@ class Channels {
   Status takeAccept(Channel& channel, std::vector<sys::Fd>& fds);
   Status takeConnect(Channel& channel, std::vector<sys::Fd>& fds);
   ChannelName nameOf(const Channel& channel, bool outwards) const;
+  size_t countWith(DomainName peer) const;
   Link* linkTo(DomainName peer) const;
   Channel* find(DomainName peer, uint64_t id, bool isOurs) const;
   void remove(Channel& channel);

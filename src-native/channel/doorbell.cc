@@ -16,9 +16,9 @@ namespace iol {
 namespace {
 
 constexpr uint64_t kBellTag = 0;
-constexpr int32_t kRevokingMs = 1;    // An owner that revokes is done in microseconds, or stopped.
 constexpr int32_t kInFlightMs = 100;  // Nobody rings when a message is consumed.
 constexpr uint32_t kLooksPerClock = 16;
+constexpr uint32_t kSpinsSkippedMax = 63;
 
 }  // namespace
 
@@ -87,7 +87,8 @@ int32_t Doorbell::sleepMs() const {
     if (!sender->isSettled()) timeout = kInFlightMs;
   }
   for (const Receiver* receiver : receivers_) {
-    if (receiver->isRevoking()) timeout = kRevokingMs;
+    const int32_t retryMs = receiver->retryMs();
+    if (retryMs >= 0 && (timeout < 0 || retryMs < timeout)) timeout = retryMs;
   }
   return timeout;
 }
@@ -122,9 +123,18 @@ bool Doorbell::spin() const {
 void Doorbell::wait(int64_t timeoutMs) {
   if (spinNs_ > 0 && spin()) return;
   const int64_t start = sys::monotonicNs();
-  do {
-    if (spin()) return;
-  } while (sys::monotonicNs() - start < spinNs_);
+  if (spinNs_ > 0 && spinsToSkip_ > 0) {
+    spinsToSkip_--;
+  } else if (spinNs_ > 0) {
+    while (sys::monotonicNs() - start < spinNs_) {
+      if (!spin()) continue;
+      spinsSkipped_ = 0;
+      return;
+    }
+    stats_.spinsInVain++;
+    spinsSkipped_ = std::min(spinsSkipped_ * 2 + 1, kSpinsSkippedMax);
+    spinsToSkip_ = spinsSkipped_;
+  }
   if (!prepareToSleep()) return;
   const int64_t ownMs = sleepMs();
   int64_t sleepNs = ownMs < 0 ? -1 : ownMs * 1'000'000;

@@ -11,8 +11,9 @@
 //             consumed. Links, senders and receivers register themselves; they end before it.
 // Threads     the domain's own.
 // Failure     System, NoMemory, Format.
-// Cost        a sleep and its wake-up: four system calls. wait() first spins for spinNs: that much
-//             of a processor per sleep, which saves the sleep when an answer is near.
+// Cost        a sleep and its wake-up: four system calls. wait() first spins for spinNs, which saves
+//             the sleep when an answer is near; each spin in vain makes it skip twice as many, up
+//             to 63 of 64: so two domains on one processor hardly spin.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
@@ -38,6 +39,7 @@ class Doorbell {
     uint64_t rings = 0;   // Presses of a peer's button: one system call each.
     uint64_t sleeps = 0;  // Announcements after which nothing was found.
     uint64_t wakes = 0;
+    uint64_t spinsInVain = 0;
   };
 
   static Result<std::unique_ptr<Doorbell>> create(Domain& domain);
@@ -85,6 +87,8 @@ class Doorbell {
   DomainBlock* block_ = nullptr;
   uint64_t sleep_ = 0;  // Our own copy of the word.
   int64_t spinNs_ = kSpinNsDefault;
+  uint32_t spinsSkipped_ = 0;  // After the last spin in vain.
+  uint32_t spinsToSkip_ = 0;
   Stats stats_;
   std::vector<Link*> links_;
   std::vector<Sender*> senders_;

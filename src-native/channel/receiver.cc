@@ -141,6 +141,7 @@ ReceiveOutcome Receiver::takeSlices() {
   if (!slices_.empty()) fenceAfterTake();
   isTaken_ = true;
   checked_ = 0;
+  revokingTurns_ = 0;
   return ReceiveOutcome::Received;
 }
 
@@ -148,7 +149,10 @@ ReceiveOutcome Receiver::checkSlices() {
   for (; checked_ < slices_.size(); checked_++) {
     const Slice& slice = slices_[checked_];
     const TakeOutcome outcome = domain_.checkNamed(*slice.segment, slice.slot, slice.generation);
-    if (outcome == TakeOutcome::Revoking) return ReceiveOutcome::Revoking;
+    if (outcome == TakeOutcome::Revoking) {
+      revokingTurns_++;
+      return ReceiveOutcome::Revoking;
+    }
     if (outcome == TakeOutcome::Stale) {
       dropTaken();
       return ReceiveOutcome::Stale;
@@ -202,6 +206,12 @@ void Receiver::close() {
   own_.receiver().closed.store(1, std::memory_order_release);
   fullFence();
   link_.ringIfAsleep();
+}
+
+// An owner is done in microseconds, or it is stopped.
+int32_t Receiver::retryMs() const {
+  if (!isTaken_) return -1;
+  return revokingTurns_ <= 10 ? 1 : 20;
 }
 
 bool Receiver::hasWork() const {

@@ -60,7 +60,8 @@ class Receiver {
   // Nothing more is taken; the sender hears Closed and holds nothing more for us.
   void close();
   const Status& failure() const { return failure_; }
-  bool isRevoking() const { return isTaken_; }
+  // When to look again at a message whose owner revokes: soon, then less and less; -1: not at all.
+  int32_t retryMs() const;
   bool hasWork() const;
 
  private:
@@ -91,6 +92,7 @@ class Receiver {
   bool isRead_ = false;
   bool isTaken_ = false;  // A hold is counted for each of slices_.
   size_t checked_ = 0;
+  uint32_t revokingTurns_ = 0;
   Frame frame_;
   std::vector<Slice> slices_;
   std::vector<uint8_t> list_;

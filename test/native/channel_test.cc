@@ -210,6 +210,8 @@ TEST(aRevokingOwnerMakesTheMessageWaitAndKeepsItsHold) {
   CHECK(pipe.receiver->tryReceive(message) == ReceiveOutcome::Revoking);
   CHECK_EQ(world.b.domain->liveHolds(), 1u);
   CHECK_EQ(world.b.doorbell->sleepMs(), 1);
+  for (int turn = 0; turn < 20; turn++) (void)pipe.receiver->tryReceive(message);
+  CHECK_EQ(world.b.doorbell->sleepMs(), 20);
   pipe.sender->settle();
   CHECK(!pipe.sender->isSettled());
   slice.segment->generation(slice.slot).fetch_and(~kGenerationRevoking);

@@ -65,7 +65,7 @@ struct ChannelsWorld : HostWorld {
     std::vector<std::string> arguments{host->address().format(), crashPoint};
     if (!forwardTo.empty()) arguments.push_back(forwardTo);
     pid = startChild("answersMessages", arguments, -1);
-    while (near.opened.empty() && gone.empty()) turn();
+    while (near.opened.empty() && near.ended.empty()) turn();
     return near.opened.empty() ? nullptr : near.opened[0];
   }
   void checkNothingIsHeld() {
@@ -147,7 +147,10 @@ TEST(aChannelThatIsNotWantedOrHasNoOtherEndIsRefused) {
   CHECK(world.until({&near, &world.far}, [&] { return near.refused.size() == 2; }));
   CHECK(near.channels->open({77, 1}, "a name that is far too long").status().code() ==
         Code::TooLarge);
+  CHECK(near.channels->open(world.far.guest->domain().name(), "much", 1 << 20).isOk());
+  CHECK(world.until({&near, &world.far}, [&] { return near.refused.size() == 3; }));
   CHECK(near.channels->all().empty());
+  CHECK(world.far.channels->all().empty());
   CHECK(near.channels->open(world.far.guest->domain().name(), "wanted").isOk());
   CHECK(world.until({&near, &world.far}, [&] { return world.far.opened.size() == 1; }));
   CHECK_EQ(near.opened.size(), 1u);

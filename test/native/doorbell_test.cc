@@ -134,6 +134,15 @@ TEST(aPeerCanNeitherDrainNorBlockNorShutTheBell) {
   victim.doorbell->wake();
 }
 
+TEST(whoSpinsInVainSpinsLess) {
+  Neighbours neighbours;
+  Participant a(neighbours);
+  a.doorbell->setSpinNs(1000);
+  for (int turn = 0; turn < 200; turn++) a.doorbell->wait(0);
+  CHECK_EQ(a.doorbell->stats().spinsInVain, 8u);  // Turns 1, 3, 7, 15, 31, 63, 127, 191.
+  CHECK_EQ(a.doorbell->stats().sleeps, 200u);
+}
+
 // Two threads that sleep whenever they can: a lost wake-up would hang this test.
 TEST(twoThreadsThatSleepAtEveryTurnLoseNoWakeUp) {
   Neighbours neighbours;
