@@ -11,9 +11,9 @@
 //             consumed. Links, senders and receivers register themselves; they end before it.
 // Threads     the domain's own.
 // Failure     System, NoMemory, Format.
-// Cost        a sleep and its wake-up: four system calls. wait() first spins for spinNs, which saves
-//             the sleep when an answer is near; each spin in vain makes it skip twice as many, up
-//             to 63 of 64: so two domains on one processor hardly spin.
+// Cost        a sleep and its wake-up: four system calls. wait() first spins for spinNs, which
+//             saves the sleep when an answer is near; each spin in vain makes it skip twice as
+//             many, up to 63 of 64: so two domains on one processor hardly spin.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
