@@ -1,14 +1,19 @@
 /**
  * What a caller may give where bytes are wanted, and how it crosses into the addon.
  */
+import { types } from 'node:util';
+
 import { encodingCode, nodes, utf8 } from './encodings';
 import { HeldBytes } from './held-bytes';
 import { defaultPoolHandle, native } from './native';
 import { handleOf } from './resource';
 import { invalidType, outOfRange, validateBytes, validateInteger, validateString } from './validate';
 
+const { isUint8Array } = types;
+
 const {
-  aggregateAppend, aggregateDispose, aggregateEmpty, aggregateFromBytes, aggregateFromString, scratch,
+  aggregateAppend, aggregateClone, aggregateConcat, aggregateDispose, aggregateEmpty,
+  aggregateFromBytes, aggregateFromString, scratch,
 } = native;
 
 /** Whatever has or becomes bytes in the window. Strings and arrays are copied in, the rest is shared. */
@@ -17,11 +22,16 @@ export type BytesLike = HeldBytes | string | Uint8Array;
 /** One part, or several: an array, or any other iterable of them. */
 export type BytesParts = BytesLike | Iterable<BytesLike>;
 
+/** So many the addon joins in one call. */
+const concatMax = 16;
+
 const expected = 'of type string or an instance of Uint8Array, IolBuffer, or Aggregate';
 
+const isBytesLike = (value: unknown): value is BytesLike =>
+  typeof value === 'string' || value instanceof HeldBytes || isUint8Array(value);
+
 export function checkBytesLike(value: unknown, name: string): asserts value is BytesLike {
-  if (typeof value === 'string' || value instanceof HeldBytes) return;
-  validateBytes(value, name, expected);
+  if (!isBytesLike(value)) throw invalidType(name, expected, value);
 }
 
 /** A new native aggregate of text; its length is in scratch[0]. */
@@ -51,11 +61,11 @@ function isList(value: BytesParts): value is Iterable<BytesLike> {
 function flatten(parts: readonly BytesParts[], name: string): BytesLike[] {
   const flat: BytesLike[] = [];
   for (const [i, part] of parts.entries()) {
-    if (!isList(part)) {
-      checkBytesLike(part, `${name}[${i}]`);
+    if (isBytesLike(part)) {
       flat.push(part);
       continue;
     }
+    if (!isList(part)) throw invalidType(`${name}[${i}]`, expected, part);
     let inner = 0;
     for (const item of part) {
       checkBytesLike(item, `${name}[${i}][${inner++}]`);
@@ -81,7 +91,11 @@ function appendPart(handle: number, part: BytesLike): void {
 /** A new native aggregate of all parts, or of none: its length is in scratch[0]. */
 export function handleFromParts(parts: readonly BytesParts[], name: string): number {
   const [first] = parts;
-  if (parts.length === 1 && typeof first === 'string') return handleFromHeap(first);
+  if (parts.length === 1 && isBytesLike(first)) {
+    return first instanceof HeldBytes ? aggregateClone(handleOf(first)) : handleFromHeap(first);
+  }
+  const areHeld = parts.length <= concatMax && parts.every((part) => part instanceof HeldBytes);
+  if (areHeld) return aggregateConcat(...(parts as HeldBytes[]).map(handleOf));
   const flat = flatten(parts, name);
   const joined = aggregateEmpty();
   try {
