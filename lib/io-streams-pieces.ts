@@ -29,7 +29,7 @@ declare module './native' {
 const { streamCopy, streamPiece, streamTake, scratch } = native;
 
 /** Neighbouring slices below this are copied together: a view and a write of its own cost as much. */
-const smallBytes = 4096;
+const smallBytes = 2048;
 /** What one chunk that is a copy has at most. */
 export const chunkBytesMax = 64 * 1024;
 

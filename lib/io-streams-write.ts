@@ -50,11 +50,13 @@ function isGone(stream: Writable): boolean {
   return stream.destroyed || (stream instanceof OutgoingMessage && stream.socket?.destroyed === true);
 }
 
+/** What Node calls the end of a stream that was destroyed without an error: it depends on the version. */
+const plainEnds = ['ERR_STREAM_DESTROYED', 'ECANCELED'];
+
 /** What iolWrite rejects with once the stream is over. */
 function errorOf(stream: Writable): Error {
-  const { errored } = stream;
-  // Why: Node's name for the same, which some streams give and some do not.
-  const isSaid = errored && (errored as NodeJS.ErrnoException).code !== 'ERR_STREAM_DESTROYED';
+  const errored = stream.errored;
+  const isSaid = errored && !plainEnds.includes(errored.code ?? '');
   return isSaid ? errored : streamClosedError();
 }
 
