@@ -54,10 +54,9 @@ function isGone(stream: Writable): boolean {
 const plainEnds = ['ERR_STREAM_DESTROYED', 'ECANCELED'];
 
 /** What iolWrite rejects with once the stream is over. */
-function errorOf(stream: Writable): Error {
-  const errored = stream.errored;
-  const isSaid = errored && !plainEnds.includes(errored.code ?? '');
-  return isSaid ? errored : streamClosedError();
+function errorOf({ errored }: Writable): Error {
+  const code = (errored as NodeJS.ErrnoException | null)?.code ?? '';
+  return errored && !plainEnds.includes(code) ? errored : streamClosedError();
 }
 
 /** One iolWrite: over when the stream has called back for each chunk, or is closed. */
