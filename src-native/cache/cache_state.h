@@ -10,6 +10,7 @@
 #pragma once
 
 #include <list>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -49,6 +50,14 @@ struct FileVersion : std::enable_shared_from_this<FileVersion> {
   VersionTable* table = nullptr;  // Null once the version is no longer found by its file-id.
   std::vector<CacheEntry*> entries;
   std::vector<FillJob*> fills;
+  // The bytes of entries without a gap between them, from `runFrom` on, for hits on more than one.
+  // Made when asked for, dropped when entries change or one must go: while it is there its slices
+  // look as if somebody else held them.
+  std::optional<Aggregate> run;
+  uint64_t runFrom = 0;
+  // Where such hits were since the last eviction: then their recency is noted.
+  uint64_t usedFrom = 0;
+  uint64_t usedTo = 0;                // 0: nowhere.
   std::shared_ptr<FileVersion> self;  // Set while entries is not empty.
   uint32_t writes = 0;                // Through the library, planned or on their way.
   uint32_t paths = 0;                 // Remembered paths that lead here.
@@ -88,6 +97,7 @@ struct FileCache::State {
   std::unordered_map<std::string, std::list<KnownPath>::iterator, PathHash, std::equal_to<>> paths;
 
   std::unique_ptr<ReplacementPolicy> policy;
+  std::vector<FileVersion*> used;  // Versions with a usedTo, in the order of their first hit.
   BufferCounts entriesOfBuffer;
   std::unique_ptr<IndexWriter> index;
 

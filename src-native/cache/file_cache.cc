@@ -106,14 +106,15 @@ Result<Aggregate> FileCache::readCached(FileVersion& version, uint64_t offset, u
   const uint64_t size = version.facts.size;
   const uint64_t end = offset >= size ? offset : offset + std::min(length, size - offset);
   Aggregate bytes(pool_.domain());
-  for (uint64_t at = offset; at < end;) {
-    uint64_t sliceFrom = 0;
-    const Slice* slice = sliceAt(version, at, sliceFrom);
-    if (slice == nullptr) return Status(Code::WouldBlock, "extent");
-    const uint64_t count = std::min<uint64_t>(slice->length - sliceFrom, end - at);
-    IOL_TRY(
-        bytes.append(slice->part(static_cast<uint32_t>(sliceFrom), static_cast<uint32_t>(count))));
-    at += count;
+  if (offset < end) {
+    const size_t index = entryAfter(version, offset);
+    if (index == version.entries.size()) return Status(Code::WouldBlock, "extent");
+    CacheEntry& entry = *version.entries[index];
+    if (entry.offset > offset) return Status(Code::WouldBlock, "extent");
+    if (end > entry.end()) return readRun(version, index, offset, end);
+    state_->policy->onAccess(entry);
+    const auto from = static_cast<uint32_t>(offset - entry.offset);
+    IOL_TRY(bytes.append(entry.slice.part(from, static_cast<uint32_t>(end - offset))));
   }
   ++stats_.hits;
   return bytes;
@@ -143,6 +144,7 @@ void FileCache::addEntry(FileVersion& version, uint64_t offset, const Slice& sli
   entry->bytes = slice.length;
   pool_.domain().retain(slice);
   if (options_.exportsNames) pool_.exportBuffer(slice);
+  version.run.reset();
   const size_t index = entryAfter(version, offset);
   version.entries.insert(version.entries.begin() + static_cast<ptrdiff_t>(index), entry);
   if (!version.self) version.self = version.shared_from_this();
@@ -158,6 +160,7 @@ void FileCache::removeEntry(CacheEntry& entry) {
   if (entry.indexPlace != kNoIndexPlace) state_->index->erase(entry.indexPlace);
   state_->policy->onRemove(entry);
   FileVersion& version = *entry.version;
+  version.run.reset();
   const size_t index = entryAfter(version, entry.offset);
   IOL_CHECK(version.entries[index] == &entry);
   version.entries.erase(version.entries.begin() + static_cast<ptrdiff_t>(index));
@@ -168,7 +171,11 @@ void FileCache::removeEntry(CacheEntry& entry) {
   const Slice slice = entry.slice;
   delete &entry;
   // Why last: letting go of `self` may end the version.
-  if (version.entries.empty()) std::exchange(version.self, nullptr).reset();
+  if (version.entries.empty()) {
+    std::erase(state_->used, &version);
+    version.usedTo = 0;
+    std::exchange(version.self, nullptr).reset();
+  }
   pool_.domain().release(slice);
 }
 
@@ -255,6 +262,8 @@ Status FileCache::insert(CachedFile& file, uint64_t offset, const Aggregate& byt
 // ---- Replacement -------------------------------------------------------------------------------
 
 void FileCache::evictTo(uint64_t bytes) {
+  if (stats_.bytes <= bytes) return;
+  settleRuns();
   const OtherHolds probe(pool_, state_->entriesOfBuffer, options_.exportsNames);
   while (stats_.bytes > bytes) {
     PolicyEntry* victim = state_->policy->victim(probe, ReplacementPolicy::Victims::Any);
@@ -272,6 +281,7 @@ Result<Draft> FileCache::allocate(uint64_t bytes) {
     if (draft.isOk()) return draft;
     const Code code = draft.status().code();
     if (code != Code::PoolFull && code != Code::WindowFull && code != Code::NoMemory) return draft;
+    settleRuns();
     // Why unreferenced only: dropping the others would free nothing.
     PolicyEntry* victim =
         state_->policy->victim(probe, ReplacementPolicy::Victims::UnreferencedOnly);

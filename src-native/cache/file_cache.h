@@ -14,8 +14,9 @@
 //             the cache alive; the pool, its domain and the queue must outlive them.
 // Threads     the domain's; nothing here waits for the disk (jobs do).
 // Failure     System, NotRegular, FileChanged, PoolFull, WindowFull, NoMemory, Closed, WouldBlock.
-// Cost        tryOpen: one hash look-up; tryRead of a small file: a search and one retain. No
-//             system call on either.
+// Cost        tryOpen: one hash look-up. tryRead of one entry: a search and one retain; of several
+//             O(log entries) when entries have not changed since the last one, else O(entries). No
+//             system call on any.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
@@ -188,6 +189,12 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   const Slice* sliceAt(FileVersion& version, uint64_t offset, uint64_t& sliceFrom);
 
   Result<Aggregate> readCached(FileVersion& version, uint64_t offset, uint64_t length);
+  // Hits on several entries (cached_runs.cc).
+  Result<Aggregate> readRun(FileVersion& version, size_t index, uint64_t offset, uint64_t end);
+  Status makeRun(FileVersion& version, size_t index, uint64_t end);
+  void noteUse(FileVersion& version, uint64_t from, uint64_t to);
+  void touchUsed(FileVersion& version);
+  void settleRuns();
 
   // Versions, and what a write makes of them (file_write.cc).
   std::shared_ptr<FileVersion> findVersion(const sys::FileFacts& facts);

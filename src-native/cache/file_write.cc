@@ -75,6 +75,10 @@ void FileCache::moveEntries(FileVersion& from, FileVersion& to) {
     return;
   }
   if (from.entries.empty()) return;
+  touchUsed(from);
+  std::erase(state_->used, &from);
+  from.usedTo = 0;
+  from.run.reset();
   to.entries = std::exchange(from.entries, {});
   to.self = to.shared_from_this();
   from.self.reset();
