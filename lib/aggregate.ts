@@ -3,7 +3,7 @@
  */
 import type { ReadonlyBytes } from './bytes';
 import {
-  handleFromParts, handleFromText, placeOf, withParts, type BytesParts,
+  appendPart, handleFromParts, handleFromText, isBytesLike, placeOf, withParts, type BytesParts,
 } from './bytes-like';
 import { collectAsync, type CollectOptions } from './collect';
 import { HeldBytes, viewAt } from './held-bytes';
@@ -18,7 +18,7 @@ export { HeldBytes } from './held-bytes';
 
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
-  aggregateAppend, aggregateByteLength, aggregateClone, aggregateDispose, aggregateEmpty,
+  aggregateByteLength, aggregateClone, aggregateDispose, aggregateEmpty,
   aggregateLinearize, aggregateRemove, aggregateReplace, aggregateSlice, aggregateSplit, scratch,
 } = native;
 
@@ -116,8 +116,9 @@ export class Aggregate extends HeldBytes {
   /** Joins the parts to the end. An aggregate may be appended to itself. */
   append(...parts: BytesParts[]): this {
     const handle = handleOf(this);
-    if (parts.length === 1 && parts[0] instanceof HeldBytes) {
-      aggregateAppend(handle, handleOf(parts[0]));
+    const [first] = parts;
+    if (parts.length === 1 && isBytesLike(first)) {
+      appendPart(handle, first);
       return this.#edited();
     }
     const { byteLength } = this;

@@ -12,8 +12,8 @@ import { invalidType, outOfRange, validateBytes, validateInteger, validateString
 const { isUint8Array } = types;
 
 const {
-  aggregateAppend, aggregateClone, aggregateConcat, aggregateDispose, aggregateEmpty,
-  aggregateFromBytes, aggregateFromString, scratch,
+  aggregateAppend, aggregateAppendBytes, aggregateAppendString, aggregateClone, aggregateConcat,
+  aggregateDispose, aggregateEmpty, aggregateFromBytes, aggregateFromString, scratch,
 } = native;
 
 /** Whatever has or becomes bytes in the window. Strings and arrays are copied in, the rest is shared. */
@@ -27,8 +27,9 @@ const concatMax = 16;
 
 const expected = 'of type string or an instance of Uint8Array, IolBuffer, or Aggregate';
 
-const isBytesLike = (value: unknown): value is BytesLike =>
-  typeof value === 'string' || value instanceof HeldBytes || isUint8Array(value);
+export function isBytesLike(value: unknown): value is BytesLike {
+  return typeof value === 'string' || value instanceof HeldBytes || isUint8Array(value);
+}
 
 export function checkBytesLike(value: unknown, name: string): asserts value is BytesLike {
   if (!isBytesLike(value)) throw invalidType(name, expected, value);
@@ -75,17 +76,11 @@ function flatten(parts: readonly BytesParts[], name: string): BytesLike[] {
   return flat;
 }
 
-function appendPart(handle: number, part: BytesLike): void {
-  if (part instanceof HeldBytes) {
-    aggregateAppend(handle, handleOf(part));
-    return;
-  }
-  const own = handleFromHeap(part);
-  try {
-    aggregateAppend(handle, own);
-  } finally {
-    aggregateDispose(own);
-  }
+/** Joins one part to a native aggregate, whose length is in scratch[0] afterwards. */
+export function appendPart(handle: number, part: BytesLike): void {
+  if (typeof part === 'string') aggregateAppendString(handle, defaultPoolHandle, part, utf8);
+  else if (part instanceof HeldBytes) aggregateAppend(handle, handleOf(part));
+  else aggregateAppendBytes(handle, defaultPoolHandle, part);
 }
 
 /** A new native aggregate of all parts, or of none: its length is in scratch[0]. */

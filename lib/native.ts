@@ -65,6 +65,8 @@ export interface NativeAddon {
   aggregateSlice: (aggregate: number, from: number, to: number) => number;
   /** After each edit: scratch has byteLength; of split() that of the front, which it gives. */
   aggregateAppend: (aggregate: number, other: number) => void;
+  aggregateAppendString: (aggregate: number, pool: number, text: string, encoding: number) => void;
+  aggregateAppendBytes: (aggregate: number, pool: number, bytes: Uint8Array) => void;
   aggregateReplace: (aggregate: number, from: number, to: number, other: number) => void;
   aggregateRemove: (aggregate: number, from: number, to: number) => void;
   aggregateSplit: (aggregate: number, byteLength: number) => number;

@@ -14,12 +14,45 @@ namespace {
 constexpr size_t kShortStringBytes = 4096;
 constexpr size_t kPartsMax = 16;
 
+// Bytes that have just come into the window, as an aggregate.
+Aggregate sealed(Domain& domain, Draft& draft, size_t length) {
+  Aggregate aggregate(domain);
+  // One slice always fits.
+  if (length > 0) (void)aggregate.adopt(draft.seal(static_cast<uint32_t>(length)));
+  return aggregate;
+}
+
 template <size_t N>
-napi_value newFromDraft(const Call<N>& call, Draft& draft, uint32_t length) {
-  Aggregate aggregate(call.state().domain());
-  if (length == 0) return call.newAggregate(std::move(aggregate));
-  if (Status status = aggregate.adopt(draft.seal(length)); !status.isOk()) return call.fail(status);
-  return call.newAggregate(std::move(aggregate));
+Result<Aggregate> aggregateOfText(const Call<N>& call, Pool& pool, size_t textIndex,
+                                  size_t encodingIndex) {
+  const TextEncoding encoding = encodingAt(call, encodingIndex);
+  const napi_value text = call.value(textIndex);
+  alignas(8) uint8_t characters[kShortStringBytes];
+  // Why here first: how long a text is only its encoding tells, and a short one is encoded faster
+  // than it is measured.
+  size_t length = encode(call.env(), text, encoding, characters, kShortStringBytes);
+  const bool isWhole = length < kShortStringBytes - 4;  // A character more would have fitted.
+  if (!isWhole) length = encodedBytes(call.env(), text, encoding);
+  // The terminator stays inside: the next byte may be somebody's.
+  const size_t room = isWhole ? length : length + terminatorBytes(encoding);
+  Result<Draft> draft = pool.allocate(room);
+  if (!draft.isOk()) return draft.status();
+  if (isWhole) {
+    copyBytes(draft.value().bytes(), characters, length, CopyReason::Write);
+  } else {
+    encode(call.env(), text, encoding, draft.value().bytes(), room);
+    countCopy(length, CopyReason::Write);
+  }
+  return sealed(call.state().domain(), draft.value(), length);
+}
+
+template <size_t N>
+Result<Aggregate> aggregateOfBytes(const Call<N>& call, Pool& pool, size_t index) {
+  const auto bytes = call.spanAt(index);
+  Result<Draft> draft = pool.allocate(bytes.length);
+  if (!draft.isOk()) return draft.status();
+  copyBytes(draft.value().bytes(), bytes.data, bytes.length, CopyReason::Write);
+  return sealed(call.state().domain(), draft.value(), bytes.length);
 }
 
 template <size_t N>
@@ -34,30 +67,14 @@ napi_value aggregateEmpty(napi_env env, napi_callback_info info) {
   return call.newAggregate(Aggregate(call.state().domain()));
 }
 
-// aggregateFromString(pool, string, encoding)
+// aggregateFromString(pool, text, encoding)
 napi_value aggregateFromString(napi_env env, napi_callback_info info) {
   Call<3> call(env, info);
   if (!call.isReady()) return nullptr;
   Pool* pool = call.state().poolOf(call.handle(0));
   if (pool == nullptr) return call.failClosed("pool");
-  const TextEncoding encoding = encodingAt(call, 2);
-  alignas(8) uint8_t characters[kShortStringBytes];
-  // Why here first: how long a text is only its encoding tells, and a short one is encoded faster
-  // than it is measured.
-  size_t length = encode(env, call.value(1), encoding, characters, kShortStringBytes);
-  const bool isWhole = length < kShortStringBytes - 4;  // A character more would have fitted.
-  if (!isWhole) length = encodedBytes(env, call.value(1), encoding);
-  // The terminator stays inside: the next byte may be somebody's.
-  const size_t room = isWhole ? length : length + terminatorBytes(encoding);
-  Result<Draft> draft = pool->allocate(room);
-  if (!draft.isOk()) return call.fail(draft.status());
-  if (isWhole) {
-    copyBytes(draft.value().bytes(), characters, length, CopyReason::Write);
-  } else {
-    encode(env, call.value(1), encoding, draft.value().bytes(), room);
-    countCopy(length, CopyReason::Write);
-  }
-  return newFromDraft(call, draft.value(), static_cast<uint32_t>(length));
+  Result<Aggregate> made = aggregateOfText(call, *pool, 1, 2);
+  return made.isOk() ? call.newAggregate(made.take()) : call.fail(made.status());
 }
 
 // aggregateFromBytes(pool, bytes)
@@ -66,11 +83,37 @@ napi_value aggregateFromBytes(napi_env env, napi_callback_info info) {
   if (!call.isReady()) return nullptr;
   Pool* pool = call.state().poolOf(call.handle(0));
   if (pool == nullptr) return call.failClosed("pool");
-  const auto bytes = call.spanAt(1);
-  Result<Draft> draft = pool->allocate(bytes.length);
-  if (!draft.isOk()) return call.fail(draft.status());
-  copyBytes(draft.value().bytes(), bytes.data, bytes.length, CopyReason::Write);
-  return newFromDraft(call, draft.value(), static_cast<uint32_t>(bytes.length));
+  Result<Aggregate> made = aggregateOfBytes(call, *pool, 1);
+  return made.isOk() ? call.newAggregate(made.take()) : call.fail(made.status());
+}
+
+template <size_t N>
+napi_value appendMade(const Call<N>& call, Aggregate& aggregate, const Result<Aggregate>& made) {
+  if (!made.isOk()) return call.fail(made.status());
+  if (Status status = aggregate.append(made.value()); !status.isOk()) return call.fail(status);
+  return edited(call, aggregate);
+}
+
+// aggregateAppendString(aggregate, pool, text, encoding)
+napi_value aggregateAppendString(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  if (!call.isReady()) return nullptr;
+  Aggregate* aggregate = aggregateAt(call, 0);
+  if (aggregate == nullptr) return nullptr;
+  Pool* pool = call.state().poolOf(call.handle(1));
+  if (pool == nullptr) return call.failClosed("pool");
+  return appendMade(call, *aggregate, aggregateOfText(call, *pool, 2, 3));
+}
+
+// aggregateAppendBytes(aggregate, pool, bytes)
+napi_value aggregateAppendBytes(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  if (!call.isReady()) return nullptr;
+  Aggregate* aggregate = aggregateAt(call, 0);
+  if (aggregate == nullptr) return nullptr;
+  Pool* pool = call.state().poolOf(call.handle(1));
+  if (pool == nullptr) return call.failClosed("pool");
+  return appendMade(call, *aggregate, aggregateOfBytes(call, *pool, 2));
 }
 
 // aggregateConcat(a, b, ...): up to kPartsMax.
@@ -198,13 +241,22 @@ napi_value aggregateDispose(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"aggregateEmpty", aggregateEmpty},           {"aggregateFromString", aggregateFromString},
-    {"aggregateFromBytes", aggregateFromBytes},   {"aggregateConcat", aggregateConcat},
-    {"aggregateClone", aggregateClone},           {"aggregateSlice", aggregateSlice},
-    {"aggregateAppend", aggregateAppend},         {"aggregateReplace", aggregateReplace},
-    {"aggregateRemove", aggregateRemove},         {"aggregateSplit", aggregateSplit},
-    {"aggregateLinearize", aggregateLinearize},   {"aggregateByteLength", aggregateByteLength},
-    {"aggregateSliceCount", aggregateSliceCount}, {"aggregateDispose", aggregateDispose},
+    {"aggregateEmpty", aggregateEmpty},
+    {"aggregateFromString", aggregateFromString},
+    {"aggregateFromBytes", aggregateFromBytes},
+    {"aggregateConcat", aggregateConcat},
+    {"aggregateClone", aggregateClone},
+    {"aggregateSlice", aggregateSlice},
+    {"aggregateAppend", aggregateAppend},
+    {"aggregateAppendString", aggregateAppendString},
+    {"aggregateAppendBytes", aggregateAppendBytes},
+    {"aggregateReplace", aggregateReplace},
+    {"aggregateRemove", aggregateRemove},
+    {"aggregateSplit", aggregateSplit},
+    {"aggregateLinearize", aggregateLinearize},
+    {"aggregateByteLength", aggregateByteLength},
+    {"aggregateSliceCount", aggregateSliceCount},
+    {"aggregateDispose", aggregateDispose},
 };
 
 }  // namespace
