@@ -55,7 +55,11 @@ declare module './native' {
     ioWaitSync: (fd: number, isWrite: boolean) => void;
     /** `isSame`: the number is still of the file that was waited for. */
     ioWait: (fd: number, isWrite: boolean, done: (isSame: boolean) => void) => number;
-    ioCancel: (wait: number) => void;
+    /** Keeps hold of what `fd` is now. */
+    ioPin: (fd: number) => number;
+    /** Whether the number of that wait or pin is still of the same open file. */
+    ioIsSame: (waitOrPin: number) => boolean;
+    ioCancel: (waitOrPin: number) => void;
   }
 }
 
@@ -76,17 +80,35 @@ export function descriptorOf(value: unknown, name: string): number {
   return fd;
 }
 
-/** Each ends one wait because the window was closed. */
-const waits = new Set<() => void>();
+interface Waiting {
+  readonly fd: number;
+  readonly wait: number;
+  readonly isWrite: boolean;
+  readonly end: (error: IolError) => void;
+}
+
+const waits = new Set<Waiting>();
 
 onWindowClosed(() => {
-  for (const end of [...waits]) end();
+  for (const { end } of [...waits]) end(closedError('window'));
 });
+
+export function closedMeanwhileError(fd: number, syscall: string): IolError {
+  const message = `EBADF: descriptor ${fd} was closed while it was waited for, ${syscall}`;
+  return new IolError('ERR_IOL_SYSTEM', message, { errno: -9, syscall });
+}
+
+/** Ends the waits for what had this number before it was closed; whether there were any. */
+export function endStaleWaits(fd: number): boolean {
+  const stale = [...waits].filter((each) => each.fd === fd && !native.ioIsSame(each.wait));
+  for (const { isWrite, end } of stale) end(closedMeanwhileError(fd, isWrite ? 'write' : 'read'));
+  return stale.length > 0;
+}
 
 /**
  * Settles when an attempt on `fd` is worth while; rejects when the signal says so, when the window
  * is closed, and when `fd` was closed meanwhile, as far as that is ever known: the kernel tells
- * nobody, so it is seen when the file next can move bytes.
+ * nobody, so it is seen when the file next can move bytes, or the number is used again.
  */
 export function ready(fd: number, isWrite: boolean, signal: AbortSignal | undefined): Promise<void> {
   return new Promise((resolve, reject) => {
@@ -96,19 +118,17 @@ export function ready(fd: number, isWrite: boolean, signal: AbortSignal | undefi
       reject(error);
     };
     const onAbort = (): void => end(abortedError(signal!));
-    const onClosed = (): void => end(closedError('window'));
     const settled = (): void => {
-      waits.delete(onClosed);
+      waits.delete(waiting);
       signal?.removeEventListener('abort', onAbort);
     };
     const wait = native.ioWait(fd, isWrite, (isSame) => {
       settled();
       if (isSame) return resolve();
-      const syscall = isWrite ? 'write' : 'read';
-      const message = `EBADF: descriptor ${fd} was closed while it was waited for, ${syscall}`;
-      reject(new IolError('ERR_IOL_SYSTEM', message, { errno: -9, syscall }));
+      reject(closedMeanwhileError(fd, isWrite ? 'write' : 'read'));
     });
-    waits.add(onClosed);
+    const waiting: Waiting = { fd, wait, isWrite, end };
+    waits.add(waiting);
     signal?.addEventListener('abort', onAbort, { once: true });
   });
 }

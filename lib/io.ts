@@ -15,7 +15,7 @@ import {
 import { defaultPoolHandle, native } from './native';
 import { Pool } from './pool';
 import { handleOf } from './resource';
-import { checkIdle, inTurn } from './turns';
+import { checkIdle, inTurn, waitingReads } from './turns';
 import {
   invalidType, invalidValue, validateAbortSignal, validateInteger, validateObject,
 } from './validate';
@@ -104,7 +104,7 @@ function orEnd(handle: number): Aggregate | null {
  * A read is a snapshot: its bytes never change, whatever happens to the file. Of a regular file all
  * of them are from one moment; an {@link iolWrite} of this process is in them whole or not at all.
  * Reads of a file at the descriptor's own position, and writes, follow each other in the order of
- * the calls; mixing them with plain `fs` reads at the own position while they are on their way reads
+ * the calls, and so do reads of anything else; mixing them with plain `fs` reads at the own position while they are on their way reads
  * bytes twice.
  *
  * From a socket of datagrams or sequenced packets one message is read, whole: one that is longer
@@ -142,14 +142,39 @@ export async function iolRead(
   }
   const fd = descriptorOf(source, 'source');
   if (size === 0) return Aggregate.empty();
-  for (;;) {
-    if (signal?.aborted) throw abortedError(signal);
+  if (signal?.aborted) throw abortedError(signal);
+  if (!waitingReads.isBusy(fd)) {
     const handle = native.ioTryRead(targets.pool, fd, size, position, targets.cache);
     if (handle === ioEnd) return null;
     if (handle === ioFile) return await readFile(fd, size, position, targets, signal);
     if (handle !== ioNotNow) return adoptAggregate(handle, scratch[0]!);
-    await ready(fd, false, signal);
+  } else if (position >= 0) {
+    native.ioTryRead(targets.pool, fd, 0, position, targets.cache); // Fails: ESPIPE.
   }
+  return await readWhenReady(fd, size, targets, signal);
+}
+
+/** Of what is no file, after the reads that wait for it already. */
+function readWhenReady(
+  fd: number,
+  size: number,
+  { pool }: Targets,
+  signal: AbortSignal | undefined,
+): Promise<Aggregate | null> {
+  let hasRead = false;
+  const read = async (): Promise<Aggregate | null> => {
+    for (;;) {
+      if (signal?.aborted) throw abortedError(signal);
+      await ready(fd, false, signal);
+      if (signal?.aborted) throw abortedError(signal);
+      const handle = native.ioTryRead(pool, fd, size, -1, 0);
+      if (handle === ioNotNow) continue;
+      // Why: given up from now on, its bytes would be lost.
+      hasRead = true;
+      return handle === ioEnd ? null : adoptAggregate(handle, scratch[0]!);
+    }
+  };
+  return orAborted(waitingReads.inTurn(fd, read), signal, (late) => late?.dispose(), () => hasRead);
 }
 
 async function readFile(

@@ -39,17 +39,33 @@ Result<int32_t> Waits::start(int fd, sys::Interest interest, napi_value done) {
     return status;
   }
   napi_create_reference(state_.env(), done, 1, &wait.done);
+  ++started_;
   uv_ref(reinterpret_cast<uv_handle_t*>(poll_));
   return id;
+}
+
+Result<int32_t> Waits::pin(int fd) {
+  Result<sys::Fd> duplicate = sys::duplicate(fd);
+  if (!duplicate.isOk()) return duplicate.status();
+  const int32_t id = waits_.insert(Wait{duplicate.take(), fd, nullptr});
+  if (id == 0) return Status(Code::NoMemory, "wait table");
+  return id;
+}
+
+bool Waits::isSame(int32_t id) {
+  const Wait* wait = waits_.get(id);
+  return wait != nullptr && sys::isSameFile(wait->number, wait->fd.get());
 }
 
 void Waits::end(int32_t id) {
   Wait* wait = waits_.get(id);
   if (wait == nullptr) return;
-  set_->remove(wait->fd);
-  napi_delete_reference(state_.env(), wait->done);
+  if (wait->done != nullptr) {
+    set_->remove(wait->fd);
+    napi_delete_reference(state_.env(), wait->done);
+    if (--started_ == 0) uv_unref(reinterpret_cast<uv_handle_t*>(poll_));
+  }
   waits_.remove(id);
-  if (waits_.size() == 0) uv_unref(reinterpret_cast<uv_handle_t*>(poll_));
 }
 
 void Waits::cancel(int32_t id) { end(id); }
@@ -74,8 +90,8 @@ void Waits::onReady() {
 }
 
 void Waits::shutDown() {
-  if (poll_ == nullptr) return;
   waits_.takeAll([](Wait) {});
+  if (poll_ == nullptr) return;
   uv_close(reinterpret_cast<uv_handle_t*>(std::exchange(poll_, nullptr)), [](uv_handle_t* handle) {
     EnvState& state = static_cast<Waits*>(handle->data)->state_;
     delete reinterpret_cast<uv_poll_t*>(handle);

@@ -35,14 +35,18 @@ class Waits {
   // Calls `done` once, when an attempt on the descriptor is worth while, with false when its number
   // was closed meanwhile (and may be of another file now). Keeps the loop alive.
   Result<int32_t> start(int fd, sys::Interest interest, napi_value done);
-  void cancel(int32_t id);
+  // Keeps hold of what `fd` is now, for isSame alone; until cancel().
+  Result<int32_t> pin(int fd);
+  // Whether the number is still of the open file that it was of when the wait or pin began.
+  bool isSame(int32_t id);
+  void cancel(int32_t id);  // Of a wait or pin. Idempotent.
   void shutDown();
 
  private:
   struct Wait {
     sys::Fd fd;
-    int number = -1;  // The caller's own.
-    napi_ref done = nullptr;
+    int number = -1;          // The caller's own.
+    napi_ref done = nullptr;  // Null: a pin.
   };
   Status open();
   void onReady();
@@ -51,7 +55,8 @@ class Waits {
   EnvState& state_;
   std::optional<sys::PollSet> set_;
   uv_poll_t* poll_ = nullptr;
-  Handles<Wait> waits_;
+  Handles<Wait> waits_;   // And pins.
+  uint32_t started_ = 0;  // Without pins.
 };
 
 }  // namespace iol::node

@@ -232,7 +232,22 @@ napi_value ioWait(napi_env env, napi_callback_info info) {
   return call.int32(id.value());
 }
 
-// ioCancel(id): `done` is not called any more. Idempotent.
+// ioPin(fd) -> id: keeps hold of what the descriptor is now, until ioCancel.
+napi_value ioPin(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  if (!call.isReady()) return nullptr;
+  Result<int32_t> id = call.state().waits().pin(call.intAt(0));
+  if (!id.isOk()) return call.fail(id.status());
+  return call.int32(id.value());
+}
+
+// ioIsSame(id) -> whether the number of that wait or pin is still of the same open file
+napi_value ioIsSame(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  return call.boolean(call.state().waits().isSame(call.handle(0)));
+}
+
+// ioCancel(id), of a wait or pin: `done` is not called any more. Idempotent.
 napi_value ioCancel(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, Needs::Nothing);
   call.state().waits().cancel(call.handle(0));
@@ -240,10 +255,16 @@ napi_value ioCancel(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"ioTryRead", ioTryRead},     {"ioTryWrite", ioTryWrite},
-    {"ioReadFile", ioReadFile},   {"ioReadFileSync", ioReadFileSync},
-    {"ioWriteFile", ioWriteFile}, {"ioWriteFileSync", ioWriteFileSync},
-    {"ioWaitSync", ioWaitSync},   {"ioWait", ioWait},
+    {"ioTryRead", ioTryRead},
+    {"ioTryWrite", ioTryWrite},
+    {"ioReadFile", ioReadFile},
+    {"ioReadFileSync", ioReadFileSync},
+    {"ioWriteFile", ioWriteFile},
+    {"ioWriteFileSync", ioWriteFileSync},
+    {"ioWaitSync", ioWaitSync},
+    {"ioWait", ioWait},
+    {"ioPin", ioPin},
+    {"ioIsSame", ioIsSame},
     {"ioCancel", ioCancel},
 };
 

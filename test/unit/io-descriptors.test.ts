@@ -64,6 +64,28 @@ describe('descriptors', () => {
     closeSync(writer);
   });
 
+  it('what waits for a closed descriptor does not meet the file that has its number now', async () => {
+    FileCache.default().close();
+    const { reader, writer } = fifo();
+    const before = stats().liveHolds;
+    const old = [iolWrite(writer, 'x'.repeat(1 << 20)), iolWrite(writer, 'for the pipe')];
+    const reads = [iolRead(reader, 10), iolRead(reader, 10)];
+    (await Promise.all(reads)).forEach((bytes) => bytes!.dispose());
+    const ends = old.map((each) => failureOf(() => each));
+    closeSync(writer);
+    const other = newName();
+    const reused = openSync(other, 'w+');
+    assert.equal(reused, writer, 'the number is another file now');
+    assert.equal(await iolWrite(reused, 'mine'), 4, 'and does not wait for the pipe');
+    for (const { errno } of await Promise.all(ends)) assert.equal(errno, -9);
+    assert.equal(iolWriteSync(reused, '!'), 1, 'nor is it busy');
+    assert.equal(readFileSync(other, 'latin1'), 'mine!');
+    closeSync(reused);
+    closeSync(reader);
+    FileCache.default().close();
+    assert.equal(stats().liveHolds, before);
+  });
+
   it('waits end when the window is closed, in both directions', async () => {
     const result = await runChild(`
       const { iolRead, iolWrite, Window, stats } = require('io-lite');

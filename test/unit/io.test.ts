@@ -353,6 +353,23 @@ describe('iolRead and iolWrite', () => {
       pipe.close();
     });
 
+    it('are answered in the order of the calls when several wait, and late ones come after', async () => {
+      const pipe = fifo();
+      const controller = new AbortController();
+      const reads = ['0', '1', '2'].map(() => iolRead(pipe.reader, 2));
+      const given = iolRead(pipe.reader, 2, { signal: controller.signal });
+      writeSync(pipe.writer, 'aabbccdd');
+      reads.push(iolRead(pipe.reader, 2));
+      controller.abort();
+      await assert.rejects(given, { code: 'ERR_IOL_ABORTED' });
+      const texts = (await Promise.all(reads)).map((bytes) => {
+        using owned = bytes!;
+        return owned.toString();
+      });
+      assert.deepEqual(texts, ['aa', 'bb', 'cc', 'dd']);
+      pipe.close();
+    });
+
     it('have no position', async () => {
       const pipe = fifo();
       writeSync(pipe.writer, 'kept');
