@@ -55,7 +55,7 @@ const plainEnds = ['ERR_STREAM_DESTROYED', 'ECANCELED'];
 
 /** What iolWrite rejects with once the stream is over. */
 function errorOf({ errored }: Writable): Error {
-  const code = (errored as NodeJS.ErrnoException | null)?.code ?? '';
+  const { code = '' } = (errored ?? {}) as { code?: string };
   return errored && !plainEnds.includes(code) ? errored : streamClosedError();
 }
 
