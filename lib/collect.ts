@@ -3,6 +3,7 @@
  */
 import type { Readable } from 'node:stream';
 
+import { orAborted } from './abort';
 import { Aggregate } from './aggregate';
 import type { BytesParts } from './bytes-like';
 import { IolError } from './errors';
@@ -30,25 +31,6 @@ function iteratorOf(source: unknown): SourceIterator {
   return open.call(source);
 }
 
-/** Rejects when the signal says so, until `forget` was called. */
-function abortion(signal: AbortSignal | undefined): { promise: Promise<never>; forget: () => void } {
-  let forget = (): void => {};
-  const promise = new Promise<never>((_, reject) => {
-    if (signal === undefined) return;
-    const onAbort = (): void =>
-      reject(
-        new IolError('ERR_IOL_ABORTED', 'The operation was given up by its caller', {
-          cause: signal.reason,
-        }),
-      );
-    if (signal.aborted) return onAbort();
-    signal.addEventListener('abort', onAbort, { once: true });
-    forget = () => signal.removeEventListener('abort', onAbort);
-  });
-  promise.catch(() => {});
-  return { promise, forget };
-}
-
 /** See {@link Aggregate.fromAsync}. */
 export async function collectAsync(source: Source, options: CollectOptions): Promise<Aggregate> {
   validateObject(options, 'options');
@@ -56,17 +38,16 @@ export async function collectAsync(source: Source, options: CollectOptions): Pro
   validateAbortSignal(signal, 'options.signal');
   validateInteger(maxBytes, 'options.maxBytes');
   const iterator = iteratorOf(source);
-  const aborted = abortion(signal);
   const collected = Aggregate.empty();
   let hasEnded = false;
   try {
     for (;;) {
-      const next = await Promise.race([aborted.promise, nextOf(iterator)]);
-      if (next.done === true) {
+      const next = await orAborted(nextOf(iterator), signal, dropNothing);
+      if (next.done) {
         hasEnded = true;
         return collected;
       }
-      collected.append(await Promise.race([aborted.promise, next.value]));
+      collected.append(next.value);
       if (collected.byteLength > maxBytes) {
         throw new IolError('ERR_IOL_TOO_LARGE', `The source has more than ${maxBytes} bytes`);
       }
@@ -75,17 +56,20 @@ export async function collectAsync(source: Source, options: CollectOptions): Pro
     collected.dispose();
     throw error;
   } finally {
-    aborted.forget();
     // Why not waited for: a source that hangs would keep the error from its caller.
     if (!hasEnded) void end(source, iterator);
   }
 }
 
-type Step = IteratorResult<BytesParts | Promise<BytesParts>, unknown>;
+type Step = { done: true } | { done: false; value: BytesParts };
 
 async function nextOf(iterator: SourceIterator): Promise<Step> {
-  return await iterator.next();
+  const step = await iterator.next();
+  return step.done === true ? { done: true } : { done: false, value: await step.value };
 }
+
+// What comes too late is the source's own.
+function dropNothing(): void {}
 
 async function end(source: Source, iterator: SourceIterator): Promise<void> {
   try {
