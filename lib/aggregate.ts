@@ -32,6 +32,9 @@ export let adoptAggregate: (handle: number, byteLength: number, isTracked?: bool
 
 const makers = Symbol('makers');
 
+/** The end, wherever that is when the parts are known. */
+const atEnd = Number.MAX_SAFE_INTEGER;
+
 /**
  * An ordered, mutable list of slices of immutable bytes, passed by value: a clone shares the bytes,
  * never the list.
@@ -102,8 +105,9 @@ export class Aggregate extends HeldBytes {
   }
 
   #replace(from: number, to: number, parts: BytesParts[]): this {
-    const handle = handleOf(this);
-    withParts(parts, 'parts', (part) => aggregateReplace(handle, from, to, part));
+    handleOf(this);
+    // Why the handle again: an iterable of parts may have released this meanwhile.
+    withParts(parts, 'parts', (part) => aggregateReplace(handleOf(this), from, to, part));
     return this.#edited();
   }
 
@@ -121,8 +125,7 @@ export class Aggregate extends HeldBytes {
       appendPart(handle, first);
       return this.#edited();
     }
-    const { byteLength } = this;
-    return this.#replace(byteLength, byteLength, parts);
+    return this.#replace(atEnd, atEnd, parts);
   }
 
   /** Puts the parts before the first byte, in their order. */

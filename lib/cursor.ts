@@ -2,8 +2,20 @@
  * Cursors: reading on, from one value to the next.
  */
 import type { Aggregate } from './aggregate';
+import type { BytesLike } from './bytes-like';
+import { encodingCode, nodes } from './encodings';
 import type { HeldBytes } from './held-bytes';
-import { validateBytes, validateInteger } from './validate';
+import { byteLengthOf, validateBytes, validateInteger } from './validate';
+
+// Why made: of text that is not all digits of its encoding, Buffer.byteLength only estimates.
+function byteLengthIn(value: BytesLike, encoding: BufferEncoding | undefined): number {
+  if (typeof value !== 'string') {
+    return value instanceof Uint8Array ? byteLengthOf(value) : value.byteLength;
+  }
+  return encodingCode(encoding) === nodes
+    ? Buffer.from(value, encoding).length
+    : Buffer.byteLength(value, encoding);
+}
 
 /**
  * A place in an aggregate or a buffer, from which one reads on. Each read begins where the one before
@@ -71,9 +83,9 @@ export class Cursor {
   }
 
   /** Whether the next bytes are those of `value`; moves on only then. */
-  skipIf(value: string | Uint8Array | HeldBytes, encoding?: BufferEncoding): boolean {
+  skipIf(value: BytesLike, encoding?: BufferEncoding): boolean {
     if (!this.#bytes.startsWith(value, this.#position, encoding)) return false;
-    this.#position += typeof value === 'string' ? Buffer.byteLength(value, encoding) : value.byteLength;
+    this.#position += byteLengthIn(value, encoding);
     return true;
   }
 

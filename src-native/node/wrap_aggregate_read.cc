@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <new>
 
 #include "aggregate/slice_iterator.h"
 #include "base/copy.h"
@@ -169,7 +170,8 @@ napi_value aggregateToString(napi_env env, napi_callback_info info) {
     if (isWhole && isAligned) {
       countCopy(length, CopyReason::CopyOut);
     } else {
-      joined.reset(new uint8_t[length]);
+      joined.reset(new (std::nothrow) uint8_t[length]);
+      if (joined == nullptr) return call.fail(Status(Code::NoMemory, "string", length));
       aggregate->copyTo(joined.get(), from, length, CopyReason::CopyOut);
       bytes = joined.get();
     }

@@ -6,11 +6,13 @@
 #include <algorithm>
 #include <cstring>
 #include <memory>
+#include <new>
 
 #include "aggregate/search.h"
 #include "base/copy.h"
 #include "node/aggregate_call.h"
 #include "node/exports.h"
+#include "sys/limits.h"
 
 namespace iol::node {
 namespace {
@@ -21,13 +23,15 @@ constexpr int32_t kNeedleArray = 3;
 constexpr int32_t kNeedleByte = 4;
 constexpr int32_t kNeedleHeld = 5;
 
+// An aggregate in several slices is joined, unless it is longer than `lengthMax`: nothing has it
+// then, and nobody looks at its bytes.
 class Needle {
  public:
   template <size_t N>
-  Needle(const Call<N>& call, size_t kindIndex, size_t valueIndex) {
+  Needle(const Call<N>& call, size_t kindIndex, size_t valueIndex, uint64_t lengthMax = 0) {
     const int32_t kind = call.intAt(kindIndex);
     if (kind == kNeedleHeld) {
-      takeAggregate(aggregateAt(call, valueIndex));
+      takeAggregate(call, aggregateAt(call, valueIndex), lengthMax);
     } else if (kind == kNeedleByte) {
       short_[0] = static_cast<uint8_t>(call.intAt(valueIndex));
       length_ = 1;
@@ -48,6 +52,7 @@ class Needle {
 
  private:
   static constexpr size_t kShortBytes = 256;
+  static constexpr size_t kAskBytesMin = 1 << 20;
 
   void takeText(napi_env env, napi_value text, TextEncoding encoding) {
     length_ = encode(env, text, encoding, short_, kShortBytes);
@@ -58,13 +63,21 @@ class Needle {
     length_ = encode(env, text, encoding, joined_.get(), room);
   }
 
-  void takeAggregate(const Aggregate* aggregate) {
+  template <size_t N>
+  void takeAggregate(const Call<N>& call, const Aggregate* aggregate, uint64_t lengthMax) {
     isThere_ = aggregate != nullptr;
     if (!isThere_ || aggregate->byteLength() == 0) return;
     length_ = aggregate->byteLength();
     data_ = aggregate->sliceAt(0).data();
-    if (aggregate->sliceCount() == 1) return;
-    joined_.reset(new uint8_t[length_]);
+    if (aggregate->sliceCount() == 1 || length_ > lengthMax) return;
+    // Why asked: a few slices, repeated, can be more bytes than there is memory.
+    const uint64_t room = length_ < kAskBytesMin ? kAskBytesMin : sys::memoryRoom().availableBytes;
+    if (length_ <= room) joined_.reset(new (std::nothrow) uint8_t[length_]);
+    if (joined_ == nullptr) {
+      isThere_ = false;
+      call.fail(Status(Code::NoMemory, "needle", length_, room));
+      return;
+    }
     data_ = joined_.get();
     aggregate->copyTo(joined_.get(), 0, length_, CopyReason::Linearize);
   }
@@ -82,7 +95,7 @@ napi_value aggregateIndexOf(napi_env env, napi_callback_info info) {
   if (!call.isReady()) return nullptr;
   const Aggregate* aggregate = aggregateAt(call, 0);
   if (aggregate == nullptr) return nullptr;
-  const Needle needle(call, 1, 2);
+  const Needle needle(call, 1, 2, aggregate->byteLength());
   if (!needle.isThere()) return nullptr;
   const auto find = call.boolAt(4) ? lastIndexOf : indexOf;
   const uint64_t at = find(*aggregate, needle.data(), needle.length(), call.bytesAt(3));
@@ -95,14 +108,18 @@ napi_value aggregateMatches(napi_env env, napi_callback_info info) {
   if (!call.isReady()) return nullptr;
   const Aggregate* aggregate = aggregateAt(call, 0);
   if (aggregate == nullptr) return nullptr;
-  const Needle needle(call, 1, 2);
-  if (!needle.isThere()) return nullptr;
+  const Aggregate* held = call.intAt(1) == kNeedleHeld ? aggregateAt(call, 2) : nullptr;
+  if (call.intAt(1) == kNeedleHeld && held == nullptr) return nullptr;
+  const Needle needle(call, 1, 2);  // Of a held one only the length: it is compared as it lies.
+  const uint64_t length = needle.length();
   uint64_t at = call.bytesAt(3);
   if (call.boolAt(4)) {
-    if (needle.length() > at) return call.boolean(false);
-    at -= needle.length();
+    if (length > at) return call.boolean(false);
+    at -= length;
   }
-  return call.boolean(equalsAt(*aggregate, at, needle.data(), needle.length()));
+  if (held == nullptr) return call.boolean(equalsAt(*aggregate, at, needle.data(), length));
+  const Aggregate there = aggregate->slice(at, at + length);
+  return call.boolean(there.byteLength() == length && compare(there, *held) == 0);
 }
 
 int compareBytes(const Aggregate& left, const uint8_t* right, size_t length) {

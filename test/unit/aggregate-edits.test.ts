@@ -31,6 +31,21 @@ describe('Aggregate edits', () => {
     assert.equal(text.toString(), 'a-+Abcd');
   });
 
+  it('meet what an iterable of parts has done to the receiver meanwhile', () => {
+    using aggregate = Aggregate.from('abc');
+    const editing = function* (edit: () => void): Generator<string> {
+      edit();
+      yield 'Y';
+    };
+    aggregate.append(editing(() => aggregate.append('X')));
+    assert.equal(aggregate.toString(), 'abcXY', 'the end is where it is now');
+    aggregate.insert(4, editing(() => aggregate.clear()));
+    assert.equal(aggregate.toString(), 'Y');
+    assert.throws(() => aggregate.append(editing(() => aggregate.dispose())), {
+      code: 'ERR_IOL_CLOSED',
+    });
+  });
+
   it('take an aggregate as part of itself, wherever it goes', () => {
     using aggregate = Aggregate.from('ab');
     assert.equal(aggregate.prepend(aggregate).toString(), 'abab');
@@ -174,6 +189,28 @@ describe('Aggregate sources', () => {
     });
     await new Promise((resolve) => (never.closed ? resolve(0) : never.once('close', resolve)));
     assert.equal(ended, 2);
+  });
+
+  it('of a stream keep no chunk on the heap', async () => {
+    let collected = 0;
+    const registry = new FinalizationRegistry<undefined>(() => collected++);
+    let wereCollected = 0;
+    async function* source(): AsyncGenerator<Buffer> {
+      for (let i = 0; i < 1000; i++) {
+        const chunk = Buffer.alloc(100, i);
+        registry.register(chunk, undefined);
+        yield chunk;
+      }
+      for (let turn = 0; turn < 100 && collected < 900; turn++) {
+        global.gc!();
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      wereCollected = collected;
+    }
+    const { signal } = new AbortController();
+    using aggregate = await Aggregate.fromAsync(source(), { signal });
+    assert.equal(aggregate.byteLength, 100_000);
+    assert.ok(wereCollected >= 900, `${wereCollected} chunks were collected before the end`);
   });
 
   it('are arrays of every kind of memory', () => {

@@ -146,4 +146,16 @@ describe('numbers, where they lie', () => {
     using tail = huge.slice(-6);
     assert.equal(tail.toString(), 'needle');
   });
+
+  it('are compared where they lie, and are no needle when there is no memory to join them', () => {
+    using huge = Aggregate.from(Buffer.alloc(1 << 24, 1));
+    for (let i = 0; i < 20; i++) huge.append(huge);
+    using small = Aggregate.from('a', Buffer.alloc(2000), 'b');
+    assert.ok(huge.startsWith(huge));
+    assert.ok(huge.endsWith(huge));
+    assert.equal(small.startsWith(huge), false);
+    assert.equal(small.indexOf(huge), -1);
+    assert.equal(small.lastIndexOf(huge), -1);
+    assert.throws(() => huge.indexOf(huge), { code: 'ERR_IOL_NO_MEMORY', message: /needle/ });
+  });
 });

@@ -50,6 +50,10 @@ describe('Cursor', () => {
     const cursor = aggregate.cursor();
     assert.equal(cursor.skipIf('body'), false);
     assert.equal(cursor.skipIf('header'), true);
+    const encoded = aggregate.cursor();
+    assert.equal(encoded.skipIf('a G V h', 'base64'), true);
+    assert.equal(encoded.skipIf('646z', 'hex'), true);
+    assert.equal(encoded.position, 4, 'by the bytes, however the text is written');
     assert.deepEqual(copiesDuring(() => {
       using body = cursor.slice(10);
       assert.equal(body.byteLength, 10);
