@@ -103,6 +103,7 @@ void Guest::deny(uint32_t number, const Status& status) {
   } else {
     asked_[number] = status;
   }
+  domain_->noteSegmentAnswer();
   if (listener_ != nullptr) listener_->onDenied(number, status);
 }
 

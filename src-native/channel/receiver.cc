@@ -71,8 +71,9 @@ ReceiveOutcome Receiver::tryReceive(Message& message) {
     isRead_ = true;
   }
   const ReceiveOutcome outcome = takeMessage(message);
-  const bool stays =
-      outcome == ReceiveOutcome::Revoking || outcome == ReceiveOutcome::AwaitingGrant;
+  isAwaiting_ = outcome == ReceiveOutcome::AwaitingGrant;
+  answersSeen_ = domain_.segmentAnswers();
+  const bool stays = isAwaiting_ || outcome == ReceiveOutcome::Revoking;
   if (!stays && !isClosed_) consume();
   return outcome;
 }
@@ -216,6 +217,8 @@ int32_t Receiver::retryMs() const {
 
 bool Receiver::hasWork() const {
   if (isClosed_) return false;
+  if (isAwaiting_) return domain_.segmentAnswers() != answersSeen_;
+  if (isTaken_) return false;
   if (link_.isDead() && !isEndTold_) return true;
   return peer_.sender().published.load(std::memory_order_acquire) != quiet_;
 }

@@ -93,6 +93,8 @@ class Receiver {
   bool isTaken_ = false;  // A hold is counted for each of slices_.
   size_t checked_ = 0;
   uint32_t revokingTurns_ = 0;
+  bool isAwaiting_ = false;  // A segment of the message, since that many answers.
+  uint64_t answersSeen_ = 0;
   Frame frame_;
   std::vector<Slice> slices_;
   std::vector<uint8_t> list_;

@@ -98,6 +98,7 @@ Status Domain::adoptSegment(std::unique_ptr<Segment> segment) {
   segment->setKeeper(holds.value());
   segments_[segment->number()] = segment.get();
   foreignSegments_.push_back(std::move(segment));
+  noteSegmentAnswer();
   return {};
 }
 

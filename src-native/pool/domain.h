@@ -106,6 +106,9 @@ class Domain {
   Segment* segment(uint32_t number) const;
   // A granted segment; the hold table for its owner exists from here on.
   Status adoptSegment(std::unique_ptr<Segment> segment);
+  // How often something asked for came or was refused: who waits looks again when it changes.
+  uint64_t segmentAnswers() const { return segmentAnswers_; }
+  void noteSegmentAnswer() { segmentAnswers_++; }
   // Unmaps a foreign segment; false while anything in it is held.
   bool forgetSegment(uint32_t number);
   // Gives up the hold table for an owner that is dead; false while anything of it is held.
@@ -171,6 +174,7 @@ class Domain {
   std::vector<ForeignHolds> foreignHolds_;
   std::vector<std::unique_ptr<Segment>> foreignSegments_;
   std::unordered_map<uint32_t, Segment*> segments_;  // By first number, own and foreign.
+  uint64_t segmentAnswers_ = 0;
   SegmentSource* source_ = nullptr;
   std::vector<InFlightHolds*> inFlight_;
   ViewListener* viewListener_ = nullptr;

@@ -178,6 +178,11 @@ TEST(aMessageWaitsForItsGrantWhileOtherChannelsGoOn) {
   CHECK_EQ(textOf(message.metadata), "second");
   CHECK(world.b.doorbell->prepareToSleep());  // Nothing to do until the grant comes.
   world.b.doorbell->wake();
+  world.b.domain->noteSegmentAnswer();
+  CHECK(!world.b.doorbell->prepareToSleep());  // One that waits looks again.
+  CHECK(slow.receiver->tryReceive(message) == ReceiveOutcome::AwaitingGrant);
+  CHECK(world.b.doorbell->prepareToSleep());
+  world.b.doorbell->wake();
   world.b.isSlow = false;
   CHECK(slow.receiver->tryReceive(message) == ReceiveOutcome::Received);
   CHECK_EQ(textOf(message.metadata), "first");
