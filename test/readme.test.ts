@@ -9,7 +9,12 @@ const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
 const examples = [...readme.matchAll(/^```ts\n([\s\S]*?)^```$/gm)].map((match) => match[1]!);
 
 /** What each example prints: its last lines. */
-const expectations = [/\ntrue\n1 \{/, /^hellohello 2\n$/, /^200 true\n$/];
+const expectations = [
+  /\ntrue\n1 \{/,
+  /^hellohello 2\n$/,
+  /^POST \/ HTTP\/1\.1\nname: io-lite\nlevel: high\n\nbody 98 \d+\n$/,
+  /^200 true\n$/,
+];
 
 describe('README.md', () => {
   let folder: string;
