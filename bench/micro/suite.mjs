@@ -11,7 +11,7 @@ import { Benchmark, iolite } from './packages.mjs';
 Benchmark.support.decompilation = false;
 
 const FULL = { rounds: 5, minTime: 0.02, maxTime: 0.2, minSamples: 5 };
-const QUICK = { rounds: 3, minTime: 0.002, maxTime: 0.01, minSamples: 2 };
+const QUICK = { rounds: 3, minTime: 0.004, maxTime: 0.02, minSamples: 3 };
 const OURS = 'io-lite';
 const COUNTED_RUNS = 16;
 
@@ -55,25 +55,18 @@ async function copiedPerOp(op) {
   return (copiedBytes() - before) / COUNTED_RUNS;
 }
 
-/**
- * Operations per second, by one run of benchmark.js. Of what waits for nothing, per second of this process's processor
- * time: the clock also runs while somebody else has the processor.
- */
-async function measure(op, times) {
+/** One subject, ready to be measured again and again: what runs hot once stays compiled. */
+function subjectOf([name, op]) {
   const isAsync = op.constructor.name === 'AsyncFunction';
-  const started = process.hrtime.bigint();
-  const cpuBefore = process.cpuUsage();
-  const hz = await measureByClock(op, isAsync, times);
-  if (isAsync) return hz;
-  const { user, system } = process.cpuUsage(cpuBefore);
-  return (hz * Number(process.hrtime.bigint() - started)) / 1e3 / (user + system);
+  const timed = isAsync
+    ? (deferred) => op().then((result) => { release(result); deferred.resolve(); }, (error) => { throw error; })
+    : () => { release(sink = op()); };
+  return { name, isAsync, timed, samples: [] };
 }
 
-function measureByClock(op, isAsync, times) {
+/** Operations per second, by one run of benchmark.js. */
+function measureByClock({ isAsync, timed }, times) {
   return new Promise((resolve, reject) => {
-    const timed = isAsync
-      ? (deferred) => op().then((result) => { release(result); deferred.resolve(); }, reject)
-      : () => { release(sink = op()); };
     new Benchmark({
       fn: timed,
       defer: isAsync,
@@ -83,19 +76,31 @@ function measureByClock(op, isAsync, times) {
   });
 }
 
+/**
+ * The same, of what waits for nothing per second of this process's processor time: the clock also runs while somebody
+ * else has the processor.
+ */
+async function measure(subject, times) {
+  const started = process.hrtime.bigint();
+  const cpuBefore = process.cpuUsage();
+  const hz = await measureByClock(subject, times);
+  if (subject.isAsync) return hz;
+  const { user, system } = process.cpuUsage(cpuBefore);
+  return (hz * Number(process.hrtime.bigint() - started)) / 1e3 / (user + system);
+}
+
 /** All subjects in turn, round by round, the first one another each time; a first round is not counted. */
 async function measureCase({ ops }, { rounds, ...times }) {
-  const subjects = Object.entries(ops);
-  const samples = new Map(subjects.map(([subject]) => [subject, []]));
+  const subjects = Object.entries(ops).map(subjectOf);
+  globalThis.gc?.();
   for (let round = -1; round < rounds; round++) {
     for (let i = 0; i < subjects.length; i++) {
-      const [subject, op] = subjects[(i + round + 1) % subjects.length];
-      globalThis.gc?.();
-      const hz = await measure(op, times);
-      if (round >= 0) samples.get(subject).push(hz);
+      const subject = subjects[(i + round + 1) % subjects.length];
+      const hz = await measure(subject, times);
+      if (round >= 0) subject.samples.push(hz);
     }
   }
-  return samples;
+  return new Map(subjects.map(({ name, samples }) => [name, samples]));
 }
 
 function rowsOf(bench, name, samples, copied) {

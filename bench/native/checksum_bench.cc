@@ -45,7 +45,7 @@ int main() {
     std::printf("%10zu %7.1f %8.0f %7.1f %8.0f %7.1f %8.0f\n", length, size / sum, sum, size / crc,
                 crc, size / table, table);
   }
-  std::printf("combine: 64 KiB %.0f ns, 65535 bytes %.0f ns\n",
+  std::printf("combine, 64 KiB  %.1f ns\ncombine, 65535 bytes  %.1f ns\n",
               bestOf([] { sink = iol::combineCrc32c(sink | 1, 5, 65536); }),
               bestOf([] { sink = iol::combineCrc32c(sink | 1, 5, 65535); }));
 
@@ -61,7 +61,8 @@ int main() {
   const iol::Aggregate one = make(65536);
   iol::Aggregate many(*domain);
   for (int index = 0; index < 16; index++) (void)many.append(make(65536 + 64 * index));
-  std::printf("known: checksum %.0f ns, crc32c %.0f ns; 16 slices: %.0f ns, %.0f ns\n",
+  std::printf("known checksum  %.1f ns\nknown crc32c  %.1f ns\n"
+              "known checksum of 16 slices  %.1f ns\nknown crc32c of 16 slices  %.1f ns\n",
               bestOf([&] { sink = values.internetChecksum(one); }),
               bestOf([&] { sink = values.crc32c(one); }),
               bestOf([&] { sink = values.internetChecksum(many); }),
