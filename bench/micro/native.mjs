@@ -45,7 +45,7 @@ function run(command, args) {
 export function runNative(name, scratch) {
   const program = path.join(scratch, `${name}_bench`);
   const source = `bench/native/${name}_bench.cc`;
-  const flags = ['-std=gnu++20', '-O2', '-fno-exceptions', '-fno-rtti', '-pthread', '-iquotesrc-native'];
+  const flags = ['-std=gnu++20', '-O2', '-fno-exceptions', '-fno-rtti', '-pthread', '-iquotesrc-native', '-iquotetest/native'];
   run('g++', [...flags, '-o', program, source, core]);
   const rows = rowsOf(`native-${name}`, run(program, []));
   if (rows.length === 0) throw new Error(`${source} printed no figure that is understood`);

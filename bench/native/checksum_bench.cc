@@ -61,11 +61,12 @@ int main() {
   const iol::Aggregate one = make(65536);
   iol::Aggregate many(*domain);
   for (int index = 0; index < 16; index++) (void)many.append(make(65536 + 64 * index));
-  std::printf("known checksum  %.1f ns\nknown crc32c  %.1f ns\n"
-              "known checksum of 16 slices  %.1f ns\nknown crc32c of 16 slices  %.1f ns\n",
-              bestOf([&] { sink = values.internetChecksum(one); }),
-              bestOf([&] { sink = values.crc32c(one); }),
-              bestOf([&] { sink = values.internetChecksum(many); }),
-              bestOf([&] { sink = values.crc32c(many); }));
+  std::printf(
+      "known checksum  %.1f ns\nknown crc32c  %.1f ns\n"
+      "known checksum of 16 slices  %.1f ns\nknown crc32c of 16 slices  %.1f ns\n",
+      bestOf([&] { sink = values.internetChecksum(one); }),
+      bestOf([&] { sink = values.crc32c(one); }),
+      bestOf([&] { sink = values.internetChecksum(many); }),
+      bestOf([&] { sink = values.crc32c(many); }));
   return 0;
 }
