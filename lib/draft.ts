@@ -170,11 +170,11 @@ export class DraftBuffer extends ByteWrites {
   seal(byteLength = this.byteLength): IolBuffer {
     const handle = this.#sealable(byteLength);
     const sealed = draftSeal(handle, byteLength, this.#heap);
-    const buffer = adoptBuffer(sealed, scratch[0]!, scratch[1]!, scratch[2]!);
     this.#isSealed = true;
     this.#end();
+    // Why before the buffer is made: what leaves the nursery first need not wait for its drain.
     this.forget();
-    return buffer;
+    return adoptBuffer(sealed, scratch[0]!, scratch[1]!, scratch[2]!);
   }
 
   /**
