@@ -14,7 +14,9 @@ import type { Writable } from 'node:stream';
 import { orAborted } from './abort';
 import type { Aggregate } from './aggregate';
 import { chunksByReference, chunksByValue, streamClosedError } from './io-streams-pieces';
+import { closedError } from './errors';
 import type { StreamWriteOptions } from './io-streams';
+import { onWindowClosed } from './leaks';
 import { handleOf } from './resource';
 
 export function isNodeWritable(value: object): value is Writable {
@@ -59,6 +61,13 @@ function errorOf({ errored }: Writable): Error {
   return errored && !plainEnds.includes(code) ? errored : streamClosedError();
 }
 
+/** Those whose chunks are views, which the window takes along when it is closed. */
+const writesByReference = new Set<Write>();
+
+onWindowClosed(() => {
+  for (const write of [...writesByReference]) write.cut(closedError('window'));
+});
+
 /** One iolWrite: over when the stream has called back for each chunk, or is closed. */
 class Write {
   readonly #stream: Writable;
@@ -79,6 +88,7 @@ class Write {
     const stream = this.#stream;
     const { byteLength } = this.#held;
     const isByReference = isEndOfTheLine(stream);
+    if (isByReference) writesByReference.add(this);
     const chunksOf = isByReference ? chunksByReference : chunksByValue;
     stream.cork();
     try {
@@ -108,11 +118,18 @@ class Write {
     if (--this.#open === 0) this.end();
   };
 
+  /** Ends the stream with it: a queued chunk would be sent as nothing, and the next one in its place. */
+  cut(error: Error): void {
+    this.#error ??= error;
+    this.#stream.destroy(error);
+  }
+
   /** The last chunk is done, or the stream is closed and will call back no more. */
   end(closed?: Error): void {
     if (this.#open < 0) return;
     this.#open = -1;
     const error = this.#error ?? closed;
+    writesByReference.delete(this);
     this.#held.dispose();
     watchOf(this.#stream).remove(this, error !== undefined);
     this.#settle(error);

@@ -12,6 +12,7 @@ import { Socket } from 'node:net';
 
 import { Aggregate, iolWrite, stats } from 'io-lite';
 
+import { runChild } from '../support/child';
 import { checkHolds } from '../support/holds';
 import {
   assertSame, collect, copiesFromNow, countingBytes, listenersOf, portOf, slicesOf, socketPair,
@@ -33,6 +34,28 @@ describe('iolWrite to Node streams', () => {
       assert.deepEqual(await Promise.all([first, second]), [8, 8]);
       assert.equal(String(await received), 'own 1, a1, a2, own 2, a1, a2, own 3');
       await close();
+    });
+
+    it('is cut when the window is closed before all is sent: no bytes are left out in silence', async () => {
+      const result = await runChild(`
+        const net = require('node:net');
+        const { iolWrite, Aggregate, Window } = require('io-lite');
+        const server = net.createServer({ pauseOnConnect: true }).listen(0, '127.0.0.1', () => {
+          const socket = net.connect(server.address().port, '127.0.0.1');
+          socket.on('close', () => server.close());
+          server.on('connection', (far) => {
+            far.on('error', () => {});
+            const bytes = Aggregate.from(Buffer.alloc(8 << 20));
+            const ends = [iolWrite(socket, bytes), iolWrite(socket, bytes)];
+            for (const end of ends) {
+              end.then(console.log, ({ code }) => console.log(code)).then(() => far.destroy());
+            }
+            Window.default().close();
+          });
+        });
+      `);
+      assert.equal(result.stdout, 'ERR_IOL_CLOSED\nERR_IOL_CLOSED\n', result.stderr);
+      assert.equal(result.code, 0);
     });
 
     it('sends big slices from where they lie, and small neighbours as one counted copy', async () => {
