@@ -160,8 +160,8 @@ void DerivedValues::forget(Entry& entry) {
 }
 
 void DerivedValues::onLastHold(const Slice& slice) {
-  const auto found = firstOfBuffer_.find(slice.segment->address() +
-                                         slice.segment->slotOffset(slice.slot));
+  const auto found =
+      firstOfBuffer_.find(slice.segment->address() + slice.segment->slotOffset(slice.slot));
   if (found == firstOfBuffer_.end()) return;  // Forgotten since.
   for (Entry* entry = found->second; entry != nullptr;) {
     Entry* const next = entry->nextOfBuffer;

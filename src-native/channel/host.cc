@@ -222,8 +222,7 @@ void Host::takeMessage(Peer& peer, ControlSocket::Received& received) {
     return refuse(peer, static_cast<MessageType>(message.header.type),
                   Status(Code::Busy, "host's descriptors"));
   }
-  Status status =
-      checkMessage(message, received.length, received.descriptors.size(), Toward::Host);
+  Status status = checkMessage(message, received.length, received.descriptors.size(), Toward::Host);
   if (received.isCut) status = Status(Code::BadDescriptor, "control message's length");
   const MessageType type = static_cast<MessageType>(message.header.type);
   if (status.isOk() && (type == MessageType::Hello) == peer.isAttached()) {
