@@ -15,18 +15,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "sys/uninterrupted.h"
+
 namespace iol::sys {
 namespace {
-
-// Repeats a call that a signal interrupted.
-template <typename Call>
-auto uninterrupted(Call call) {
-  decltype(call()) answer;
-  do {
-    answer = call();
-  } while (answer < 0 && errno == EINTR);
-  return answer;
-}
 
 FdKind kindOfMode(uint32_t mode) {
   switch (mode & S_IFMT) {

@@ -10,18 +10,10 @@
 #include <unistd.h>
 
 #include "sys/file.h"
+#include "sys/uninterrupted.h"
 
 namespace iol::sys {
 namespace {
-
-template <typename Call>
-auto uninterrupted(Call call) {
-  decltype(call()) answer;
-  do {
-    answer = call();
-  } while (answer < 0 && errno == EINTR);
-  return answer;
-}
 
 Status waitedFor(const char* syscall) {
   if (errno == EAGAIN || errno == EWOULDBLOCK) return Status(Code::WouldBlock, "descriptor");
