@@ -39,8 +39,9 @@ function tryRead(
   const length = Math.min(size, stream.readableLength);
   if (length === 0) return undefined;
   // Why not always with a length: one above the high-water mark would raise it.
-  const whole = length === stream.readableLength;
-  const chunk = (whole ? stream.read() : stream.read(length)) as Buffer | null;
+  // Why not always without: since Node 26 that is one chunk, however many there are.
+  const all = length === stream.readableLength && length > stream.readableHighWaterMark;
+  const chunk = (all ? stream.read() : stream.read(length)) as Buffer | null;
   if (chunk === null) return undefined;
   try {
     return takeChunk(chunk, chunk.length, pool);
