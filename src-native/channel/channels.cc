@@ -6,29 +6,20 @@
 namespace iol {
 namespace {
 
-constexpr uint32_t kChannelsMagic = 0x6e68'6369;  // "ichn"
-enum Kind : uint32_t { kLink = 1, kOpen, kAccept, kConnect, kRefuse };
+constexpr uint32_t kindOf(OpeningKind kind) { return static_cast<uint32_t>(kind); }
+constexpr uint32_t kLink = kindOf(OpeningKind::Link);
+constexpr uint32_t kOpen = kindOf(OpeningKind::Open);
+constexpr uint32_t kAccept = kindOf(OpeningKind::Accept);
+constexpr uint32_t kConnect = kindOf(OpeningKind::Connect);
+constexpr uint32_t kRefuse = kindOf(OpeningKind::Refuse);
 
 }  // namespace
-
-// What the two ends tell each other in the body of a relay.
-struct Channels::Body {
-  uint32_t magic;
-  uint32_t kind;
-  uint64_t id;  // Unique for who opened it.
-  uint64_t ringBytes;
-  uint32_t isOpeners;  // Whether the sender of this message opened the channel.
-  uint32_t code;       // Of a refusal.
-  char label[kLabelBytesMax + 1];
-  uint64_t reserved;
-};
 
 Channels::~Channels() {
   while (!channels_.empty()) close(*channels_.back());
 }
 
 Result<uint64_t> Channels::open(DomainName to, const char* label, uint64_t ringBytes) {
-  static_assert(sizeof(Body) == kRelayBodyBytes);
   const size_t length = std::strlen(label);
   if (length > kLabelBytesMax) {
     return Status(Code::TooLarge, "channel label", length, kLabelBytesMax);
@@ -76,8 +67,8 @@ Status Channels::introduce(DomainName to) {
 
 Status Channels::send(DomainName to, uint32_t kind, const Channel& channel, std::vector<int> fds,
                       Code why) {
-  Body body{};
-  body.magic = kChannelsMagic;
+  OpeningMessage body{};
+  body.magic = kOpeningMagic;
   body.kind = kind;
   body.id = channel.id;
   body.ringBytes = channel.ringBytes;
@@ -88,9 +79,9 @@ Status Channels::send(DomainName to, uint32_t kind, const Channel& channel, std:
 }
 
 bool Channels::onRelay(DomainName from, const uint8_t* bytes, std::vector<sys::Fd>& fds) {
-  Body body;
+  OpeningMessage body;
   std::copy_n(bytes, sizeof body, reinterpret_cast<uint8_t*>(&body));
-  if (body.magic != kChannelsMagic) return false;
+  if (body.magic != kOpeningMagic) return false;
   body.label[kLabelBytesMax] = 0;
   Channel* const known = find(from, body.id, body.isOpeners == 0);
   Status status(Code::BadDescriptor, "channel message", body.kind, kRefuse);
@@ -134,7 +125,7 @@ Status Channels::takeLink(DomainName from, std::vector<sys::Fd>& fds) {
   return {};
 }
 
-Status Channels::takeOpen(DomainName from, const Body& body, std::vector<sys::Fd>& fds) {
+Status Channels::takeOpen(DomainName from, const OpeningMessage& body, std::vector<sys::Fd>& fds) {
   Link* const link = linkTo(from);
   if (link == nullptr || fds.size() != 2) {
     return Status(Code::BadDescriptor, "opening", fds.size(), 2);

@@ -24,6 +24,7 @@
 #include "channel/doorbell.h"
 #include "channel/guest.h"
 #include "channel/link.h"
+#include "channel/opening_message.h"
 #include "channel/receiver.h"
 #include "channel/sender.h"
 
@@ -54,7 +55,7 @@ class ChannelsListener {
 
 class Channels {
  public:
-  static constexpr size_t kLabelBytesMax = 23;
+  static constexpr size_t kLabelBytesMax = kChannelLabelBytes - 1;
   // What a peer may make us commit: channels at a time, and the ring of each.
   static constexpr size_t kChannelsPerPeerMax = 256;
   static constexpr uint64_t kPeersRingBytesMax = 256ull << 10;
@@ -77,12 +78,11 @@ class Channels {
   void onEnded(DomainName domain);
 
  private:
-  struct Body;
   Status introduce(DomainName to);
   Status send(DomainName to, uint32_t kind, const Channel& channel, std::vector<int> fds,
               Code why = Code::Ok);
   Status takeLink(DomainName from, std::vector<sys::Fd>& fds);
-  Status takeOpen(DomainName from, const Body& body, std::vector<sys::Fd>& fds);
+  Status takeOpen(DomainName from, const OpeningMessage& body, std::vector<sys::Fd>& fds);
   Status takeAccept(Channel& channel, std::vector<sys::Fd>& fds);
   Status takeConnect(Channel& channel, std::vector<sys::Fd>& fds);
   ChannelName nameOf(const Channel& channel, bool outwards) const;
