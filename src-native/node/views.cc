@@ -1,5 +1,7 @@
 #include "node/views.h"
 
+#include <algorithm>
+
 #include "base/check.h"
 #include "node/env.h"
 #include "sys/fault_guard.h"
@@ -55,7 +57,7 @@ Result<Views::Mapping*> Views::mappingOf(Segment& segment) {
   mapping->segment = &segment;
   mapping->base = base.value();
   mapping->guard = guard.value();
-  mapping->spans.resize(segment.chunks() > 0 ? segment.chunks() : 1, nullptr);
+  mapping->spans.resize(segment.chunks() > 0 ? segment.chunks() : 1);
   last_ = mapping.get();
   mappings_.emplace(&segment, std::move(mapping));
   return last_;
@@ -66,29 +68,30 @@ Result<Views::View> Views::viewOf(const Slice& slice) {
   Result<Mapping*> mapped = mappingOf(segment);
   if (!mapped.isOk()) return mapped.status();
   Mapping& mapping = *mapped.value();
-  const Pool::Extent extent = state_.defaultPool().viewExtent(slice);
-  const uint64_t firstChunk = (extent.offset - segment.dataOffset()) / kChunkBytes;
-  View view;
-  view.offset = segment.slotOffset(slice.slot) + slice.offset - extent.offset;
-  napi_ref& cached = mapping.spans[firstChunk];
-  view.arrayBuffer = known(mapping, &cached);
+  View view{nullptr, 0, &segment, state_.domain().viewSpan(slice)};
+  SpanView& cached = mapping.spans[view.span.firstChunk];
+  view.arrayBuffer = known(mapping, &cached.arrayBuffer);
+  // As it was when the ArrayBuffer was made: what a foreign owner says now is not believed.
+  if (view.arrayBuffer != nullptr) view.span.bytes = cached.bytes;
+  view.offset = segment.slotOffset(slice.slot) + slice.offset - view.span.offset;
+  const uint64_t end = view.offset + slice.length;
+  if (end > view.span.bytes) return Status(Code::BadDescriptor, "view", end, view.span.bytes);
   if (view.arrayBuffer != nullptr) return view;
   Result<napi_value> made =
-      externalArrayBuffer(state_.env(), mapping.base + extent.offset, extent.bytes);
+      externalArrayBuffer(state_.env(), mapping.base + view.span.offset, view.span.bytes);
   if (!made.isOk()) return made.status();
   view.arrayBuffer = made.value();
-  napi_create_reference(state_.env(), view.arrayBuffer, 1, &cached);
-  state_.defaultPool().markViewed(slice);
+  cached.bytes = view.span.bytes;
+  napi_create_reference(state_.env(), view.arrayBuffer, 1, &cached.arrayBuffer);
+  state_.domain().markViewed(slice);
   return view;
 }
 
-Views::Span Views::spanOf(const Slice& slice) const {
-  const Pool::Extent extent = state_.defaultPool().viewExtent(slice);
-  return {extent.offset, extent.offset + extent.bytes};
-}
-
-uint64_t Views::offsetOf(const Slice& slice) {
-  return slice.segment->slotOffset(slice.slot) + slice.offset;
+bool Views::covers(const View& view, const Slice& slice, uint64_t* offset) const {
+  if (slice.segment != view.segment) return false;
+  if (state_.domain().viewSpan(slice).firstChunk != view.span.firstChunk) return false;
+  *offset = slice.segment->slotOffset(slice.slot) + slice.offset - view.span.offset;
+  return *offset + slice.length <= view.span.bytes;
 }
 
 Result<Views::View> Views::unsafeViewOf(const Slice& slice) {
@@ -96,8 +99,8 @@ Result<Views::View> Views::unsafeViewOf(const Slice& slice) {
   Result<Mapping*> mapped = mappingOf(segment);
   if (!mapped.isOk()) return mapped.status();
   Mapping& mapping = *mapped.value();
-  View view;
-  view.offset = segment.slotOffset(slice.slot) + slice.offset;
+  View view{nullptr, segment.slotOffset(slice.slot) + slice.offset, &segment,
+            {0, segment.totalBytes(), 0}};
   view.arrayBuffer = known(mapping, &mapping.whole);
   if (view.arrayBuffer != nullptr) return view;
   Result<napi_value> made = externalArrayBuffer(state_.env(), mapping.base, segment.totalBytes());
@@ -138,7 +141,7 @@ void Views::detach(Mapping& mapping, napi_ref* reference) {
 void Views::onViewIdle(Segment& segment, uint32_t firstChunk) {
   if (state_.isShuttingDown()) return;
   auto found = mappings_.find(&segment);
-  if (found != mappings_.end()) detach(*found->second, &found->second->spans[firstChunk]);
+  if (found != mappings_.end()) detach(*found->second, &found->second->spans[firstChunk].arrayBuffer);
 }
 
 void Views::onSegmentRetired(Segment& segment) {
@@ -147,7 +150,7 @@ void Views::onSegmentRetired(Segment& segment) {
   Mapping& mapping = *found->second;
   if (!state_.isShuttingDown()) {
     detach(mapping, &mapping.whole);
-    for (napi_ref& span : mapping.spans) detach(mapping, &span);
+    for (SpanView& span : mapping.spans) detach(mapping, &span.arrayBuffer);
   }
   sys::unguardRegion(mapping.guard);
   if (mapping.wasTransferred) {
@@ -161,6 +164,7 @@ void Views::onSegmentRetired(Segment& segment) {
 
 uint64_t Views::generationAt(Segment& segment, uint64_t offset) const {
   if (offset < segment.dataOffset()) return 0;
+  if (!segment.isOwn()) return heldGenerationAt(segment, offset);
   if (segment.slots() == 1) return segment.generation(0).load(std::memory_order_relaxed);
   Slice slice;
   slice.segment = &segment;
@@ -168,9 +172,26 @@ uint64_t Views::generationAt(Segment& segment, uint64_t offset) const {
   const uint64_t bufferBytes =
       segment.chunkEntry(segment.chunkOf(slice.slot)).load(std::memory_order_relaxed);
   if (bufferBytes == 0) return 0;  // Not carved: nobody's bytes.
-  const Pool::Extent extent = state_.defaultPool().viewExtent(slice);
-  const uint64_t start = (offset - extent.offset) / bufferBytes * bufferBytes;
-  return segment.generation(segment.slotAt(extent.offset + start)).load(std::memory_order_relaxed);
+  const ViewSpan span = state_.domain().viewSpan(slice);
+  const uint64_t start = (offset - span.offset) / bufferBytes * bufferBytes;
+  return segment.generation(segment.slotAt(span.offset + start)).load(std::memory_order_relaxed);
+}
+
+// Where a foreign owner's buffers begin only our own holds tell: the next one below.
+uint64_t Views::heldGenerationAt(const Segment& foreign, uint64_t offset) const {
+  const HoldTable& holds = state_.domain().holdsOf(foreign);
+  const uint32_t last = std::min(foreign.slotAt(offset), foreign.slots() - 1);
+  for (uint32_t slot = last + 1; slot-- > 0;) {
+    const uint32_t chunk = foreign.chunkOf(slot);
+    if (holds.heldInChunk(foreign.ordinal(), chunk) == 0) {
+      slot = foreign.slotAt(foreign.dataOffset() + chunk * kChunkBytes);  // On to the chunk below.
+    } else if (holds.count(foreign.ordinal(), slot) != 0) {
+      const uint64_t bufferBytes = foreign.chunkEntry(chunk).load(std::memory_order_relaxed);
+      if (offset - foreign.slotOffset(slot) >= bufferBytes) return 0;
+      return foreign.generation(slot).load(std::memory_order_relaxed);
+    }
+  }
+  return 0;
 }
 
 void Views::heal(const std::function<void(uint64_t, uint64_t)>& report) {

@@ -10,7 +10,8 @@
 // Ownership   owns mappings, guards and the references to ArrayBuffers. An ArrayBuffer is detached
 //             when this domain's last hold in its span goes, so that a late view has length 0.
 // Threads     the environment's own; a store may be caught on any thread.
-// Failure     System, NoMemory; Unsupported where the runtime refuses external ArrayBuffers.
+// Failure     System, NoMemory; Unsupported where the runtime refuses external ArrayBuffers;
+//             BadDescriptor for a foreign slice whose owner changed its tables under a view.
 // Cost        a view of a span seen before: two look-ups. The first one: 2 us, and a mapping (two
 //             system calls) for the first one of a segment.
 // May include everything below node/
@@ -47,19 +48,14 @@ class Views final : public ViewListener {
   struct View {
     napi_value arrayBuffer;
     uint64_t offset;  // Of the slice's first byte in the ArrayBuffer.
+    const Segment* segment;
+    ViewSpan span;  // What the ArrayBuffer covers.
   };
   // The slice must be held.
   Result<View> viewOf(const Slice& slice);
   Result<View> unsafeViewOf(const Slice& slice);
-
-  // What the ArrayBuffer of the slice's view covers of its segment: [from, to); and where the
-  // slice's first byte is in the segment.
-  struct Span {
-    uint64_t from;
-    uint64_t to;
-  };
-  Span spanOf(const Slice& slice) const;
-  static uint64_t offsetOf(const Slice& slice);
+  // The slice's own view would be of the same ArrayBuffer; then its offset there.
+  bool covers(const View& view, const Slice& slice, uint64_t* offset) const;
 
   void onViewIdle(Segment& segment, uint32_t firstChunk) override;
   void onSegmentRetired(Segment& segment) override;
@@ -69,12 +65,16 @@ class Views final : public ViewListener {
   void heal(const std::function<void(uint64_t address, uint64_t generation)>& report);
 
  private:
+  struct SpanView {
+    napi_ref arrayBuffer = nullptr;
+    uint64_t bytes = 0;
+  };
   struct Mapping {
     Segment* segment = nullptr;
     uint8_t* base = nullptr;
     int guard = -1;
     napi_ref whole = nullptr;
-    std::vector<napi_ref> spans;  // By first chunk.
+    std::vector<SpanView> spans;  // By first chunk.
     bool wasTransferred = false;  // Some ArrayBuffer over it cannot be detached by us.
   };
   Result<Mapping*> mappingOf(Segment& segment);
@@ -83,6 +83,7 @@ class Views final : public ViewListener {
   void detach(Mapping& mapping, napi_ref* reference);
   void unmap(Mapping& mapping);
   uint64_t generationAt(Segment& segment, uint64_t offset) const;
+  uint64_t heldGenerationAt(const Segment& foreign, uint64_t offset) const;
 
   EnvState& state_;
   std::unordered_map<Segment*, std::unique_ptr<Mapping>> mappings_;

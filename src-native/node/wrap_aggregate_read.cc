@@ -67,18 +67,18 @@ napi_value aggregateViewsFrom(napi_env env, napi_callback_info info) {
   SliceIterator it(*aggregate, call.bytesAt(1));
   if (it.isAtEnd()) return call.undefined();
   const Slice& first = it.slice();
+  const Views& views = call.state().views();
   Result<Views::View> view = call.state().views().viewOf(first);
   if (!view.isOk()) return call.fail(view.status());
   double* out = call.state().scratch();
   out[1] = static_cast<double>(it.start());
-  const Views::Span span = call.state().views().spanOf(first);
   size_t count = 0;
   for (; !it.isAtEnd() && count < kViewsMax; it.next(), ++count) {
     const Slice& slice = it.slice();
-    const uint64_t offset = Views::offsetOf(slice);
-    if (slice.segment != first.segment || offset < span.from || offset >= span.to) break;
+    uint64_t offset = 0;
+    if (!views.covers(view.value(), slice, &offset)) break;
     out[2 + 2 * count] = slice.length;
-    out[3 + 2 * count] = static_cast<double>(offset - span.from);
+    out[3 + 2 * count] = static_cast<double>(offset);
   }
   out[0] = static_cast<double>(count);
   return view.value().arrayBuffer;

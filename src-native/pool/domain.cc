@@ -43,7 +43,46 @@ void Domain::release(const Slice& slice) {
   const Segment& segment = *slice.segment;
   const bool isLast =
       holdsOf(segment).drop(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot);
-  if (isLast && segment.isOwn()) Pool::ownOf(segment).pool->onLastHold(slice);
+  if (!isLast) return;
+  if (segment.isOwn()) {
+    Pool::ownOf(segment).pool->onLastHold(slice);
+  } else if (segment.isViewed()) {
+    tellViews(*slice.segment, segment.chunkOf(slice.slot));
+  }
+}
+
+// A view of foreign bytes serves the buffers that start in its first chunk.
+void Domain::tellViews(Segment& segment, uint32_t chunk) {
+  if (viewListener_ == nullptr) return;
+  if (holdsOf(segment).heldInChunk(segment.ordinal(), chunk) != 0) return;
+  viewListener_->onViewIdle(segment, chunk);
+}
+
+ViewSpan Domain::viewSpan(const Slice& slice) const {
+  const Segment& segment = *slice.segment;
+  if (segment.isOwn()) return Pool::ownOf(segment).pool->viewSpan(slice);
+  if (segment.unitBytes() == 0) return {segment.dataOffset(), segment.dataBytes(), 0};
+  ViewSpan span;
+  span.firstChunk = segment.chunkOf(slice.slot);
+  span.offset = segment.dataOffset() + span.firstChunk * kChunkBytes;
+  span.bytes = kChunkBytes;
+  if (segment.unitBytes() == kSmallUnitBytes) return span;  // None of those crosses a border.
+  const uint64_t left = segment.dataOffset() + segment.chunks() * kChunkBytes - span.offset;
+  const uint64_t bufferBytes =
+      std::min(segment.chunkEntry(span.firstChunk).load(std::memory_order_relaxed), left);
+  // Whole chunks begin at a border; others somewhere in the chunk, the last unit at the latest.
+  const bool isWhole = bufferBytes % kChunkBytes == 0;
+  const uint64_t reach = bufferBytes + (isWhole ? 0 : 2 * kChunkBytes - kMediumUnitBytes - 1);
+  span.bytes = std::clamp(reach / kChunkBytes * kChunkBytes, kChunkBytes, left);
+  return span;
+}
+
+void Domain::markViewed(const Slice& slice) {
+  if (slice.segment->isOwn()) {
+    Pool::ownOf(*slice.segment).pool->markViewed(slice);
+  } else {
+    slice.segment->setViewed();
+  }
 }
 
 void Domain::watchLastHold(const Slice& slice) {
@@ -111,6 +150,7 @@ bool Domain::forgetSegment(uint32_t number) {
   for (uint32_t chunk = 0; chunk < segment.chunks(); chunk++) {
     if (holdsOf(segment).heldInChunk(segment.ordinal(), chunk) != 0) return false;
   }
+  if (viewListener_ != nullptr) viewListener_->onSegmentRetired(**at);
   segments_.erase(number);
   foreignSegments_.erase(at);
   return true;

@@ -29,10 +29,18 @@ namespace iol {
 class Pool;
 struct Slice;
 
-// Told when this domain holds nothing more in a chunk of which JavaScript has a view.
+// What an ArrayBuffer covers of a segment, so that whoever has it can be told when to give it up.
+struct ViewSpan {
+  uint64_t offset = 0;  // In the segment.
+  uint64_t bytes = 0;
+  uint32_t firstChunk = 0;  // Its name: buffers with the same one share the ArrayBuffer.
+};
+
+// Told when this domain holds nothing more in a span of which JavaScript has a view.
 class ViewListener {
  public:
   virtual void onViewIdle(Segment& segment, uint32_t firstChunk) = 0;
+  // The segment, own or foreign, is about to be unmapped.
   virtual void onSegmentRetired(Segment& segment) = 0;
 
  protected:
@@ -141,6 +149,13 @@ class Domain {
   void settleInFlight();
   bool hasInFlight() const { return !inFlight_.empty(); }
 
+  // What a view of the slice covers: of an own buffer the span that it is carved from; of a foreign
+  // one, of which only start and size are known, the chunks that a buffer that starts in its
+  // chunk reaches. A foreign owner that rewrites its tables changes the answer: the segment's end
+  // bounds it, the caller compares.
+  ViewSpan viewSpan(const Slice& slice) const;
+  // From now on the view listener hears when the last hold in that span goes.
+  void markViewed(const Slice& slice);
   void setViewListener(ViewListener* listener) { viewListener_ = listener; }
   ViewListener* viewListener() const { return viewListener_; }
 
@@ -159,6 +174,7 @@ class Domain {
 
   std::vector<const Segment*> ownSegments() const;
   void noteDeath(const PeerHolds::Death& death);
+  void tellViews(Segment& segment, uint32_t chunk);
 
   struct ForeignHolds {
     DomainName owner;

@@ -313,12 +313,13 @@ std::vector<Segment*> Pool::segments() const {
   return list;
 }
 
-Pool::Extent Pool::viewExtent(const Slice& slice) const {
+ViewSpan Pool::viewSpan(const Slice& slice) const {
   const OwnSegment& own = ownOf(*slice.segment);
   const Segment& segment = *own.segment;
-  if (own.isLarge) return {segment.dataOffset(), segment.dataBytes()};
+  if (own.isLarge) return {segment.dataOffset(), segment.dataBytes(), 0};
   const Span& span = *own.spanAt(segment.chunkOf(slice.slot));
-  return {segment.dataOffset() + span.firstChunk * kChunkBytes, span.chunks * kChunkBytes};
+  return {segment.dataOffset() + span.firstChunk * kChunkBytes, span.chunks * kChunkBytes,
+          span.firstChunk};
 }
 
 void Pool::markViewed(const Slice& slice) {

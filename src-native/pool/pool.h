@@ -98,14 +98,6 @@ class Pool {
   uint64_t trim(uint64_t keepBytes);
 
   Stats stats() const;
-  // The span that has the slice's buffer: offset and bytes in its segment. What a view covers.
-  struct Extent {
-    uint64_t offset;
-    uint64_t bytes;
-  };
-  Extent viewExtent(const Slice& slice) const;
-  // From now on the domain's ViewListener hears when the last hold in that span goes.
-  void markViewed(const Slice& slice);
   Domain& domain() { return domain_; }
   PeerHolds& peers() { return domain_.peers(); }
   // Distinguishes the pools that this domain ever had.
@@ -132,6 +124,8 @@ class Pool {
   Result<Draft> tryAllocateSegment(uint64_t byteLength);
   Draft takeSlot(Span& span, uint64_t byteLength);
   void onLastHold(const Slice& slice);
+  ViewSpan viewSpan(const Slice& slice) const;
+  void markViewed(const Slice& slice);
   void tellWatchers(OwnSegment& own, Span& span, const Slice& slice);
   bool tryFree(OwnSegment& own, uint32_t slot);
   bool revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible);

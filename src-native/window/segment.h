@@ -82,6 +82,10 @@ class Segment {
   void* keeper() const { return keeper_; }
   void setKeeper(void* keeper) { keeper_ = keeper; }
 
+  // A reader's: JavaScript has an ArrayBuffer over some of it.
+  bool isViewed() const { return isViewed_; }
+  void setViewed() { isViewed_ = true; }
+
   const sys::Fd& memory() const { return memory_; }
   const sys::Fd& readOnlyFd() const { return readOnlyFd_; }
 
@@ -95,6 +99,7 @@ class Segment {
   uint8_t* writable_ = nullptr;
   uint8_t* readOnly_ = nullptr;
   void* keeper_ = nullptr;
+  bool isViewed_ = false;
   // Owner: in the writable mapping. Reader: in the read-only one, and only ever loaded.
   GenerationWord* generations_ = nullptr;
   ChunkEntry* chunkEntries_ = nullptr;

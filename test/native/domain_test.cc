@@ -130,5 +130,87 @@ TEST(aSegmentIsPublishedBeforeItsFirstNameLeaves) {
   CHECK_EQ(world.owner.retired, 1);
 }
 
+struct Viewer final : ViewListener {
+  explicit Viewer(Domain& domain) : domain(domain) { domain.setViewListener(this); }
+  ~Viewer() { domain.setViewListener(nullptr); }
+  void onViewIdle(Segment&, uint32_t firstChunk) override { idle.push_back(firstChunk); }
+  void onSegmentRetired(Segment& segment) override { retired.push_back(segment.number()); }
+  Domain& domain;
+  std::vector<uint32_t> idle;
+  std::vector<uint32_t> retired;
+};
+
+TEST(aViewOfForeignBytesIsToldWhenThisDomainsLastHoldGoes) {
+  DomainPair world;
+  Viewer viewer(*world.reader.domain);
+  const Slice first = world.owner.make(500, 1);
+  const Slice second = world.owner.make(500, 2);
+  CHECK(world.owner.domain->exportSlice(first).isOk());
+  CHECK(world.owner.domain->exportSlice(second).isOk());
+  const Slice one = world.asReader(first);
+  const Slice two = world.asReader(second);
+  CHECK(world.take(world.reader, one) == TakeOutcome::Taken);
+  world.reader.domain->release(one);
+  CHECK_EQ(viewer.idle.size(), 0u);  // Nobody looked.
+  CHECK(world.take(world.reader, one) == TakeOutcome::Taken);
+  CHECK(world.take(world.reader, two) == TakeOutcome::Taken);
+  world.reader.domain->markViewed(one);
+  world.reader.domain->release(one);
+  CHECK_EQ(viewer.idle.size(), 0u);  // Its neighbour in the chunk is held.
+  world.reader.domain->retain(two);
+  world.reader.domain->release(two);
+  world.reader.domain->release(two);
+  CHECK_EQ(viewer.idle.size(), 1u);
+  CHECK_EQ(viewer.retired.size(), 0u);
+  CHECK(world.reader.domain->forgetSegment(one.segment->number()));
+  REQUIRE(viewer.retired.size() == 1);
+  CHECK_EQ(viewer.retired[0], first.segment->number());
+  world.owner.domain->release(first);
+  world.owner.domain->release(second);
+}
+
+// The reader knows no runs: a view has to reach the end of any buffer that starts in its chunk,
+// and not the end of the segment.
+TEST(aViewOfForeignBytesCoversTheWholeBufferWhateverItsSize) {
+  DomainPair world;
+  for (uint32_t length : {1u, 64u, 4096u, 4097u, 5120u, 60'000u, 65'536u, 70'000u, 81'920u,
+                          131'072u, 131'073u, 1u << 20, (1u << 20) + 1, 16u << 20, 17u << 20}) {
+    for (int count = 0; count < 20; count++) {
+      const Slice slice = world.owner.make(length, 3);
+      CHECK(world.owner.domain->exportSlice(slice).isOk());
+      const Slice named = world.asReader(slice);
+      const ViewSpan span = world.reader.domain->viewSpan(named);
+      const uint64_t from = named.segment->slotOffset(named.slot);
+      CHECK(span.offset <= from);
+      CHECK(from + length <= span.offset + span.bytes);
+      CHECK(span.offset + span.bytes <= named.segment->totalBytes());
+      CHECK(span.bytes <= length + 2 * kChunkBytes);
+      CHECK(span.firstChunk < named.segment->chunks());
+      world.owner.domain->release(slice);
+      if (length > 1u << 20) break;
+    }
+  }
+}
+
+// Its tables are the owner's to write: whatever they say, a view stays inside the segment.
+TEST(anOwnerThatLiesAboutABuffersSizeDoesNotMoveTheViewOutOfTheSegment) {
+  DomainPair world;
+  const Slice slice = world.owner.make(5000, 1);
+  CHECK(world.owner.domain->exportSlice(slice).isOk());
+  const Slice named = world.asReader(slice);
+  ChunkEntry& entry = slice.segment->chunkEntry(slice.segment->chunkOf(slice.slot));
+  const uint64_t honest = entry.load();
+  for (const uint64_t lie : {uint64_t{0}, uint64_t{1}, uint64_t{kChunkBytes - 1},
+                             uint64_t{1} << 40, ~uint64_t{0}, ~uint64_t{0} - kChunkBytes + 1}) {
+    entry.store(lie);
+    const ViewSpan span = world.reader.domain->viewSpan(named);
+    CHECK(span.bytes >= kChunkBytes);
+    CHECK(span.offset + span.bytes <= named.segment->totalBytes());
+    CHECK_EQ(span.firstChunk, named.segment->chunkOf(named.slot));
+  }
+  entry.store(honest);
+  world.owner.domain->release(slice);
+}
+
 }  // namespace
 }  // namespace iol

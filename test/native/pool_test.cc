@@ -146,7 +146,7 @@ TEST(largeObjectsOfEverySizeAreContiguous) {
     const Slice slice = world.make(length, 9);
     REQUIRE(slice.segment != nullptr);
     CHECK(allAre(slice, 9));
-    const Pool::Extent extent = world.pool->viewExtent(slice);
+    const ViewSpan extent = world.domain->viewSpan(slice);
     CHECK(extent.bytes >= length);
     world.domain->release(slice);
   }
@@ -316,8 +316,8 @@ TEST(aViewedSpanIsReportedWhenItsLastHoldGoes) {
   const Slice first = world.make(100, 1);
   const Slice second = world.make(100, 2);
   const Slice medium = world.make(60000, 3);
-  world.pool->markViewed(first);
-  world.pool->markViewed(medium);
+  world.domain->markViewed(first);
+  world.domain->markViewed(medium);
   world.domain->release(first);
   CHECK(listener.idle.empty());
   world.domain->release(second);
