@@ -99,7 +99,9 @@ Result<Views::View> Views::unsafeViewOf(const Slice& slice) {
   Result<Mapping*> mapped = mappingOf(segment);
   if (!mapped.isOk()) return mapped.status();
   Mapping& mapping = *mapped.value();
-  View view{nullptr, segment.slotOffset(slice.slot) + slice.offset, &segment,
+  View view{nullptr,
+            segment.slotOffset(slice.slot) + slice.offset,
+            &segment,
             {0, segment.totalBytes(), 0}};
   view.arrayBuffer = known(mapping, &mapping.whole);
   if (view.arrayBuffer != nullptr) return view;
@@ -140,8 +142,9 @@ void Views::detach(Mapping& mapping, napi_ref* reference) {
 
 void Views::onViewIdle(Segment& segment, uint32_t firstChunk) {
   if (state_.isShuttingDown()) return;
-  auto found = mappings_.find(&segment);
-  if (found != mappings_.end()) detach(*found->second, &found->second->spans[firstChunk].arrayBuffer);
+  const auto found = mappings_.find(&segment);
+  if (found == mappings_.end()) return;
+  detach(*found->second, &found->second->spans[firstChunk].arrayBuffer);
 }
 
 void Views::onSegmentRetired(Segment& segment) {

@@ -200,8 +200,8 @@ TEST(anOwnerThatLiesAboutABuffersSizeDoesNotMoveTheViewOutOfTheSegment) {
   const Slice named = world.asReader(slice);
   ChunkEntry& entry = slice.segment->chunkEntry(slice.segment->chunkOf(slice.slot));
   const uint64_t honest = entry.load();
-  for (const uint64_t lie : {uint64_t{0}, uint64_t{1}, uint64_t{kChunkBytes - 1},
-                             uint64_t{1} << 40, ~uint64_t{0}, ~uint64_t{0} - kChunkBytes + 1}) {
+  for (const uint64_t lie : {uint64_t{0}, uint64_t{1}, uint64_t{kChunkBytes - 1}, uint64_t{1} << 40,
+                             ~uint64_t{0}, ~uint64_t{0} - kChunkBytes + 1}) {
     entry.store(lie);
     const ViewSpan span = world.reader.domain->viewSpan(named);
     CHECK(span.bytes >= kChunkBytes);
