@@ -7,7 +7,7 @@
  * chunk or pass it on, and gets a copy.
  */
 import fs, { WriteStream } from 'node:fs';
-import { OutgoingMessage } from 'node:http';
+import { OutgoingMessage, ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 
@@ -47,9 +47,15 @@ function isEndOfTheLine(stream: object | null): boolean {
   return false;
 }
 
+/** The connection that an answer will leave by: its own only when those before it have left. */
+function connectionOf(stream: Writable): Socket | null {
+  if (stream instanceof ServerResponse) return stream.socket ?? stream.req.socket;
+  return stream instanceof OutgoingMessage ? stream.socket : null;
+}
+
 /** Whether chunks that were not called back for yet will never leave. */
 function isGone(stream: Writable): boolean {
-  return stream.destroyed || (stream instanceof OutgoingMessage && stream.socket?.destroyed === true);
+  return stream.destroyed || connectionOf(stream)?.destroyed === true;
 }
 
 /** What Node calls the end of a stream that was destroyed without an error: it depends on the version. */
@@ -73,6 +79,7 @@ class Write {
   readonly #stream: Writable;
   readonly #held: Aggregate;
   readonly #settle: (error: Error | undefined) => void;
+  readonly #watches: Watch[];
   /** Chunks that the stream has not called back for, and one more until it was given all. */
   #open = 1;
   #error: Error | undefined;
@@ -81,6 +88,10 @@ class Write {
     this.#stream = stream;
     this.#held = held;
     this.#settle = settle;
+    // Why the connection: it says nothing to an answer whose turn has not come when it closes.
+    const connection = stream instanceof ServerResponse && !stream.socket ? connectionOf(stream) : null;
+    this.#watches = [stream, ...(connection ? [connection] : [])].map(watchOf);
+    for (const watch of this.#watches) watch.add(this);
   }
 
   /** Gives the stream everything at once: what is written to it later comes after all of it. */
@@ -131,7 +142,7 @@ class Write {
     const error = this.#error ?? closed;
     writesByReference.delete(this);
     this.#held.dispose();
-    watchOf(this.#stream).remove(this, error !== undefined);
+    for (const watch of this.#watches) watch.remove(this, error !== undefined);
     this.#settle(error);
   }
 }
@@ -202,7 +213,6 @@ export function writeToNode(
       if (error === undefined) resolve(byteLength);
       else reject(error);
     });
-    watchOf(stream).add(write);
     write.giveAll();
   });
   return orAborted(work, signal, () => {});

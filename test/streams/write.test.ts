@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { createReadStream, createWriteStream, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { open } from 'node:fs/promises';
 import http from 'node:http';
@@ -8,7 +8,7 @@ import path from 'node:path';
 import { Duplex, PassThrough, Transform, Writable } from 'node:stream';
 import { createGzip, gunzipSync } from 'node:zlib';
 import { spawn } from 'node:child_process';
-import { Socket } from 'node:net';
+import { connect, Socket } from 'node:net';
 
 import { Aggregate, iolWrite, stats } from 'io-lite';
 
@@ -347,6 +347,57 @@ describe('iolWrite to Node streams', () => {
           assert.equal(String(await collect(response)), '');
         },
       );
+    });
+
+    /** Asks for `/0` to `/${count - 1}` at once, on one connection; answers come in that order. */
+    async function pipelining(
+      count: number,
+      play: (responses: http.ServerResponse[], client: Socket) => Promise<void>,
+    ): Promise<void> {
+      const responses: http.ServerResponse[] = [];
+      const haveAll = new EventEmitter();
+      await answering(
+        async (response) => {
+          if (responses.push(response) === count) haveAll.emit('all');
+        },
+        async (port) => {
+          const client = connect(port, '127.0.0.1').on('error', () => {});
+          const requests = Array.from({ length: count }, (_, i) => `GET /${i} HTTP/1.1\r\nHost: x\r\n\r\n`);
+          client.write(requests.join(''));
+          await once(haveAll, 'all');
+          await play(responses, client);
+          client.destroy();
+        },
+      );
+    }
+
+    it('whose turn has not come rejects when the client leaves, and at once when it has left', async () => {
+      await pipelining(3, async (responses, client) => {
+        const [first, second, third] = responses as [http.ServerResponse, http.ServerResponse, http.ServerResponse];
+        assert.equal(second.socket, null, 'its turn has not come');
+        const before = listenersOf(first.socket!);
+        const writes = [iolWrite(second, 'a'), iolWrite(second, 'b'), iolWrite(third, 'c')];
+        assert.equal(first.socket!.listenerCount('close'), before['close']! + 1, 'one for all of them');
+        client.resetAndDestroy();
+        await Promise.all(writes.map((write) => assert.rejects(write, { code: 'ECONNRESET' })));
+        await assert.rejects(iolWrite(third, 'd'), { code: 'ERR_IOL_STREAM_CLOSED' });
+      });
+    });
+
+    it('whose turn comes is sent, and leaves the connection as it was', async () => {
+      await pipelining(2, async ([first, second], client) => {
+        const connection = first!.socket!;
+        const before = listenersOf(connection);
+        const received = collect(client);
+        const writing = iolWrite(second!, 'second');
+        first!.end('first');
+        assert.equal(await writing, 6);
+        assert.deepEqual(listenersOf(connection), before);
+        second!.shouldKeepAlive = false;
+        second!.end();
+        client.end();
+        assert.match(String(await received), /first[^]*second/);
+      });
     });
 
     it('to a server goes out as the body of the request', async () => {
