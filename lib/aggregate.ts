@@ -161,7 +161,7 @@ export class Aggregate extends HeldBytes {
     const front = aggregateSplit(handle, count);
     this.forgetPlaces();
     this.#byteLength = byteLength - count;
-    return adoptAggregate(front, count);
+    return adoptAggregate(front, scratch[0]!);
   }
 
   /** Drops the first `count` bytes. */

@@ -66,14 +66,19 @@ function flatten(parts: readonly BytesParts[], name: string): BytesLike[] {
       flat.push(part);
       continue;
     }
-    if (!isList(part)) throw invalidType(`${name}[${i}]`, expected, part);
-    let inner = 0;
-    for (const item of part) {
-      checkBytesLike(item, `${name}[${i}][${inner++}]`);
-      flat.push(item);
-    }
+    for (const item of itemsOf(part, `${name}[${i}]`)) flat.push(item);
   }
   return flat;
+}
+
+function itemsOf(list: BytesParts, name: string): BytesLike[] {
+  if (!isList(list)) throw invalidType(name, expected, list);
+  const items: BytesLike[] = [];
+  for (const item of list) {
+    checkBytesLike(item, `${name}[${items.length}]`);
+    items.push(item);
+  }
+  return items;
 }
 
 /** Joins one part to a native aggregate, whose length is in scratch[0] afterwards. */
@@ -101,6 +106,11 @@ export function handleFromParts(parts: readonly BytesParts[], name: string): num
     throw error;
   }
   return joined;
+}
+
+/** The same of what one chunk of a source has, which errors call `name`. */
+export function handleFromList(list: BytesParts, name: string): number {
+  return handleFromParts(itemsOf(list, name), name);
 }
 
 /** Calls `edit` with a native aggregate of all parts, which ends afterwards when it is none of theirs. */

@@ -4,8 +4,8 @@
 import type { Readable } from 'node:stream';
 
 import { orAborted } from './abort';
-import { Aggregate } from './aggregate';
-import type { BytesParts } from './bytes-like';
+import { adoptAggregate, Aggregate } from './aggregate';
+import { handleFromList, isBytesLike, type BytesParts } from './bytes-like';
 import { IolError } from './errors';
 import { invalidType, validateAbortSignal, validateInteger, validateObject } from './validate';
 
@@ -41,13 +41,13 @@ export async function collectAsync(source: Source, options: CollectOptions): Pro
   const collected = Aggregate.empty();
   let hasEnded = false;
   try {
-    for (;;) {
+    for (let count = 0; ; count++) {
       const next = await orAborted(nextOf(iterator), signal, dropNothing);
       if (next.done) {
         hasEnded = true;
         return collected;
       }
-      collected.append(next.value);
+      appendChunk(collected, next.value, `source[${count}]`);
       if (collected.byteLength > maxBytes) {
         throw new IolError('ERR_IOL_TOO_LARGE', `The source has more than ${maxBytes} bytes`);
       }
@@ -59,6 +59,12 @@ export async function collectAsync(source: Source, options: CollectOptions): Pro
     // Why not waited for: a source that hangs would keep the error from its caller.
     if (!hasEnded) void end(source, iterator);
   }
+}
+
+function appendChunk(collected: Aggregate, chunk: BytesParts, name: string): void {
+  if (isBytesLike(chunk)) return void collected.append(chunk);
+  using bytes = adoptAggregate(handleFromList(chunk, name), -1, false);
+  collected.append(bytes);
 }
 
 type Step = { done: true } | { done: false; value: BytesParts };

@@ -5,7 +5,7 @@ import type { Aggregate } from './aggregate';
 import type { BytesLike } from './bytes-like';
 import { encodingCode, nodes } from './encodings';
 import type { HeldBytes } from './held-bytes';
-import { byteLengthOf, validateBytes, validateInteger } from './validate';
+import { byteLengthOf, outOfRange, validateBytes, validateInteger } from './validate';
 
 // Why made: of text that is not all digits of its encoding, Buffer.byteLength only estimates.
 function byteLengthIn(value: BytesLike, encoding: BufferEncoding | undefined): number {
@@ -33,7 +33,7 @@ export class Cursor {
   constructor(bytes: HeldBytes, position: number) {
     validateInteger(position, 'at', 0, bytes.byteLength);
     this.#bytes = bytes;
-    this.#position = position;
+    this.#position = position + 0; // Never -0.
   }
 
   /** The place of the next byte, from the first one on. It may be set. */
@@ -43,12 +43,21 @@ export class Cursor {
 
   set position(position: number) {
     validateInteger(position, 'position', 0, this.#bytes.byteLength);
-    this.#position = position;
+    this.#position = position + 0;
   }
 
   /** How many bytes are left; 0 when edits have left none. */
   get remaining(): number {
     return Math.max(0, this.#bytes.byteLength - this.#position);
+  }
+
+  /** Where the next `count` bytes are. */
+  #next(count: number): number {
+    const left = this.#bytes.byteLength - this.#position;
+    if (left < count) {
+      throw outOfRange('position', `followed by ${count} bytes, of which there are ${Math.max(0, left)}`, this.#position);
+    }
+    return this.#position;
   }
 
   /** Moves on by `count` bytes. */
@@ -91,7 +100,7 @@ export class Cursor {
 
   /** Unsigned, 8 bits. */
   readUInt8(): number {
-    const value = this.#bytes.readUInt8(this.#position);
+    const value = this.#bytes.readUInt8(this.#next(1));
     this.#position += 1;
     return value;
   }
@@ -103,14 +112,14 @@ export class Cursor {
 
   /** Signed, 8 bits. */
   readInt8(): number {
-    const value = this.#bytes.readInt8(this.#position);
+    const value = this.#bytes.readInt8(this.#next(1));
     this.#position += 1;
     return value;
   }
 
   /** Unsigned, 16 bits, little-endian. */
   readUInt16LE(): number {
-    const value = this.#bytes.readUInt16LE(this.#position);
+    const value = this.#bytes.readUInt16LE(this.#next(2));
     this.#position += 2;
     return value;
   }
@@ -122,7 +131,7 @@ export class Cursor {
 
   /** Unsigned, 16 bits, big-endian. */
   readUInt16BE(): number {
-    const value = this.#bytes.readUInt16BE(this.#position);
+    const value = this.#bytes.readUInt16BE(this.#next(2));
     this.#position += 2;
     return value;
   }
@@ -134,7 +143,7 @@ export class Cursor {
 
   /** Unsigned, 32 bits, little-endian. */
   readUInt32LE(): number {
-    const value = this.#bytes.readUInt32LE(this.#position);
+    const value = this.#bytes.readUInt32LE(this.#next(4));
     this.#position += 4;
     return value;
   }
@@ -146,7 +155,7 @@ export class Cursor {
 
   /** Unsigned, 32 bits, big-endian. */
   readUInt32BE(): number {
-    const value = this.#bytes.readUInt32BE(this.#position);
+    const value = this.#bytes.readUInt32BE(this.#next(4));
     this.#position += 4;
     return value;
   }
@@ -158,35 +167,35 @@ export class Cursor {
 
   /** Signed, 16 bits, little-endian. */
   readInt16LE(): number {
-    const value = this.#bytes.readInt16LE(this.#position);
+    const value = this.#bytes.readInt16LE(this.#next(2));
     this.#position += 2;
     return value;
   }
 
   /** Signed, 16 bits, big-endian. */
   readInt16BE(): number {
-    const value = this.#bytes.readInt16BE(this.#position);
+    const value = this.#bytes.readInt16BE(this.#next(2));
     this.#position += 2;
     return value;
   }
 
   /** Signed, 32 bits, little-endian. */
   readInt32LE(): number {
-    const value = this.#bytes.readInt32LE(this.#position);
+    const value = this.#bytes.readInt32LE(this.#next(4));
     this.#position += 4;
     return value;
   }
 
   /** Signed, 32 bits, big-endian. */
   readInt32BE(): number {
-    const value = this.#bytes.readInt32BE(this.#position);
+    const value = this.#bytes.readInt32BE(this.#next(4));
     this.#position += 4;
     return value;
   }
 
   /** Unsigned, 64 bits, little-endian. */
   readBigUInt64LE(): bigint {
-    const value = this.#bytes.readBigUInt64LE(this.#position);
+    const value = this.#bytes.readBigUInt64LE(this.#next(8));
     this.#position += 8;
     return value;
   }
@@ -198,7 +207,7 @@ export class Cursor {
 
   /** Unsigned, 64 bits, big-endian. */
   readBigUInt64BE(): bigint {
-    const value = this.#bytes.readBigUInt64BE(this.#position);
+    const value = this.#bytes.readBigUInt64BE(this.#next(8));
     this.#position += 8;
     return value;
   }
@@ -210,49 +219,49 @@ export class Cursor {
 
   /** Signed, 64 bits, little-endian. */
   readBigInt64LE(): bigint {
-    const value = this.#bytes.readBigInt64LE(this.#position);
+    const value = this.#bytes.readBigInt64LE(this.#next(8));
     this.#position += 8;
     return value;
   }
 
   /** Signed, 64 bits, big-endian. */
   readBigInt64BE(): bigint {
-    const value = this.#bytes.readBigInt64BE(this.#position);
+    const value = this.#bytes.readBigInt64BE(this.#next(8));
     this.#position += 8;
     return value;
   }
 
   /** IEEE 754, 32 bits, little-endian. */
   readFloatLE(): number {
-    const value = this.#bytes.readFloatLE(this.#position);
+    const value = this.#bytes.readFloatLE(this.#next(4));
     this.#position += 4;
     return value;
   }
 
   /** IEEE 754, 32 bits, big-endian. */
   readFloatBE(): number {
-    const value = this.#bytes.readFloatBE(this.#position);
+    const value = this.#bytes.readFloatBE(this.#next(4));
     this.#position += 4;
     return value;
   }
 
   /** IEEE 754, 64 bits, little-endian. */
   readDoubleLE(): number {
-    const value = this.#bytes.readDoubleLE(this.#position);
+    const value = this.#bytes.readDoubleLE(this.#next(8));
     this.#position += 8;
     return value;
   }
 
   /** IEEE 754, 64 bits, big-endian. */
   readDoubleBE(): number {
-    const value = this.#bytes.readDoubleBE(this.#position);
+    const value = this.#bytes.readDoubleBE(this.#next(8));
     this.#position += 8;
     return value;
   }
 
   /** Unsigned, `byteLength` (1 to 6) bytes, little-endian. */
   readUIntLE(byteLength: number): number {
-    const value = this.#bytes.readUIntLE(this.#position, byteLength);
+    const value = this.#bytes.readUIntLE(this.#next(byteLength), byteLength);
     this.#position += byteLength;
     return value;
   }
@@ -264,7 +273,7 @@ export class Cursor {
 
   /** Unsigned, `byteLength` (1 to 6) bytes, big-endian. */
   readUIntBE(byteLength: number): number {
-    const value = this.#bytes.readUIntBE(this.#position, byteLength);
+    const value = this.#bytes.readUIntBE(this.#next(byteLength), byteLength);
     this.#position += byteLength;
     return value;
   }
@@ -276,14 +285,14 @@ export class Cursor {
 
   /** Signed, `byteLength` (1 to 6) bytes, little-endian. */
   readIntLE(byteLength: number): number {
-    const value = this.#bytes.readIntLE(this.#position, byteLength);
+    const value = this.#bytes.readIntLE(this.#next(byteLength), byteLength);
     this.#position += byteLength;
     return value;
   }
 
   /** Signed, `byteLength` (1 to 6) bytes, big-endian. */
   readIntBE(byteLength: number): number {
-    const value = this.#bytes.readIntBE(this.#position, byteLength);
+    const value = this.#bytes.readIntBE(this.#next(byteLength), byteLength);
     this.#position += byteLength;
     return value;
   }

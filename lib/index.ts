@@ -29,6 +29,6 @@ export { version } from './native';
 export { Pool, type PoolOptions, type PoolStats } from './pool';
 export { toReadable, toReadableStream } from './readable';
 export type { Resource } from './resource';
-export { stats, type CopyCount, type Stats } from './stats';
+export { stats, type CopyCount, type Stats, type StepCount } from './stats';
 export type { LineOptions } from './text';
 export { Window, type WindowEvents, type WindowOptions, type WindowStats } from './window';

@@ -12,7 +12,9 @@ import type { Kind } from './leaks';
 import { defaultPoolHandle, native } from './native';
 import { Pool } from './pool';
 import { handleOf, Resource } from './resource';
-import { invalidType, validateAbortSignal, validateInteger, validateObject } from './validate';
+import {
+  illegalConstructor, invalidType, validateAbortSignal, validateInteger, validateObject,
+} from './validate';
 
 declare module './native' {
   interface NativeAddon {
@@ -55,6 +57,8 @@ const mappedKind: Kind = {
   subject: 'mapping',
   release: (handle) => native.mappedDispose(handle),
 };
+
+const makers = Symbol('makers');
 
 function checkPool(pool: unknown): asserts pool is Pool | undefined {
   if (pool !== undefined && !(pool instanceof Pool)) {
@@ -138,7 +142,8 @@ export class MappedBytes extends Resource {
   #bytes: Uint8Array | undefined;
   #isSealed = false;
 
-  private constructor(source: HeldBytes, pool: Pool | undefined) {
+  private constructor(caller: symbol, source: HeldBytes, pool: Pool | undefined) {
+    if (caller !== makers) throw illegalConstructor();
     const { byteLength } = source;
     super(mappedKind, mappedCreate(handleOf(source), constants.MAX_LENGTH), true);
     this.byteLength = byteLength;
@@ -160,7 +165,7 @@ export class MappedBytes extends Resource {
     validateObject(options, 'options');
     const { pool } = options;
     checkPool(pool);
-    return new MappedBytes(source, pool);
+    return new MappedBytes(makers, source, pool);
   }
 
   /**
@@ -181,7 +186,7 @@ export class MappedBytes extends Resource {
     if (byteLength !== undefined) validateInteger(byteLength, 'options.byteLength');
     validateAbortSignal(signal, 'options.signal');
     using bytes = await MappedBytes.#read(file, position, byteLength, signal);
-    return new MappedBytes(bytes, pool);
+    return new MappedBytes(makers, bytes, pool);
   }
 
   static async #read(

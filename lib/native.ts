@@ -25,7 +25,10 @@ export interface NativeAddon {
   windowReopen: () => void;
   /** scratch: id (low 32 bits, high 32 bits), maxBytes, bytes committed. */
   windowStart: () => void;
-  /** scratch: live holds, stores healed, aggregates, drafts, committed, then times, bytes per reason. */
+  /**
+   * scratch: live holds, stores healed, aggregates, drafts, mappings, nodes, entries, released, then
+   * times, bytes per reason.
+   */
   processStats: () => void;
   copyReasons: () => string[];
   poolCreate: (maxBytes: number, idleBytesMax: number, sealed: boolean) => number;

@@ -109,7 +109,7 @@ export class Pool extends Resource {
   allocate(byteLength: number): DraftBuffer {
     const handle = handleOf(this);
     validateInteger(byteLength, 'byteLength');
-    return adoptDraft(draftAllocate(handle, byteLength), byteLength, this);
+    return adoptDraft(draftAllocate(handle, byteLength), byteLength + 0, this);
   }
 
   /** Gives free memory beyond `keepBytes` back to the system now; the bytes given back. */

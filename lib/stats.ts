@@ -13,6 +13,19 @@ export interface CopyCount {
   readonly bytes: number;
 }
 
+/**
+ * What edits of and look-ups in aggregates have taken, of which each is O(log n) `nodes` and `entries`
+ * for n slices. An aggregate of one slice has no tree, and takes none.
+ */
+export interface StepCount {
+  /** Nodes of trees that were visited or made. */
+  readonly nodes: number;
+  /** Slices and nodes that were moved within or between nodes. */
+  readonly entries: number;
+  /** Slices and nodes that were dropped: at most as many as were ever added. */
+  readonly released: number;
+}
+
 /** The answer of {@link stats}. */
 export interface Stats {
   /** Payload moved in user space by the whole process, by reason. */
@@ -24,6 +37,10 @@ export interface Stats {
   /** Handles of aggregates and buffers, and of drafts, of this thread. */
   readonly aggregates: number;
   readonly drafts: number;
+  /** Handles of {@link MappedBytes} of this thread. */
+  readonly mappings: number;
+  /** What edits of aggregates have cost on this thread since it began. */
+  readonly steps: StepCount;
   /** Stores into sealed bytes that were undone, in the whole process. */
   readonly storesHealed: number;
   /** Resources of this thread that were collected unreleased. */
@@ -46,7 +63,10 @@ export function stats(): Stats {
     else pools.push(pool.stats());
   }
   native.processStats();
-  const [liveHolds = 0, storesHealed = 0, aggregates = 0, drafts = 0, , ...counts] = native.scratch;
+  const [
+    liveHolds = 0, storesHealed = 0, aggregates = 0, drafts = 0, mappings = 0, nodes = 0, entries = 0,
+    released = 0, ...counts
+  ] = native.scratch;
   const copies = Object.fromEntries(
     reasons.map((reason, i) => [reason, { times: counts[2 * i]!, bytes: counts[2 * i + 1]! }]),
   );
@@ -56,6 +76,8 @@ export function stats(): Stats {
     liveHolds,
     aggregates,
     drafts,
+    mappings,
+    steps: { nodes, entries, released },
     storesHealed,
     leaks: leakCount(),
     derived: derivedStats(),

@@ -172,6 +172,7 @@ napi_value draftSeal(napi_env env, napi_callback_info info) {
   if (length > entry->draft.byteLength()) {
     return call.fail(Status(Code::TooLarge, "draft", length, entry->draft.byteLength()));
   }
+  if (call.state().aggregates().isFull()) return call.failHandlesFull();
   if (!call.state().detachBytes(*entry)) return call.fail(Status(Code::Busy, "draft"));
   const auto heap = call.spanAt(2);
   if (heap.length > 0 && length > 0) {

@@ -76,6 +76,8 @@ napi_value ioTryRead(napi_env env, napi_callback_info info) {
   Call<5> call(env, info);
   FileRead read;
   if (!call.isReady() || !fileReadFrom(call, &read)) return nullptr;
+  // Why first: what is read and finds no handle is lost.
+  if (call.state().aggregates().isFull()) return call.failHandlesFull();
   if (read.source.needsJob()) {
     // Why not at the own position: reads there have turns.
     if (!read.options.position) return call.int32(kFile);

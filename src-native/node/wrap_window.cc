@@ -58,8 +58,12 @@ napi_value processStats(napi_env env, napi_callback_info info) {
   *out++ = static_cast<double>(sys::storesHealed());
   *out++ = state.aggregates().size();
   *out++ = state.drafts().size();
-  *out++ = static_cast<double>(state.domain().window().committedBytes());
-  static_assert(5 + 2 * kCopyReasons <= EnvState::kScratchNumbers);
+  *out++ = state.mapped().size();
+  const Aggregate::Steps steps = Aggregate::steps();
+  *out++ = static_cast<double>(steps.nodes);
+  *out++ = static_cast<double>(steps.entries);
+  *out++ = static_cast<double>(steps.released);
+  static_assert(8 + 2 * kCopyReasons <= EnvState::kScratchNumbers);
   for (size_t reason = 0; reason < kCopyReasons; ++reason) {
     const CopyCount count = copyCount(static_cast<CopyReason>(reason));
     *out++ = static_cast<double>(count.times);

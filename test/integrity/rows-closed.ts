@@ -41,8 +41,8 @@ async function main(): Promise<void> {
   }
   Window.default().close();
   Window.default();
-  const { aggregates, drafts, liveHolds } = stats();
-  expect('handles and holds at the end', '0 0 0', `${aggregates} ${drafts} ${liveHolds}`);
+  const { aggregates, drafts, liveHolds, mappings } = stats();
+  expect('handles and holds at the end', '0 0 0 0', `${aggregates} ${drafts} ${mappings} ${liveHolds}`);
   parentPort!.postMessage(failures);
 }
 

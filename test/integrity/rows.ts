@@ -3,12 +3,12 @@
 import path from 'node:path';
 
 import {
-  FileCache, Window, type CachedFile, type DraftBuffer, type Pool,
+  Aggregate, FileCache, MappedBytes, Window, type CachedFile, type DraftBuffer, type Pool,
 } from 'io-lite';
 
 import { aggregateTable, bufferTable, cursorTable } from './rows-held';
 import {
-  always, badEncoding, chunks, drop, fakes, range, refusing, resourceRows, takingNumber,
+  always, badEncoding, chunks, closed, drop, fakes, gone, range, refusing, resourceRows, takingNumber,
   takingPlace, type, value, type Row, type Table, type Wrong,
 } from './rows-kit';
 
@@ -206,9 +206,63 @@ const fileTable: Table<CachedFile> = {
   },
 };
 
+const noOptions = [null, 5, 'x', [], () => {}] as never[];
+
+/** Of more than a page, so that some of it is mapped and some copied. */
+const mappedTable: Table<MappedBytes> = {
+  name: 'MappedBytes',
+  make: () => {
+    using source = Aggregate.from('draft', Buffer.alloc(50_000, 'm'));
+    return MappedBytes.of(source);
+  },
+  contents: (m) => [Buffer.from(m.bytes()).toString(), m.byteLength, m.changes(), m.privateBytes > 0],
+  rows: {
+    ...(resourceRows as never as Record<string, Row<MappedBytes>>),
+    byteLength: { use: (m) => m.byteLength, allowed: always },
+    bytes: { use: (m) => (m.bytes()[3] = 7) },
+    changes: { use: (m) => m.changes() },
+    dirtyBytes: { use: (m) => m.dirtyBytes },
+    privateBytes: { use: (m) => m.privateBytes },
+    snapshot: { use: (m) => drop(m.snapshot()) },
+    seal: { use: (m) => drop(m.seal()) },
+    'static of': {
+      use: () => {
+        using source = Aggregate.from('x');
+        drop(MappedBytes.of(source));
+      },
+      allowed: ['released', 'sealed'],
+      wrong: [
+        ...refusing((_, fake) => MappedBytes.of(fake)),
+        [(m) => MappedBytes.of(m as never), type],
+        [() => MappedBytes.of(gone()), closed],
+        ...noOptions.map((fake): Wrong<MappedBytes> => [() => MappedBytes.of(gone(), fake), type]),
+        [() => MappedBytes.of(gone(), { pool: {} as never }), type],
+      ],
+    },
+    'static open': {
+      use: async () => drop(await MappedBytes.open(thisFile)),
+      allowed: ['released', 'sealed'],
+      wrong: [
+        ...[undefined, null, true, {}, Symbol('x'), 10n].map(
+          (fake): Wrong<MappedBytes> => [() => MappedBytes.open(fake as never), type],
+        ),
+        ...noOptions.map((fake): Wrong<MappedBytes> => [() => MappedBytes.open(thisFile, fake), type]),
+        ...takingNumber((_: MappedBytes, n) => MappedBytes.open(thisFile, { position: n })),
+        ...takingNumber((_: MappedBytes, n) => MappedBytes.open(thisFile, { byteLength: n })),
+        [() => MappedBytes.open(thisFile, { signal: {} as never }), type],
+        [() => MappedBytes.open(thisFile, { pool: {} as never }), type],
+        [() => MappedBytes.open(-1), range],
+        [() => MappedBytes.open(''), value],
+        [() => MappedBytes.open(__dirname), 'ERR_IOL_SYSTEM'],
+        [() => MappedBytes.open(0x7fff_ffff), 'ERR_IOL_SYSTEM'],
+      ],
+    },
+  },
+};
+
 export const tables = [
   aggregateTable, bufferTable, cursorTable,
   draftTable('DraftBuffer', 16, false), draftTable('DraftBuffer, with bytes()', 16, true),
   draftTable('DraftBuffer, in place', 20_000, true),
-  poolTable, windowTable, cacheTable, fileTable,
+  mappedTable, poolTable, windowTable, cacheTable, fileTable,
 ] as unknown as Table<object>[];

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 
 import {
   Aggregate, DraftBuffer, FileCache, IolBuffer, iolRead, iolReadSync, iolWrite,
-  iolWriteSync, Pool, stats, Window,
+  iolWriteSync, MappedBytes, Pool, stats, Window,
 } from 'io-lite';
 
 import { runChild } from '../support/child';
@@ -15,7 +15,7 @@ import { tables } from './rows';
 import { ownerOf, type Row, type Table } from './rows-kit';
 
 const window: Window = Window.default();
-const classes = { Aggregate, IolBuffer, DraftBuffer, Pool, Window };
+const classes = { Aggregate, IolBuffer, DraftBuffer, MappedBytes, Pool, Window };
 
 /** What is `protected`: for subclasses, of which nobody outside can make one. */
 const inner = [
@@ -120,10 +120,10 @@ describe('states', () => {
     });
   }
 
-  for (const table of tables.filter(({ name }) => name.startsWith('DraftBuffer'))) {
+  for (const table of tables.filter(({ rows }) => rows['seal'] !== undefined)) {
     it(`${table.name}: sealed once, and then nothing more`, async () => {
       for (const row of Object.values(table.rows)) {
-        const draft = (await table.make()) as DraftBuffer;
+        const draft = (await table.make()) as DraftBuffer | MappedBytes;
         using buffer = draft.seal();
         if (row.allowed?.includes('sealed')) await settled(row.use, draft);
         else await assertBlocked(row.use, draft, 'ERR_IOL_SEALED');

@@ -5,10 +5,10 @@ import { stats } from 'io-lite';
 
 /** Call inside a `describe`. The file cache keeps holds of its own: not for tests that use it. */
 export function checkHolds(): void {
-  let before: { liveHolds: number; drafts: number; aggregates: number };
+  let before: { liveHolds: number; drafts: number; aggregates: number; mappings: number };
   const now = (): typeof before => {
-    const { liveHolds, drafts, aggregates } = stats();
-    return { liveHolds, drafts, aggregates };
+    const { liveHolds, drafts, aggregates, mappings } = stats();
+    return { liveHolds, drafts, aggregates, mappings };
   };
   beforeEach(() => {
     before = now();

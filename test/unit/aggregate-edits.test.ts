@@ -175,6 +175,9 @@ describe('Aggregate sources', () => {
     await assert.rejects(Aggregate.fromAsync(source(), { maxBytes: 7 }), {
       name: 'IolError', code: 'ERR_IOL_TOO_LARGE', message: /7 bytes/,
     });
+    const wrong = ['a', ['b', 5], 5] as never[];
+    await assert.rejects(Aggregate.fromAsync(wrong), { message: /^The "source\[1\]\[1\]" argument must be / });
+    await assert.rejects(Aggregate.fromAsync(wrong.slice(2)), { message: /^The "source\[0\]" argument must be / });
     using exact = await Aggregate.fromAsync(['1234567'], { maxBytes: 7 });
     assert.equal(exact.byteLength, 7);
     const controller = new AbortController();
@@ -233,5 +236,14 @@ describe('Aggregate sources', () => {
     assert.equal(aggregate.indexOf(shared), 4);
     assert.equal(aggregate.copyTo(shared, 0, 0, 3), 3);
     assert.deepEqual([...shared], [1, 2, 3]);
+  });
+
+  it('of no bytes have length 0, never -0', () => {
+    using aggregate = Aggregate.from('abc');
+    using front = aggregate.split(-0);
+    using draft = Window.default().defaultPool.allocate(-0);
+    using sealed = draft.sealCopy(-0);
+    for (const { byteLength } of [front, draft, sealed]) assert.ok(Object.is(byteLength, 0));
+    assert.equal(aggregate.byteLength, 3);
   });
 });

@@ -32,6 +32,25 @@ describe('Cursor', () => {
     }
   });
 
+  it('says where it is and how many bytes are left when they are too few', () => {
+    using aggregate = Aggregate.from('abc', 'de');
+    const cursor = aggregate.cursor(3);
+    const message = 'The value of "position" is out of range. It must be followed by 4 bytes, of which there are 2. Received 3';
+    for (const read of [() => cursor.readUInt32LE(), () => cursor.readIntBE(4), () => cursor.readFloatLE()]) {
+      assert.throws(read, { name: 'RangeError', code: 'ERR_OUT_OF_RANGE', message });
+    }
+    aggregate.truncate(1);
+    assert.throws(() => cursor.readUInt8(), /followed by 1 bytes, of which there are 0. Received 3/);
+  });
+
+  it('is never at -0', () => {
+    using aggregate = Aggregate.from('abc');
+    const cursor = aggregate.cursor(-0);
+    assert.ok(Object.is(cursor.position, 0));
+    cursor.position = -0;
+    assert.ok(Object.is(cursor.position, 0));
+  });
+
   it('stays where it is when there are too few bytes', () => {
     using aggregate = Aggregate.from('abc', 'de');
     const cursor = aggregate.cursor(2);
