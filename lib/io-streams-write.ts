@@ -7,7 +7,7 @@
  * chunk or pass it on, and gets a copy.
  */
 import fs, { WriteStream } from 'node:fs';
-import { OutgoingMessage, ServerResponse } from 'node:http';
+import { OutgoingMessage, type ServerResponse } from 'node:http';
 import { Socket } from 'node:net';
 import type { Writable } from 'node:stream';
 
@@ -49,8 +49,9 @@ function isEndOfTheLine(stream: object | null): boolean {
 
 /** The connection that an answer will leave by: its own only when those before it have left. */
 function connectionOf(stream: Writable): Socket | null {
-  if (stream instanceof ServerResponse) return stream.socket ?? stream.req.socket;
-  return stream instanceof OutgoingMessage ? stream.socket : null;
+  if (!(stream instanceof OutgoingMessage)) return null;
+  const { socket, req } = stream as OutgoingMessage & Partial<Pick<ServerResponse, 'req'>>;
+  return socket ?? req?.socket ?? null;
 }
 
 /** Whether chunks that were not called back for yet will never leave. */
@@ -89,7 +90,7 @@ class Write {
     this.#held = held;
     this.#settle = settle;
     // Why the connection: it says nothing to an answer whose turn has not come when it closes.
-    const connection = stream instanceof ServerResponse && !stream.socket ? connectionOf(stream) : null;
+    const connection = stream instanceof OutgoingMessage && !stream.socket ? connectionOf(stream) : null;
     this.#watches = [stream, ...(connection ? [connection] : [])].map(watchOf);
     for (const watch of this.#watches) watch.add(this);
   }
