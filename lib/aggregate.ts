@@ -6,10 +6,11 @@ import {
   appendPart, handleFromParts, handleFromText, isBytesLike, placeOf, withParts, type BytesParts,
 } from './bytes-like';
 import { collectAsync, type CollectOptions } from './collect';
-import { HeldBytes, viewAt } from './held-bytes';
+import { HeldBytes } from './held-bytes';
 import type { Kind } from './leaks';
 import { defaultPoolHandle, native } from './native';
 import { handleOf } from './resource';
+import { viewAt } from './slice-views';
 import { illegalConstructor, outOfRange, validateInteger } from './validate';
 
 // For those who take bytes.
@@ -49,7 +50,8 @@ const atEnd = Number.MAX_SAFE_INTEGER;
  * `ERR_IOL_NO_MEMORY` and `ERR_IOL_TOO_LARGE`.
  */
 export class Aggregate extends HeldBytes {
-  #byteLength: number;
+  /** Below 0 until it is asked for. */
+  private knownLength: number;
 
   static {
     adoptAggregate = (handle, byteLength, isTracked = true) =>
@@ -59,7 +61,7 @@ export class Aggregate extends HeldBytes {
   private constructor(caller: symbol, handle: number, byteLength: number, isTracked: boolean) {
     if (caller !== makers) throw illegalConstructor();
     super(aggregateKind, handle, isTracked);
-    this.#byteLength = byteLength;
+    this.knownLength = byteLength;
   }
 
   /**
@@ -100,20 +102,20 @@ export class Aggregate extends HeldBytes {
   /** Length in bytes. */
   override get byteLength(): number {
     const handle = handleOf(this);
-    if (this.#byteLength < 0) this.#byteLength = aggregateByteLength(handle);
-    return this.#byteLength;
+    if (this.knownLength < 0) this.knownLength = aggregateByteLength(handle);
+    return this.knownLength;
   }
 
-  #replace(from: number, to: number, parts: BytesParts[]): this {
+  private replaceBy(from: number, to: number, parts: BytesParts[]): this {
     handleOf(this);
     // Why the handle again: an iterable of parts may have released this meanwhile.
     withParts(parts, 'parts', (part) => aggregateReplace(handleOf(this), from, to, part));
-    return this.#edited();
+    return this.edited();
   }
 
-  #edited(): this {
-    this.forgetPlaces();
-    this.#byteLength = scratch[0]!;
+  private edited(): this {
+    this.forgetSlices();
+    this.knownLength = scratch[0]!;
     return this;
   }
 
@@ -123,34 +125,34 @@ export class Aggregate extends HeldBytes {
     const [first] = parts;
     if (parts.length === 1 && isBytesLike(first)) {
       appendPart(handle, first);
-      return this.#edited();
+      return this.edited();
     }
-    return this.#replace(atEnd, atEnd, parts);
+    return this.replaceBy(atEnd, atEnd, parts);
   }
 
   /** Puts the parts before the first byte, in their order. */
   prepend(...parts: BytesParts[]): this {
-    return this.#replace(0, 0, parts);
+    return this.replaceBy(0, 0, parts);
   }
 
   /** Puts the parts between the bytes before `at` and those from `at` on. */
   insert(at: number, ...parts: BytesParts[]): this {
     validateInteger(at, 'at', 0, this.byteLength);
-    return this.#replace(at, at, parts);
+    return this.replaceBy(at, at, parts);
   }
 
   /** Takes bytes `[from, to)` out. */
   remove(from: number, to: number = this.byteLength): this {
     const handle = handleOf(this);
-    this.#validateRange(from, to);
+    this.validateRange(from, to);
     aggregateRemove(handle, from, to);
-    return this.#edited();
+    return this.edited();
   }
 
   /** Bytes `[from, to)` give way to the parts, which may have any length. */
   replace(from: number, to: number, ...parts: BytesParts[]): this {
-    this.#validateRange(from, to);
-    return this.#replace(from, to, parts);
+    this.validateRange(from, to);
+    return this.replaceBy(from, to, parts);
   }
 
   /** Takes the first `count` bytes out, and gives them as an aggregate, which is yours to release. */
@@ -159,8 +161,8 @@ export class Aggregate extends HeldBytes {
     const { byteLength } = this;
     validateInteger(count, 'count', 0, byteLength);
     const front = aggregateSplit(handle, count);
-    this.forgetPlaces();
-    this.#byteLength = byteLength - count;
+    this.forgetSlices();
+    this.knownLength = byteLength - count;
     return adoptAggregate(front, scratch[0]!);
   }
 
@@ -169,7 +171,7 @@ export class Aggregate extends HeldBytes {
     const handle = handleOf(this);
     validateInteger(count, 'count', 0, this.byteLength);
     aggregateRemove(handle, 0, count);
-    return this.#edited();
+    return this.edited();
   }
 
   /** Drops all but the first `byteLength` bytes. */
@@ -178,7 +180,7 @@ export class Aggregate extends HeldBytes {
     const before = this.byteLength;
     validateInteger(byteLength, 'byteLength', 0, before);
     aggregateRemove(handle, byteLength, before);
-    return this.#edited();
+    return this.edited();
   }
 
   /** Drops all bytes. */
@@ -192,7 +194,7 @@ export class Aggregate extends HeldBytes {
    */
   linearize(): this {
     aggregateLinearize(handleOf(this), defaultPoolHandle);
-    this.forgetPlaces();
+    this.forgetSlices();
     return this;
   }
 
@@ -221,7 +223,7 @@ export class Aggregate extends HeldBytes {
     return 'Aggregate';
   }
 
-  #validateRange(from: number, to: number): void {
+  private validateRange(from: number, to: number): void {
     const { byteLength } = this;
     validateInteger(from, 'from', 0, byteLength);
     validateInteger(to, 'to', 0, byteLength);

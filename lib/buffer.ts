@@ -4,10 +4,11 @@
 import { adoptAggregate, type Aggregate } from './aggregate';
 import type { ReadonlyBytes } from './bytes';
 import { placeOf } from './bytes-like';
-import { HeldBytes, viewAt } from './held-bytes';
+import { HeldBytes } from './held-bytes';
 import type { Kind } from './leaks';
 import { native } from './native';
 import { handleOf } from './resource';
+import { viewAt } from './slice-views';
 import { illegalConstructor } from './validate';
 
 const { aggregateClone, aggregateDispose, aggregateSlice } = native;

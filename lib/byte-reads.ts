@@ -10,22 +10,34 @@ const { aggregatePeek, aggregateViewAt, scratch } = native;
 
 /** The scratch's places for a value that is on its way, and for the count of stale views. */
 export const valueBytes = Buffer.from(scratch.buffer, 8 * (scratch.length - 2), 8);
-const staleViews = new Int32Array(scratch.buffer, 8 * (scratch.length - 1), 1);
+export const staleViews = new Int32Array(scratch.buffer, 8 * (scratch.length - 1), 1);
 
-/** The slice that was read from last: `[from, to)`, and a view of it once it was read from twice. */
-interface Place {
-  view: Buffer;
-  viewFrom: number;
-  viewStamp: number;
+/** What is known of the slices, until they are others. */
+export interface Known {
+  /** The slice that was read from last: `[from, to)`, and a view of it once it was read from twice. */
   from: number;
   to: number;
+  view: Buffer;
+  viewFrom: number;
+  /** What `staleViews` was when the view was made: with any other count it shows something else. */
+  viewStamp: number;
+  /** A view of every slice, once somebody has walked over all. */
+  views: readonly Uint8Array[] | undefined;
+  viewsStamp: number;
 }
 
-const nothing: Buffer = Buffer.alloc(0);
-const nowhere: Place = { view: nothing, viewFrom: 0, viewStamp: 0, from: 0, to: 0 };
+const noBytes: Buffer = Buffer.alloc(0);
+const nothing: Known = {
+  from: 0, to: 0, view: noBytes, viewFrom: 0, viewStamp: 0, views: undefined, viewsStamp: 0,
+};
 
 /** Where {@link ByteReads} has found what it was asked for last. */
-let source = nothing;
+let source = noBytes;
+
+/** The same object for as long as the slices stay what they are. */
+export let knownOf: (bytes: ByteReads) => Known;
+/** The same, but for a constant one when nothing is known. */
+export let knownNow: (bytes: ByteReads) => Known;
 
 /**
  * What has bytes that can be read as numbers.
@@ -36,35 +48,38 @@ let source = nothing;
  * call into the addon.
  */
 export abstract class ByteReads extends Resource {
-  #place = nowhere;
+  private known: Known;
+
+  static {
+    knownNow = (bytes) => bytes.known;
+    knownOf = (bytes) => {
+      if (bytes.known === nothing) bytes.known = { ...nothing };
+      return bytes.known;
+    };
+  }
 
   protected constructor(kind: Kind, handle: number, isTracked: boolean) {
     super(kind, handle, isTracked);
+    this.known = nothing;
   }
 
   /** Length in bytes. */
   abstract get byteLength(): number;
 
   /** Forgets what is known of the slices: they are others now. */
-  protected forgetPlaces(): void {
-    this.#place = nowhere;
-  }
-
-  /** The same object for as long as the slices stay what they are. */
-  protected knownPlaces(): object {
-    if (this.#place === nowhere) this.#place = { ...nowhere };
-    return this.#place;
+  protected forgetSlices(): void {
+    this.known = nothing;
   }
 
   /** Gives back what this owns. Idempotent; never throws. */
   override dispose(): void {
-    this.#place = nowhere;
+    this.known = nothing;
     super.dispose();
   }
 
   /** The place in `source` of the bytes `[offset, offset + count)`. */
-  #seek(offset: number, count: number): number {
-    const { view, viewFrom, viewStamp } = this.#place;
+  private seek(offset: number, count: number): number {
+    const { view, viewFrom, viewStamp } = this.known;
     const at = offset - viewFrom;
     if (
       typeof offset === 'number' && at >>> 0 === at && at + count <= view.length &&
@@ -73,10 +88,10 @@ export abstract class ByteReads extends Resource {
       source = view;
       return at;
     }
-    return this.#seekFar(offset, count);
+    return this.seekFar(offset, count);
   }
 
-  #seekFar(offset: number, count: number): number {
+  private seekFar(offset: number, count: number): number {
     const handle = handleOf(this);
     const { byteLength } = this;
     if (typeof offset !== 'number') throw invalidType('offset', 'of type number', offset);
@@ -84,21 +99,21 @@ export abstract class ByteReads extends Resource {
       throw outOfRange('offset', `followed by ${count} bytes, of which there are ${byteLength}`, offset);
     }
     validateInteger(offset, 'offset', 0, byteLength - count);
-    const place = this.knownPlaces() as Place;
-    if (offset < place.from || offset + count > place.to) {
+    const known = knownOf(this);
+    if (offset < known.from || offset + count > known.to) {
       // Why not a view at once: it costs more than one read, and less than two.
       aggregatePeek(handle, offset, count);
-      place.from = scratch[0]!;
-      place.to = scratch[1]!;
+      known.from = scratch[0]!;
+      known.to = scratch[1]!;
       source = valueBytes;
       return 0;
     }
     // Why before the call: what becomes stale after it is then noticed at the next read.
-    place.viewStamp = staleViews[0]!;
+    known.viewStamp = staleViews[0]!;
     const memory = aggregateViewAt(handle, offset, false)!;
-    place.viewFrom = scratch[2]!;
-    source = place.view = Buffer.from(memory, scratch[1], scratch[0]);
-    return offset - place.viewFrom;
+    known.viewFrom = scratch[2]!;
+    source = known.view = Buffer.from(memory, scratch[1], scratch[0]);
+    return offset - known.viewFrom;
   }
 
   /**
@@ -106,7 +121,7 @@ export abstract class ByteReads extends Resource {
    * none, as in `Array.prototype.at`.
    */
   at(index: number): number | undefined {
-    const { view, viewFrom, viewStamp } = this.#place;
+    const { view, viewFrom, viewStamp } = this.known;
     const at = index - viewFrom;
     if (
       typeof index === 'number' && at >>> 0 === at && at < view.length &&
@@ -119,13 +134,13 @@ export abstract class ByteReads extends Resource {
     validateInteger(index, 'index', Number.MIN_SAFE_INTEGER);
     const place = index < 0 ? index + byteLength : index;
     if (place < 0 || place >= byteLength) return undefined;
-    const found = this.#seek(place, 1);
+    const found = this.seek(place, 1);
     return source[found];
   }
 
   /** Unsigned, 8 bits. */
   readUInt8(offset = 0): number {
-    const at = this.#seek(offset, 1);
+    const at = this.seek(offset, 1);
     return source[at]!;
   }
 
@@ -136,13 +151,13 @@ export abstract class ByteReads extends Resource {
 
   /** Signed, 8 bits. */
   readInt8(offset = 0): number {
-    const at = this.#seek(offset, 1);
+    const at = this.seek(offset, 1);
     return (source[at]! << 24) >> 24;
   }
 
   /** Unsigned, 16 bits, little-endian. */
   readUInt16LE(offset = 0): number {
-    const at = this.#seek(offset, 2);
+    const at = this.seek(offset, 2);
     return source.readUInt16LE(at);
   }
 
@@ -153,7 +168,7 @@ export abstract class ByteReads extends Resource {
 
   /** Unsigned, 16 bits, big-endian. */
   readUInt16BE(offset = 0): number {
-    const at = this.#seek(offset, 2);
+    const at = this.seek(offset, 2);
     return source.readUInt16BE(at);
   }
 
@@ -164,19 +179,19 @@ export abstract class ByteReads extends Resource {
 
   /** Signed, 16 bits, little-endian. */
   readInt16LE(offset = 0): number {
-    const at = this.#seek(offset, 2);
+    const at = this.seek(offset, 2);
     return source.readInt16LE(at);
   }
 
   /** Signed, 16 bits, big-endian. */
   readInt16BE(offset = 0): number {
-    const at = this.#seek(offset, 2);
+    const at = this.seek(offset, 2);
     return source.readInt16BE(at);
   }
 
   /** Unsigned, 32 bits, little-endian. */
   readUInt32LE(offset = 0): number {
-    const at = this.#seek(offset, 4);
+    const at = this.seek(offset, 4);
     return source.readUInt32LE(at);
   }
 
@@ -187,7 +202,7 @@ export abstract class ByteReads extends Resource {
 
   /** Unsigned, 32 bits, big-endian. */
   readUInt32BE(offset = 0): number {
-    const at = this.#seek(offset, 4);
+    const at = this.seek(offset, 4);
     return source.readUInt32BE(at);
   }
 
@@ -198,19 +213,19 @@ export abstract class ByteReads extends Resource {
 
   /** Signed, 32 bits, little-endian. */
   readInt32LE(offset = 0): number {
-    const at = this.#seek(offset, 4);
+    const at = this.seek(offset, 4);
     return source.readInt32LE(at);
   }
 
   /** Signed, 32 bits, big-endian. */
   readInt32BE(offset = 0): number {
-    const at = this.#seek(offset, 4);
+    const at = this.seek(offset, 4);
     return source.readInt32BE(at);
   }
 
   /** Unsigned, 64 bits, little-endian. */
   readBigUInt64LE(offset = 0): bigint {
-    const at = this.#seek(offset, 8);
+    const at = this.seek(offset, 8);
     return source.readBigUInt64LE(at);
   }
 
@@ -221,7 +236,7 @@ export abstract class ByteReads extends Resource {
 
   /** Unsigned, 64 bits, big-endian. */
   readBigUInt64BE(offset = 0): bigint {
-    const at = this.#seek(offset, 8);
+    const at = this.seek(offset, 8);
     return source.readBigUInt64BE(at);
   }
 
@@ -232,44 +247,44 @@ export abstract class ByteReads extends Resource {
 
   /** Signed, 64 bits, little-endian. */
   readBigInt64LE(offset = 0): bigint {
-    const at = this.#seek(offset, 8);
+    const at = this.seek(offset, 8);
     return source.readBigInt64LE(at);
   }
 
   /** Signed, 64 bits, big-endian. */
   readBigInt64BE(offset = 0): bigint {
-    const at = this.#seek(offset, 8);
+    const at = this.seek(offset, 8);
     return source.readBigInt64BE(at);
   }
 
   /** IEEE 754, 32 bits, little-endian. */
   readFloatLE(offset = 0): number {
-    const at = this.#seek(offset, 4);
+    const at = this.seek(offset, 4);
     return source.readFloatLE(at);
   }
 
   /** IEEE 754, 32 bits, big-endian. */
   readFloatBE(offset = 0): number {
-    const at = this.#seek(offset, 4);
+    const at = this.seek(offset, 4);
     return source.readFloatBE(at);
   }
 
   /** IEEE 754, 64 bits, little-endian. */
   readDoubleLE(offset = 0): number {
-    const at = this.#seek(offset, 8);
+    const at = this.seek(offset, 8);
     return source.readDoubleLE(at);
   }
 
   /** IEEE 754, 64 bits, big-endian. */
   readDoubleBE(offset = 0): number {
-    const at = this.#seek(offset, 8);
+    const at = this.seek(offset, 8);
     return source.readDoubleBE(at);
   }
 
   /** Unsigned, `byteLength` (1 to 6) bytes, little-endian. */
   readUIntLE(offset: number, byteLength: number): number {
     validateInteger(byteLength, 'byteLength', 1, 6);
-    const at = this.#seek(offset, byteLength);
+    const at = this.seek(offset, byteLength);
     return source.readUIntLE(at, byteLength);
   }
 
@@ -281,7 +296,7 @@ export abstract class ByteReads extends Resource {
   /** Unsigned, `byteLength` (1 to 6) bytes, big-endian. */
   readUIntBE(offset: number, byteLength: number): number {
     validateInteger(byteLength, 'byteLength', 1, 6);
-    const at = this.#seek(offset, byteLength);
+    const at = this.seek(offset, byteLength);
     return source.readUIntBE(at, byteLength);
   }
 
@@ -293,14 +308,14 @@ export abstract class ByteReads extends Resource {
   /** Signed, `byteLength` (1 to 6) bytes, little-endian. */
   readIntLE(offset: number, byteLength: number): number {
     validateInteger(byteLength, 'byteLength', 1, 6);
-    const at = this.#seek(offset, byteLength);
+    const at = this.seek(offset, byteLength);
     return source.readIntLE(at, byteLength);
   }
 
   /** Signed, `byteLength` (1 to 6) bytes, big-endian. */
   readIntBE(offset: number, byteLength: number): number {
     validateInteger(byteLength, 'byteLength', 1, 6);
-    const at = this.#seek(offset, byteLength);
+    const at = this.seek(offset, byteLength);
     return source.readIntBE(at, byteLength);
   }
 }

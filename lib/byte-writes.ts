@@ -28,7 +28,7 @@ export abstract class ByteWrites extends Resource {
   /** Called when a value was written where it will be sealed. */
   protected abstract noteWrite(): void;
 
-  #check(offset: number, count: number): void {
+  private check(offset: number, count: number): void {
     if (count > this.byteLength) {
       throw outOfRange('offset', `followed by ${count} bytes, of which there are ${this.byteLength}`, offset);
     }
@@ -36,13 +36,13 @@ export abstract class ByteWrites extends Resource {
   }
 
   /** Where a value of `count` bytes is written first, and at which place there. */
-  #target(offset: number, count: number): Buffer {
+  private target(offset: number, count: number): Buffer {
     this.writable();
-    this.#check(offset, count);
+    this.check(offset, count);
     return this.memory ?? valueBytes;
   }
 
-  #done(target: Buffer, offset: number, count: number): number {
+  private done(target: Buffer, offset: number, count: number): number {
     if (target === valueBytes) {
       draftPoke(this.writable(), offset, count);
       this.noteWrite();
@@ -52,9 +52,9 @@ export abstract class ByteWrites extends Resource {
 
   /** Unsigned, 8 bits. */
   writeUInt8(value: number, offset = 0): number {
-    const target = this.#target(offset, 1);
+    const target = this.target(offset, 1);
     target.writeUInt8(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 1);
+    return this.done(target, offset, 1);
   }
 
   /** Alias of {@link writeUInt8}. */
@@ -64,16 +64,16 @@ export abstract class ByteWrites extends Resource {
 
   /** Signed, 8 bits. */
   writeInt8(value: number, offset = 0): number {
-    const target = this.#target(offset, 1);
+    const target = this.target(offset, 1);
     target.writeInt8(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 1);
+    return this.done(target, offset, 1);
   }
 
   /** Unsigned, 16 bits, little-endian. */
   writeUInt16LE(value: number, offset = 0): number {
-    const target = this.#target(offset, 2);
+    const target = this.target(offset, 2);
     target.writeUInt16LE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 2);
+    return this.done(target, offset, 2);
   }
 
   /** Alias of {@link writeUInt16LE}. */
@@ -83,9 +83,9 @@ export abstract class ByteWrites extends Resource {
 
   /** Unsigned, 16 bits, big-endian. */
   writeUInt16BE(value: number, offset = 0): number {
-    const target = this.#target(offset, 2);
+    const target = this.target(offset, 2);
     target.writeUInt16BE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 2);
+    return this.done(target, offset, 2);
   }
 
   /** Alias of {@link writeUInt16BE}. */
@@ -95,9 +95,9 @@ export abstract class ByteWrites extends Resource {
 
   /** Unsigned, 32 bits, little-endian. */
   writeUInt32LE(value: number, offset = 0): number {
-    const target = this.#target(offset, 4);
+    const target = this.target(offset, 4);
     target.writeUInt32LE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 4);
+    return this.done(target, offset, 4);
   }
 
   /** Alias of {@link writeUInt32LE}. */
@@ -107,9 +107,9 @@ export abstract class ByteWrites extends Resource {
 
   /** Unsigned, 32 bits, big-endian. */
   writeUInt32BE(value: number, offset = 0): number {
-    const target = this.#target(offset, 4);
+    const target = this.target(offset, 4);
     target.writeUInt32BE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 4);
+    return this.done(target, offset, 4);
   }
 
   /** Alias of {@link writeUInt32BE}. */
@@ -119,37 +119,37 @@ export abstract class ByteWrites extends Resource {
 
   /** Signed, 16 bits, little-endian. */
   writeInt16LE(value: number, offset = 0): number {
-    const target = this.#target(offset, 2);
+    const target = this.target(offset, 2);
     target.writeInt16LE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 2);
+    return this.done(target, offset, 2);
   }
 
   /** Signed, 16 bits, big-endian. */
   writeInt16BE(value: number, offset = 0): number {
-    const target = this.#target(offset, 2);
+    const target = this.target(offset, 2);
     target.writeInt16BE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 2);
+    return this.done(target, offset, 2);
   }
 
   /** Signed, 32 bits, little-endian. */
   writeInt32LE(value: number, offset = 0): number {
-    const target = this.#target(offset, 4);
+    const target = this.target(offset, 4);
     target.writeInt32LE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 4);
+    return this.done(target, offset, 4);
   }
 
   /** Signed, 32 bits, big-endian. */
   writeInt32BE(value: number, offset = 0): number {
-    const target = this.#target(offset, 4);
+    const target = this.target(offset, 4);
     target.writeInt32BE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 4);
+    return this.done(target, offset, 4);
   }
 
   /** Unsigned, 64 bits, little-endian. */
   writeBigUInt64LE(value: bigint, offset = 0): number {
-    const target = this.#target(offset, 8);
+    const target = this.target(offset, 8);
     target.writeBigUInt64LE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 8);
+    return this.done(target, offset, 8);
   }
 
   /** Alias of {@link writeBigUInt64LE}. */
@@ -159,9 +159,9 @@ export abstract class ByteWrites extends Resource {
 
   /** Unsigned, 64 bits, big-endian. */
   writeBigUInt64BE(value: bigint, offset = 0): number {
-    const target = this.#target(offset, 8);
+    const target = this.target(offset, 8);
     target.writeBigUInt64BE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 8);
+    return this.done(target, offset, 8);
   }
 
   /** Alias of {@link writeBigUInt64BE}. */
@@ -171,52 +171,52 @@ export abstract class ByteWrites extends Resource {
 
   /** Signed, 64 bits, little-endian. */
   writeBigInt64LE(value: bigint, offset = 0): number {
-    const target = this.#target(offset, 8);
+    const target = this.target(offset, 8);
     target.writeBigInt64LE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 8);
+    return this.done(target, offset, 8);
   }
 
   /** Signed, 64 bits, big-endian. */
   writeBigInt64BE(value: bigint, offset = 0): number {
-    const target = this.#target(offset, 8);
+    const target = this.target(offset, 8);
     target.writeBigInt64BE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 8);
+    return this.done(target, offset, 8);
   }
 
   /** IEEE 754, 32 bits, little-endian. */
   writeFloatLE(value: number, offset = 0): number {
-    const target = this.#target(offset, 4);
+    const target = this.target(offset, 4);
     target.writeFloatLE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 4);
+    return this.done(target, offset, 4);
   }
 
   /** IEEE 754, 32 bits, big-endian. */
   writeFloatBE(value: number, offset = 0): number {
-    const target = this.#target(offset, 4);
+    const target = this.target(offset, 4);
     target.writeFloatBE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 4);
+    return this.done(target, offset, 4);
   }
 
   /** IEEE 754, 64 bits, little-endian. */
   writeDoubleLE(value: number, offset = 0): number {
-    const target = this.#target(offset, 8);
+    const target = this.target(offset, 8);
     target.writeDoubleLE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 8);
+    return this.done(target, offset, 8);
   }
 
   /** IEEE 754, 64 bits, big-endian. */
   writeDoubleBE(value: number, offset = 0): number {
-    const target = this.#target(offset, 8);
+    const target = this.target(offset, 8);
     target.writeDoubleBE(value, target === valueBytes ? 0 : offset);
-    return this.#done(target, offset, 8);
+    return this.done(target, offset, 8);
   }
 
   /** Unsigned, `byteLength` (1 to 6) bytes, little-endian. */
   writeUIntLE(value: number, offset: number, byteLength: number): number {
     validateInteger(byteLength, 'byteLength', 1, 6);
-    const target = this.#target(offset, byteLength);
+    const target = this.target(offset, byteLength);
     target.writeUIntLE(value, target === valueBytes ? 0 : offset, byteLength);
-    return this.#done(target, offset, byteLength);
+    return this.done(target, offset, byteLength);
   }
 
   /** Alias of {@link writeUIntLE}. */
@@ -227,9 +227,9 @@ export abstract class ByteWrites extends Resource {
   /** Unsigned, `byteLength` (1 to 6) bytes, big-endian. */
   writeUIntBE(value: number, offset: number, byteLength: number): number {
     validateInteger(byteLength, 'byteLength', 1, 6);
-    const target = this.#target(offset, byteLength);
+    const target = this.target(offset, byteLength);
     target.writeUIntBE(value, target === valueBytes ? 0 : offset, byteLength);
-    return this.#done(target, offset, byteLength);
+    return this.done(target, offset, byteLength);
   }
 
   /** Alias of {@link writeUIntBE}. */
@@ -240,16 +240,16 @@ export abstract class ByteWrites extends Resource {
   /** Signed, `byteLength` (1 to 6) bytes, little-endian. */
   writeIntLE(value: number, offset: number, byteLength: number): number {
     validateInteger(byteLength, 'byteLength', 1, 6);
-    const target = this.#target(offset, byteLength);
+    const target = this.target(offset, byteLength);
     target.writeIntLE(value, target === valueBytes ? 0 : offset, byteLength);
-    return this.#done(target, offset, byteLength);
+    return this.done(target, offset, byteLength);
   }
 
   /** Signed, `byteLength` (1 to 6) bytes, big-endian. */
   writeIntBE(value: number, offset: number, byteLength: number): number {
     validateInteger(byteLength, 'byteLength', 1, 6);
-    const target = this.#target(offset, byteLength);
+    const target = this.target(offset, byteLength);
     target.writeIntBE(value, target === valueBytes ? 0 : offset, byteLength);
-    return this.#done(target, offset, byteLength);
+    return this.done(target, offset, byteLength);
   }
 }

@@ -41,14 +41,14 @@ const makers = Symbol('makers');
 export class DraftBuffer extends ByteWrites {
   /** Length in bytes. */
   readonly byteLength: number;
-  readonly #pool: Resource;
+  private readonly pool: Resource;
   // What bytes() gave out, if it did: on the heap for a small draft.
-  #heap: ArrayBuffer | undefined;
-  #inPlace: ArrayBuffer | undefined;
-  #memory: Buffer | undefined;
-  #fills = 0;
-  #isSealed = false;
-  #hasWrites = false;
+  private heap: ArrayBuffer | undefined;
+  private heapBytes: Buffer | undefined;
+  private inPlace: ArrayBuffer | undefined;
+  private fills: number;
+  private isSealed: boolean;
+  private hasWrites: boolean;
 
   static {
     adoptDraft = (handle, byteLength, pool) => new DraftBuffer(makers, handle, byteLength, pool);
@@ -58,7 +58,13 @@ export class DraftBuffer extends ByteWrites {
     if (caller !== makers) throw illegalConstructor();
     super(draftKind, handle, true);
     this.byteLength = byteLength;
-    this.#pool = pool;
+    this.pool = pool;
+    this.heap = undefined;
+    this.heapBytes = undefined;
+    this.inPlace = undefined;
+    this.fills = 0;
+    this.isSealed = false;
+    this.hasWrites = false;
   }
 
   /**
@@ -83,14 +89,14 @@ export class DraftBuffer extends ByteWrites {
     if (byteLength > this.byteLength - at) {
       throw outOfRange('data.byteLength', `<= ${this.byteLength - at}`, byteLength);
     }
-    this.#hasWrites = true;
-    if (this.#heap === undefined) {
+    this.hasWrites = true;
+    if (this.heap === undefined) {
       return typeof bytes === 'string'
         ? draftWriteString(handle, bytes, at, code)
         : draftWrite(handle, bytes, at);
     }
-    if (typeof bytes === 'string') return Buffer.from(this.#heap).write(bytes, at, encoding);
-    new Uint8Array(this.#heap).set(bytes, at);
+    if (typeof bytes === 'string') return Buffer.from(this.heap).write(bytes, at, encoding);
+    new Uint8Array(this.heap).set(bytes, at);
     return byteLength;
   }
 
@@ -110,9 +116,9 @@ export class DraftBuffer extends ByteWrites {
     const pattern = patternOf(value, encoding);
     const first = placeOf(from, 'from', this.byteLength, 0);
     const last = placeOf(to, 'to', this.byteLength, this.byteLength);
-    this.#hasWrites = true;
-    if (this.#heap === undefined) draftFill(handle, pattern, first, last);
-    else if (first < last) Buffer.from(this.#heap).fill(pattern, first, last);
+    this.hasWrites = true;
+    if (this.heap === undefined) draftFill(handle, pattern, first, last);
+    else if (first < last) Buffer.from(this.heap).fill(pattern, first, last);
     return this;
   }
 
@@ -127,11 +133,11 @@ export class DraftBuffer extends ByteWrites {
     }
     validateInteger(at, 'at', 0, this.byteLength);
     let filled = at;
-    this.#fills++;
+    this.fills++;
     try {
       for await (const data of source) filled += this.write(data, filled);
     } finally {
-      this.#fills--;
+      this.fills--;
     }
     return filled - at;
   }
@@ -145,19 +151,19 @@ export class DraftBuffer extends ByteWrites {
    */
   bytes(): ArrayBuffer {
     const handle = this.writable();
-    if (this.#heap !== undefined) return this.#heap;
+    if (this.heap !== undefined) return this.heap;
     if (this.byteLength >= inPlaceBytesMin) {
-      if (this.#inPlace === undefined) {
-        this.#inPlace = draftBytes(handle);
+      if (this.inPlace === undefined) {
+        this.inPlace = draftBytes(handle);
         // Why: whoever fills the bytes keeps the draft, which would otherwise be collected under it.
-        owners.set(this.#inPlace, this);
+        owners.set(this.inPlace, this);
       }
-      return this.#inPlace;
+      return this.inPlace;
     }
-    this.#heap = new ArrayBuffer(this.byteLength);
-    if (this.#hasWrites) draftCopyOut(handle, this.#heap);
-    this.#memory = Buffer.from(this.#heap);
-    return this.#heap;
+    this.heap = new ArrayBuffer(this.byteLength);
+    if (this.hasWrites) draftCopyOut(handle, this.heap);
+    this.heapBytes = Buffer.from(this.heap);
+    return this.heap;
   }
 
   /**
@@ -168,10 +174,10 @@ export class DraftBuffer extends ByteWrites {
    * the draft stays open.
    */
   seal(byteLength = this.byteLength): IolBuffer {
-    const handle = this.#sealable(byteLength);
-    const sealed = draftSeal(handle, byteLength, this.#heap);
-    this.#isSealed = true;
-    this.#end();
+    const handle = this.sealable(byteLength);
+    const sealed = draftSeal(handle, byteLength, this.heap);
+    this.isSealed = true;
+    this.end();
     // Why before the buffer is made: what leaves the nursery first need not wait for its drain.
     this.forget();
     return adoptBuffer(sealed, scratch[0]!, scratch[1]!, scratch[2]!);
@@ -182,15 +188,15 @@ export class DraftBuffer extends ByteWrites {
    * who still writes into `bytes()` hits no sealed bytes.
    */
   sealCopy(byteLength = this.byteLength): IolBuffer {
-    const handle = this.#sealable(byteLength);
-    const sealed = draftSealCopy(handle, byteLength, this.#heap, handleOf(this.#pool));
+    const handle = this.sealable(byteLength);
+    const sealed = draftSealCopy(handle, byteLength, this.heap, handleOf(this.pool));
     return adoptBuffer(sealed, scratch[0]!, scratch[1]!, scratch[2]!);
   }
 
   /** Gives the memory back unsealed. Idempotent; never throws. */
   override dispose(): void {
     super.dispose();
-    this.#end();
+    this.end();
   }
 
   /** `DraftBuffer`. */
@@ -205,42 +211,42 @@ export class DraftBuffer extends ByteWrites {
   }
 
   protected override get memory(): Buffer | undefined {
-    return this.#memory;
+    return this.heapBytes;
   }
 
   protected override writable(): number {
-    if (this.#isSealed) {
+    if (this.isSealed) {
       throw new IolError('ERR_IOL_SEALED', 'The draft is sealed: its bytes never change again');
     }
     return handleOf(this);
   }
 
   protected override noteWrite(): void {
-    this.#hasWrites = true;
+    this.hasWrites = true;
   }
 
-  #sealable(byteLength: number): number {
+  private sealable(byteLength: number): number {
     const handle = this.writable();
     validateInteger(byteLength, 'byteLength', 0, this.byteLength);
-    if (this.#fills > 0) {
+    if (this.fills > 0) {
       throw new IolError('ERR_IOL_BUSY', 'The draft is being filled by an operation in flight');
     }
     // Why: the memory that was not copied has what an earlier buffer left there.
     // Or because whoever has it now could still change it.
-    const bytes = this.#heap ?? this.#inPlace;
+    const bytes = this.heap ?? this.inPlace;
     if (bytes !== undefined && bytes.byteLength !== this.byteLength) {
-      if (this.#inPlace !== undefined) draftBytes(handle); // ERR_IOL_CLOSED with the window.
+      if (this.inPlace !== undefined) draftBytes(handle); // ERR_IOL_CLOSED with the window.
       throw new IolError('ERR_IOL_BUSY', 'The bytes of the draft were transferred to somebody else');
     }
     return handle;
   }
 
-  #end(): void {
+  private end(): void {
     // A store into the heap copy would reach nobody any more.
-    if (this.#heap !== undefined) detach(this.#heap);
-    this.#heap = undefined;
-    this.#inPlace = undefined;
-    this.#memory = undefined;
+    if (this.heap !== undefined) detach(this.heap);
+    this.heap = undefined;
+    this.inPlace = undefined;
+    this.heapBytes = undefined;
   }
 
   protected override inspectFields(): Record<string, unknown> {

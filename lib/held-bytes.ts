@@ -15,14 +15,14 @@ import { IolError } from './errors';
 import type { Kind } from './leaks';
 import { native } from './native';
 import { handleOf } from './resource';
+import { SliceViews } from './slice-views';
 import { decoded, linesOf, type LineOptions } from './text';
 import { validateBytes, validateInteger } from './validate';
 
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
   aggregateCompare, aggregateCopyTo, aggregateEquals, aggregateIndexOf, aggregateMatches,
-  aggregateSliceAt, aggregateSliceCount, aggregateToString, aggregateViewAt, aggregateViewsFrom,
-  scratch,
+  aggregateSliceAt, aggregateSliceCount, aggregateToString, scratch,
 } = native;
 
 /** One slice: where its bytes are (`address` is the same number in every process). */
@@ -54,27 +54,6 @@ const copyBytesMax = 2 ** 32;
 
 function hasNoBytes(value: BytesLike | number): boolean {
   return value === '' || (typeof value === 'object' && value.byteLength === 0);
-}
-
-/** A view of the slice from byte `at` on; `at` is below the length. */
-export function viewAt(held: HeldBytes, at: number, isUnsafe: boolean): Uint8Array {
-  const memory = aggregateViewAt(handleOf(held), at, isUnsafe);
-  if (memory === undefined) return new Uint8Array(0);
-  const skip = at - scratch[2]!;
-  return new Uint8Array(memory, scratch[1]! + skip, scratch[0]! - skip);
-}
-
-/** Views of the slices from byte `at` on, as many as one call into the addon gives. */
-function viewsFrom(held: HeldBytes, at: number): Uint8Array[] {
-  const memory = aggregateViewsFrom(handleOf(held), at);
-  const views: Uint8Array[] = [];
-  if (memory === undefined) return views;
-  const skip = at - scratch[1]!;
-  views.push(new Uint8Array(memory, scratch[3]! + skip, scratch[2]! - skip));
-  for (let i = 1; i < scratch[0]!; i++) {
-    views.push(new Uint8Array(memory, scratch[3 + 2 * i], scratch[2 + 2 * i]));
-  }
-  return views;
 }
 
 /**
@@ -116,15 +95,8 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
    * A view of each slice. A view has length 0 once nobody here holds anything in its memory. When
    * bytes are edited meanwhile, the iterator goes on at its place.
    */
-  *[Symbol.iterator](): IterableIterator<ReadonlyBytes> {
-    for (let at = 0; at < this.byteLength; ) {
-      const places = this.knownPlaces();
-      for (const view of viewsFrom(this, at)) {
-        at += view.length;
-        yield view;
-        if (places !== this.knownPlaces()) break; // It was edited: the other views may be of others.
-      }
-    }
+  [Symbol.iterator](): IterableIterator<ReadonlyBytes> {
+    return new SliceViews(this);
   }
 
   /** Each byte as a number. */

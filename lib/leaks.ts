@@ -11,13 +11,16 @@ export interface Kind {
 }
 
 /**
- * `off`: given back, not reported. `simple`: one in 128 remembers where it was made. `paranoid`:
- * every one does, which costs some microseconds each.
+ * `off`: given back, not reported. `simple`: one in 128 remembers where it was made, and fewer of the
+ * thousands that one turn of the loop makes. `paranoid`: every one does, which costs some microseconds
+ * each.
  */
 export type LeakDetection = 'off' | 'simple' | 'paranoid';
 
 const levels = ['off', 'simple', 'paranoid'] as const;
 const sampleEvery = 128;
+/** So many of one turn of the loop remember it as often as that, then each waits twice as long. */
+const samplesOften = 16;
 
 /** What is left of a resource when it was collected. Most remember no site and share none. */
 interface Trace {
@@ -27,7 +30,8 @@ interface Trace {
 }
 
 let level: LeakDetection = 'simple';
-let made = 0;
+let untilSample = sampleEvery;
+let samplesOfTurn = 0;
 let leaked = 0;
 let hintWasGiven = false;
 let registry = new FinalizationRegistry<Trace>(onCollected);
@@ -55,13 +59,23 @@ export type Site = { readonly stack?: string };
 /** Where a resource is being made, if it is one of those that remember it. */
 export function siteOfNew(): Site | undefined {
   if (level === 'off') return undefined;
-  if (level === 'simple' && ++made % sampleEvery !== 0) return undefined;
+  if (level === 'simple') {
+    if (--untilSample > 0) return undefined;
+    const doublings = Math.max(0, ++samplesOfTurn - samplesOften);
+    untilSample = sampleEvery * 2 ** Math.min(doublings, 20);
+  }
   const site: Site = {};
   const limit = Error.stackTraceLimit;
   Error.stackTraceLimit = 16;
   Error.captureStackTrace(site, siteOfNew);
   Error.stackTraceLimit = limit;
   return site;
+}
+
+/** The loop has turned. */
+export function noteNewTurn(): void {
+  samplesOfTurn = 0;
+  if (untilSample > sampleEvery) untilSample = sampleEvery;
 }
 
 /** The part of a place that is the program's own. */

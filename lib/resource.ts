@@ -5,7 +5,10 @@ import { inspect, type InspectOptions } from 'node:util';
 
 import { closedError } from './errors';
 import './immutable';
-import { onWindowClosed, siteOfNew, track, untrack, type Kind, type Site } from './leaks';
+import {
+  noteNewTurn, onWindowClosed, siteOfNew, track, untrack, type Kind, type Site,
+} from './leaks';
+import { invalidType } from './validate';
 
 /**
  * Own, enumerable and a function: structuredClone and postMessage refuse an object that has one,
@@ -31,7 +34,8 @@ let drain: () => void;
 
 function enterNursery(resource: Resource): void {
   if (nurserySize === nurseryMax) drain();
-  sites[nurserySize] = siteOfNew();
+  const site = siteOfNew();
+  if (site !== undefined) sites[nurserySize] = site;
   nursery[nurserySize++] = resource;
   if (!isDrainDue) drainNextTurn();
 }
@@ -40,6 +44,7 @@ function drainNextTurn(): void {
   isDrainDue = true;
   setImmediate(() => {
     isDrainDue = false;
+    noteNewTurn();
     drain();
   }).unref();
 }
@@ -48,7 +53,7 @@ function drainNextTurn(): void {
 function leaveNursery(resource: Resource): void {
   if (nurserySize === 0 || nursery[nurserySize - 1] !== resource) return;
   nursery[--nurserySize] = undefined;
-  sites[nurserySize] = undefined;
+  if (sites[nurserySize] !== undefined) sites[nurserySize] = undefined;
 }
 
 /** Counts the windows that this thread has closed: with each of them its resources were released. */
@@ -69,17 +74,24 @@ export let handleOf: (resource: Resource) => number;
  * any other call afterwards throws `ERR_IOL_CLOSED`.
  */
 export abstract class Resource implements Disposable {
-  #handle: number;
-  readonly #kind: Kind;
-  readonly #windowsClosed = windowsClosed;
-  #net: Net;
+  // Why no #names, here and in the classes of bytes: those of a base class, set for more than four
+  // kinds of objects, cost some 50 ns each, which is more than all else of a new object.
+  private handle: number;
+  private readonly kind: Kind;
+  private readonly windowsClosed: number;
+  private net: Net;
   /** @internal */
-  readonly cannotBeCloned = refuseClone;
+  readonly cannotBeCloned: typeof refuseClone;
 
   static {
     handleOf = (resource) => {
-      if (resource.isDisposed) throw closedError(resource.#kind.subject);
-      return resource.#handle;
+      const { handle } = resource;
+      if (handle === 0 || resource.windowsClosed !== windowsClosed) throw notLive(resource);
+      return handle;
+    };
+    const notLive = (resource: Resource): Error => {
+      if (typeof resource.handle === 'number') return closedError(resource.kind.subject);
+      return invalidType('this', 'an object of io-lite', resource);
     };
     drain = () => {
       for (let i = 0; i < nurserySize; i++) {
@@ -88,8 +100,8 @@ export abstract class Resource implements Disposable {
         nursery[i] = undefined;
         sites[i] = undefined;
         if (resource.isDisposed) continue;
-        resource.#net = Net.Registry;
-        track(resource, resource.#kind, resource.#handle, site);
+        resource.net = Net.Registry;
+        track(resource, resource.kind, resource.handle, site);
       }
       nurserySize = 0;
     };
@@ -97,31 +109,31 @@ export abstract class Resource implements Disposable {
 
   /** @internal */
   protected constructor(kind: Kind, handle: number, isTracked: boolean) {
-    this.#handle = handle;
-    this.#kind = kind;
-    this.#net = Net.None;
-    if (!isTracked) return;
-    this.#net = Net.Nursery;
-    enterNursery(this);
+    this.cannotBeCloned = refuseClone; // First: it is what a clone must stumble over.
+    this.handle = handle;
+    this.kind = kind;
+    this.windowsClosed = windowsClosed;
+    this.net = isTracked ? Net.Nursery : Net.None;
+    if (isTracked) enterNursery(this);
   }
 
-  #removeNet(): void {
-    if (this.#net === Net.Nursery) leaveNursery(this);
-    else if (this.#net === Net.Registry) untrack(this);
+  private removeNet(): void {
+    if (this.net === Net.Nursery) leaveNursery(this);
+    else if (this.net === Net.Registry) untrack(this);
   }
 
   /** Whether it was released, by itself or with its window. */
   get isDisposed(): boolean {
-    return this.#handle === 0 || this.#windowsClosed !== windowsClosed;
+    return this.handle === 0 || this.windowsClosed !== windowsClosed;
   }
 
   /** Gives back what this owns. Idempotent; never throws. */
   dispose(): void {
-    const handle = this.#handle;
-    if (this.isDisposed) return;
-    this.#handle = 0;
-    this.#removeNet();
-    this.#kind.release(handle);
+    const { handle } = this;
+    if (handle === 0 || this.windowsClosed !== windowsClosed) return;
+    this.handle = 0;
+    this.removeNet();
+    this.kind.release(handle);
   }
 
   /** The same as {@link dispose}. */
@@ -131,8 +143,8 @@ export abstract class Resource implements Disposable {
 
   /** Ends this object without giving anything back: somebody else has taken the handle over. */
   protected forget(): void {
-    this.#handle = 0;
-    this.#removeNet();
+    this.handle = 0;
+    this.removeNet();
   }
 
   /** What `inspect` shows inside the braces. */

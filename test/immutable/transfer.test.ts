@@ -77,4 +77,21 @@ describe('memory that was transferred', () => {
       console.log(again, new Uint8Array(moved)[0], moved.byteLength > 0);
     `), /^seen 0 true\n$/);
   });
+
+  it('of a view that is kept for the next walk: that walk gives new ones', async () => {
+    assert.match(await outputOf(`
+      const { Aggregate } = require('io-lite');
+      const whole = Aggregate.empty();
+      for (const piece of ['a', 'b', 'c']) {
+        const part = Aggregate.from(piece.repeat(5000));
+        whole.append(part);
+        Aggregate.from('between'.repeat(10));
+        part.dispose();
+      }
+      const text = () => Buffer.concat([...whole]).toString();
+      const first = text();
+      const moved = [...whole][1].buffer.transfer();
+      console.log([...whole].length, text() === first, text() === first, moved.byteLength > 0);
+    `), /^3 true true true\n$/);
+  });
 });

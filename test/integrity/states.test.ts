@@ -17,11 +17,16 @@ import { ownerOf, type Row, type Table } from './rows-kit';
 const window: Window = Window.default();
 const classes = { Aggregate, IolBuffer, DraftBuffer, MappedBytes, Pool, Window };
 
-/** What is `protected`: for subclasses, of which nobody outside can make one. */
+/** What is `protected` or `private`. */
 const inner = [
-  'constructor', 'inspectFields', 'forget', 'forgetPlaces', 'knownPlaces', 'writable', 'noteWrite', 'memory',
+  'constructor', 'inspectFields', 'forget', 'forgetSlices', 'writable', 'noteWrite', 'memory',
+  'removeNet', 'seek', 'seekFar', 'replaceBy', 'edited', 'validateRange', 'check', 'target', 'done',
+  'sealable', 'end',
 ];
-const innerOfObjects = ['cannotBeCloned', ...Reflect.ownKeys(new EventEmitter()).map(String)];
+const innerOfObjects = [
+  'cannotBeCloned', 'handle', 'kind', 'windowsClosed', 'net', 'known', 'knownLength', 'pool', 'heap',
+  'heapBytes', 'inPlace', 'fills', 'isSealed', 'hasWrites', ...Reflect.ownKeys(new EventEmitter()).map(String),
+];
 
 /** Every public member of an object and of its class, as the rows name it. */
 function membersOf(subject: object): string[] {
