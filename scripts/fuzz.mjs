@@ -1,6 +1,7 @@
 // Builds and runs the libFuzzer targets test/fuzz/NAME_fuzz.cc with clang.
-//   fuzz.mjs [--seconds=30 | --total-seconds=30] [--target=NAME] [NAME…]
-// --seconds are for each target, --total-seconds are shared out among them.
+//   fuzz.mjs [--seconds=30 | --total-seconds=30] [--quick] [--target=NAME] [NAME…]
+// --seconds are for each target, --total-seconds are shared out among them. --quick takes the objects
+// of native-tests.mjs --variant=asan, not optimised, instead of building its own.
 // Each starts from its committed corpus test/fuzz/corpus/NAME and the inputs that once crashed it,
 // test/fuzz/regression/NAME-*. What it learns goes to build/fuzz/NAME, a new crash to regression/.
 // A line `// Sources: FILE…` in a target names all it needs; without one it gets the whole core.
@@ -9,7 +10,7 @@ import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import sources from './list-sources.cjs';
-import { buildPrograms, coreSources, hasCommand, root } from './native-build.mjs';
+import { asan, buildPrograms, coreSources, hasCommand, root } from './native-build.mjs';
 
 const compilers = ['clang++', ...[20, 19, 18, 17, 16, 15, 14].map((version) => `clang++-${version}`)];
 
@@ -18,6 +19,7 @@ const { values, positionals } = parseArgs({
   options: {
     seconds: { type: 'string', default: '30' },
     'total-seconds': { type: 'string' },
+    quick: { type: 'boolean', default: false },
     target: { type: 'string', multiple: true },
   },
 });
@@ -51,13 +53,18 @@ function sourcesOf(target) {
 async function build() {
   const compiler = compilers.find(hasCommand);
   if (compiler === undefined) throw new Error('clang was not found');
-  return buildPrograms({
+  const optimised = {
     folder: 'build/native-fuzz',
-    compiler,
     flags: [
-      '-O1', '-g', '-DIOL_DEBUG', '-fsanitize=fuzzer,address,undefined',
+      '-O1', '-g', '-DIOL_DEBUG', '-fsanitize=fuzzer-no-link,address,undefined',
       '-fno-sanitize-recover=undefined',
     ],
+  };
+  const shared = { folder: asan.folder, flags: [...asan.flags, ...asan.clangFlags] };
+  return buildPrograms({
+    ...(values.quick ? shared : optimised),
+    compiler,
+    linkFlags: ['-fsanitize=fuzzer'],
     programs: Object.fromEntries(names.map((name) => [name, sourcesOf(targets.get(name))])),
   });
 }

@@ -7,20 +7,13 @@ import { spawnSync } from 'node:child_process';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import sources from './list-sources.cjs';
-import { buildPrograms, chooseCompiler, coreSources } from './native-build.mjs';
+import { asan, buildPrograms, chooseCompiler, coreSources } from './native-build.mjs';
 
 const variants = {
-  plain: { flags: ['-O2', '-g1'], env: {} },
-  // Why -O0: the checks that UBSan adds take g++ three times as long to optimise as to run.
-  asan: {
-    flags: [
-      '-O0', '-g1', '-fno-omit-frame-pointer', '-DIOL_DEBUG', '-fsanitize=address,undefined',
-      '-fno-sanitize-recover=undefined',
-    ],
-    env: { UBSAN_OPTIONS: 'print_stacktrace=1' },
-  },
+  plain: { flags: ['-O2', '-g1', '-DIOL_CRASH_POINTS'], env: {} },
+  asan: { ...asan, env: { UBSAN_OPTIONS: 'print_stacktrace=1' } },
   tsan: {
-    flags: ['-O1', '-g1', '-DIOL_DEBUG', '-DIOL_ONE_MAPPING', '-fsanitize=thread'],
+    flags: ['-O1', '-g1', '-DIOL_DEBUG', '-DIOL_CRASH_POINTS', '-DIOL_ONE_MAPPING', '-fsanitize=thread'],
     gccFlags: ['-Wno-tsan'],
     env: { TSAN_OPTIONS: 'halt_on_error=0:exitcode=66' },
   },
@@ -37,8 +30,9 @@ const { values, positionals } = parseArgs({
 const variant = variants[values.variant];
 if (variant === undefined) throw new Error(`--variant is one of ${Object.keys(variants).join(', ')}`);
 
-const compiler = values.compiler ?? chooseCompiler();
-const flags = ['-DIOL_CRASH_POINTS', ...variant.flags, ...(compiler.startsWith('g++') ? (variant.gccFlags ?? []) : [])];
+const compiler = values.compiler ?? chooseCompiler(variant.compilers);
+const compilerFlags = compiler.startsWith('g++') ? variant.gccFlags : variant.clangFlags;
+const flags = [...variant.flags, ...(compilerFlags ?? [])];
 const core = coreSources();
 const programs = { native_tests: [...core, ...sources.testSources()] };
 for (const tool of sources.toolSources()) programs[path.basename(tool, '.cc')] = [...core, tool];
