@@ -143,7 +143,7 @@ export const copyReasons = {
   copyOut: 'the program asked for a copy (copyTo, toBuffer, toString), or a stream needs one that it may keep',
   linearize: 'a contiguous run was asked for where there was none',
   coalesce: 'small neighbouring slices were joined',
-  untrusted: 'bytes of a foreign pool were copied before being parsed',
+  untrusted: "bytes of another domain's pool were copied before being parsed, checked or cached",
   head: 'a request head crossed a slice border and was joined',
   directTail: 'the unaligned edge of an O_DIRECT read',
   map: 'a page of a mapping: a border when it was made, any other at its first store',

@@ -250,13 +250,22 @@ Status FileCache::insert(CachedFile& file, uint64_t offset, const Aggregate& byt
   if (end < offset || end > file.byteLength()) {
     return Status(Code::TooLarge, "extent", end, file.byteLength());
   }
-  for (SliceIterator it(bytes); !it.isAtEnd(); it.next()) {
-    // Why: the holds of foreign buffers are not ours to count. (TODO(security): I3.)
-    if (!it.slice().segment->isOwn()) return Status(Code::AccessDenied, "extent");
-  }
   if (file.version_->writes > 0) return Status(Code::FileChanged, "file");
-  place(*file.version_, offset, bytes);
+  std::vector<PlannedCopy> copies;
+  Result<Aggregate> own = planOwn(bytes, copies);
+  if (!own.isOk()) return own.status();
+  makeCopies(copies);
+  place(*file.version_, offset, own.value());
   return {};
+}
+
+Result<Aggregate> FileCache::planOwn(const Aggregate& bytes, std::vector<PlannedCopy>& copies) {
+  if (!isForeign(bytes)) return bytes.clone();
+  if (bytes.byteLength() > options_.maxBytes) {
+    return Status(Code::TooLarge, "extent", bytes.byteLength(), options_.maxBytes);
+  }
+  return planTrusted(
+      bytes, kExtentBytesMax, [this](uint64_t byteLength) { return allocate(byteLength); }, copies);
 }
 
 // ---- Replacement -------------------------------------------------------------------------------

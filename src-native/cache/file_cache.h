@@ -26,6 +26,7 @@
 #include <string_view>
 
 #include "aggregate/aggregate.h"
+#include "aggregate/trusted.h"
 #include "base/status.h"
 #include "cache/disk_job.h"
 #include "cache/policy.h"
@@ -144,7 +145,11 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   // Puts bytes that the program already has into the cache as [offset, offset + its length) of
   // this version, replacing what overlaps. Takes its own holds. FileChanged also while a write
   // through the library is on its way.
+  // What is in another domain's pool is copied (`untrusted`).
   Status insert(CachedFile& file, uint64_t offset, const Aggregate& bytes);
+  // planTrusted() into the cache's pool, old entries giving way. More foreign bytes than the cache
+  // may have are refused with TooLarge.
+  Result<Aggregate> planOwn(const Aggregate& bytes, std::vector<PlannedCopy>& copies);
 
   // True when files in use come near the interval: call refresh() then (it queues one job that
   // looks at all of them), so that hot files never leave the synchronous path.

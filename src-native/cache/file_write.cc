@@ -97,7 +97,6 @@ void FileCache::place(FileVersion& version, uint64_t offset, const Aggregate& by
   makeRoom(version, offset, offset + bytes.byteLength());
   for (SliceIterator it(bytes); !it.isAtEnd(); it.next()) {
     const Slice& whole = it.slice();
-    // Why: the holds of foreign buffers are not ours to count. (TODO(security): I3.)
     const bool isOwn = whole.segment->isOwn();
     for (uint32_t from = 0; from < whole.length;) {
       const auto count =

@@ -111,11 +111,25 @@ Result<std::unique_ptr<FileWriteJob>> FileWriteJob::plan(const Endpoint& sink, A
   std::unique_ptr<FileWriteJob> job(new FileWriteJob(own.take(), sink, std::move(bytes), options));
   if (isCached) {
     job->cached_ = std::make_unique<FileWrite>(options.cache->shared_from_this(), sink.modes.facts);
+    job->useOwnBytes(*options.cache);
   }
   return job;
 }
 
+// What the file and the cache get is one copy, so that they have the same bytes whatever a foreign
+// owner does meanwhile. Without room for it nothing of them is cached.
+void FileWriteJob::useOwnBytes(FileCache& cache) {
+  if (!isForeign(bytes_)) return;
+  Result<Aggregate> own = cache.planOwn(bytes_, copies_);
+  if (own.isOk()) {
+    source_ = std::exchange(bytes_, own.take());
+  } else {
+    copies_.clear();
+  }
+}
+
 void FileWriteJob::run() {
+  makeCopies(copies_);
   status_ = bytes_.byteLength() > 0 ? write() : Status();
   if (!status_.isOk()) return;
   status_ = sys::syncFile(fd_.get(), options_.sync);
@@ -166,6 +180,7 @@ Status FileWriteJob::writeAll(uint64_t start) {
 }
 
 Result<uint64_t> FileWriteJob::take() {
+  source_.clear();
   if (cached_) cached_->finish(change_, bytes_);
   bytes_.clear();
   if (!status_.isOk()) return status_;

@@ -80,13 +80,20 @@ class FileWriteJob final : public DiskJob {
 
  private:
   FileWriteJob(sys::Fd fd, const Endpoint& sink, Aggregate bytes, const FileWriteOptions& options)
-      : fd_(std::move(fd)), modes_(sink.modes), bytes_(std::move(bytes)), options_(options) {}
+      : fd_(std::move(fd)),
+        modes_(sink.modes),
+        bytes_(std::move(bytes)),
+        source_(bytes_.domain()),
+        options_(options) {}
+  void useOwnBytes(FileCache& cache);
   Status write();
   Status writeAll(uint64_t start);
 
   const sys::Fd fd_;
   const sys::FdModes modes_;
   Aggregate bytes_;
+  Aggregate source_;                 // Where the copies come from.
+  std::vector<PlannedCopy> copies_;  // Of foreign bytes that are to be cached, into bytes_.
   const FileWriteOptions options_;
   std::unique_ptr<FileWrite> cached_;  // Null without a cache.
   WriteDone done_;

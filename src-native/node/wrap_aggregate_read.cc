@@ -159,7 +159,8 @@ napi_value aggregateToString(napi_env env, napi_callback_info info) {
   }
   static constexpr uint8_t kNothing[2] = {};
   const uint8_t* bytes = kNothing;
-  std::unique_ptr<uint8_t[]> joined;  // Only for bytes in more than one slice, or at an odd place.
+  // Only for bytes in more than one slice, at an odd place, or that others can change.
+  std::unique_ptr<uint8_t[]> joined;
   if (length > 0) {
     uint64_t sliceFrom = 0;
     const Slice& slice = aggregate->sliceOf(from, &sliceFrom);
@@ -167,7 +168,9 @@ napi_value aggregateToString(napi_env env, napi_callback_info info) {
     const bool isWhole = to - sliceFrom <= slice.length;
     const bool isAligned =
         encoding != TextEncoding::Utf16 || reinterpret_cast<uintptr_t>(bytes) % 2 == 0;
-    if (isWhole && isAligned) {
+    // V8 counts the characters first and decodes then: what changes in between overruns its string.
+    const bool isStable = encoding != TextEncoding::Utf8 || slice.segment->isOwn();
+    if (isWhole && isAligned && isStable) {
       countCopy(length, CopyReason::CopyOut);
     } else {
       joined.reset(new (std::nothrow) uint8_t[length]);

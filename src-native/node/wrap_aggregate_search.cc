@@ -9,6 +9,7 @@
 #include <new>
 
 #include "aggregate/search.h"
+#include "aggregate/trusted.h"
 #include "base/copy.h"
 #include "node/aggregate_call.h"
 #include "node/exports.h"
@@ -23,8 +24,8 @@ constexpr int32_t kNeedleArray = 3;
 constexpr int32_t kNeedleByte = 4;
 constexpr int32_t kNeedleHeld = 5;
 
-// An aggregate in several slices is joined, unless it is longer than `lengthMax`: nothing has it
-// then, and nobody looks at its bytes.
+// An aggregate in several slices, or that others can change, is joined, unless it is longer than
+// `lengthMax`: nothing has it then, and nobody looks at its bytes.
 class Needle {
  public:
   template <size_t N>
@@ -69,7 +70,9 @@ class Needle {
     if (!isThere_ || aggregate->byteLength() == 0) return;
     length_ = aggregate->byteLength();
     data_ = aggregate->sliceAt(0).data();
-    if (aggregate->sliceCount() == 1 || length_ > lengthMax) return;
+    if (length_ > lengthMax) return;  // Only its length matters.
+    const bool isTrusted = !isForeign(*aggregate);
+    if (aggregate->sliceCount() == 1 && isTrusted) return;
     // Why asked: a few slices, repeated, can be more bytes than there is memory.
     const uint64_t room = length_ < kAskBytesMin ? kAskBytesMin : sys::memoryRoom().availableBytes;
     if (length_ <= room) joined_.reset(new (std::nothrow) uint8_t[length_]);
@@ -79,7 +82,8 @@ class Needle {
       return;
     }
     data_ = joined_.get();
-    aggregate->copyTo(joined_.get(), 0, length_, CopyReason::Linearize);
+    aggregate->copyTo(joined_.get(), 0, length_,
+                      isTrusted ? CopyReason::Linearize : CopyReason::Untrusted);
   }
 
   alignas(8) uint8_t short_[kShortBytes];

@@ -5,8 +5,10 @@
 
 #include <iterator>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "aggregate/trusted.h"
 #include "http/answer_head.h"
 #include "node/call.h"
 #include "node/exports.h"
@@ -44,13 +46,24 @@ napi_value taken(const Call<N>& call, const Status& status) {
   return call.fail(status);
 }
 
-// The head that an answer begins with, or null with an exception.
+// The head that an answer begins with, or null with an exception. What is checked is what is sent:
+// of another domain's bytes a copy, which is put into `own`.
 template <size_t N>
-const Aggregate* headAt(const Call<N>& call, size_t i) {
+const Aggregate* headAt(const Call<N>& call, size_t i, std::optional<Aggregate>& own) {
   const Aggregate* head = call.state().aggregates().get(call.handle(i));
   if (head == nullptr) {
     call.failClosed("aggregate");
-  } else if (!http::isAnswerHead(*head)) {
+    return nullptr;
+  }
+  if (isForeign(*head)) {
+    Result<Aggregate> copy = trustedCopy(*head, call.state().defaultPool());
+    if (!copy.isOk()) {
+      call.fail(copy.status());
+      return nullptr;
+    }
+    head = &own.emplace(copy.take());
+  }
+  if (!http::isAnswerHead(*head)) {
     napi_throw_type_error(call.env(), "ERR_INVALID_ARG_VALUE",
                           "The argument 'head' must be a status line (HTTP/1...) and header lines, "
                           "each ended by CRLF, without the empty line after them");
@@ -113,7 +126,8 @@ napi_value httpRespond(napi_env env, napi_callback_info info) {
   Call<6> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
-  const Aggregate* head = headAt(call, 3);
+  std::optional<Aggregate> ownHead;
+  const Aggregate* head = headAt(call, 3, ownHead);
   if (head == nullptr) return nullptr;
   const int32_t bodyHandle = call.handle(4);
   const Aggregate* body = bodyHandle == 0 ? nullptr : call.state().aggregates().get(bodyHandle);
@@ -130,7 +144,8 @@ napi_value httpRespondFile(napi_env env, napi_callback_info info) {
   Call<9> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
-  const Aggregate* head = headAt(call, 3);
+  std::optional<Aggregate> ownHead;
+  const Aggregate* head = headAt(call, 3, ownHead);
   if (head == nullptr) return nullptr;
   CacheEntry* entry = call.state().caches().get(call.handle(5));
   if (entry == nullptr) return call.failClosed("file cache");
@@ -166,7 +181,8 @@ napi_value httpStart(napi_env env, napi_callback_info info) {
   Call<6> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
-  const Aggregate* head = headAt(call, 3);
+  std::optional<Aggregate> ownHead;
+  const Aggregate* head = headAt(call, 3, ownHead);
   if (head == nullptr) return nullptr;
   if (server.connections() == nullptr) return call.boolean(false);
   std::optional<uint64_t> bodyBytes;
