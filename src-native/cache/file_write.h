@@ -5,10 +5,10 @@
 //   after    version V': [ A ][x]                [y][   C   ]     x, y: what is left of B
 //                               `- its own slices, by reference
 //
-// Of another domain's pools nothing is cached: its owner could change what the file does not
-// have, and its memory would stay mapped here when it dies (I3). So FileWriteJob writes and caches a
-// copy of such bytes; where there is no room for one, they are written from where they are, and
-// read again when they are asked for.
+// Of another domain's pools nothing is cached: its owner could change what the file does not have,
+// and its memory would stay mapped here when it dies (I3). So FileWriteJob writes and caches a copy
+// of such bytes; where there is no room for one, they are written from where they are, and read
+// again when they are asked for.
 //
 // From its making to its finish() nothing that is read meanwhile is cached for the version, for
 // it may be from before the write or after it.
