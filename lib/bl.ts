@@ -7,8 +7,10 @@
  */
 /* eslint-disable @typescript-eslint/no-unsafe-declaration-merging -- Methods are made at the end. */
 import { Duplex, type Readable } from 'node:stream';
+import { inspect, type InspectOptions } from 'node:util';
 
 import { adoptAggregate, Aggregate, HeldBytes } from './aggregate';
+import type { BytesSummary } from './held-bytes';
 import { onWindowClosed } from './leaks';
 import { native } from './native';
 
@@ -217,6 +219,16 @@ export class BufferList implements Disposable {
     return this[bytesKey].clone();
   }
 
+  /** What `JSON.stringify` shows: a summary, not the bytes. For those, `toString('base64')`. */
+  toJSON(): BytesSummary {
+    return { ...this[bytesKey].toJSON(), type: this.constructor.name };
+  }
+
+  /** @internal What `console.log` shows; never throws. */
+  [inspect.custom](depth: number, options: InspectOptions): string {
+    return inspect(this[bytesKey], { ...options, depth }).replace('Aggregate', this.constructor.name);
+  }
+
   /** Gives the bytes back now. Idempotent. */
   dispose(): void {
     forgotten.unregister(this);
@@ -337,9 +349,15 @@ export class BufferListStream extends Duplex {
   }
 }
 
-const own = new Set(['constructor', '_new']);
+const own = new Set<string | symbol>(['constructor', '_new']);
 for (const name of Reflect.ownKeys(BufferList.prototype)) {
-  if (typeof name === 'string' ? own.has(name) : name !== Symbol.dispose) continue;
+  if (own.has(name)) continue;
   const descriptor = Object.getOwnPropertyDescriptor(BufferList.prototype, name)!;
   Object.defineProperty(BufferListStream.prototype, name, descriptor);
 }
+
+// The one default export of the library, because bl has it, and what require() gives there: the class
+// with the names in it.
+export default BufferListStream;
+Object.defineProperty(BufferListStream, '__esModule', { value: true });
+module.exports = Object.assign(BufferListStream, exports);

@@ -61,6 +61,9 @@ check('it holds one addon for each platform, both entries, every exported file, 
   const wanted = leaves(manifest.exports).map((file) => file.replace('./', ''));
   const missing = [...wanted, 'LICENSE', 'README.md'].filter((file) => !contents.includes(file));
   if (missing.length > 0) throw new Error(`missing: ${missing.join(', ')}`);
+  const subpaths = Object.keys(manifest.exports).filter((name) => !/^\.$|json$/.test(name));
+  const known = Object.keys(manifest.typesVersions['*']).map((name) => `./${name}`);
+  if (String(subpaths) !== String(known)) throw new Error(`typesVersions has ${known}, exports ${subpaths}`);
   const stray = contents.filter((file) => /^(test|build|bench|lib|examples)\/|_tests?$|_tool$/.test(file));
   if (stray.length > 0) throw new Error(`does not belong there: ${stray.join(', ')}`);
   const addons = contents.filter((file) => /\.(node|so)(\.|$)/.test(file));
@@ -75,6 +78,10 @@ for (const name of ['esm', 'cjs', 'ts']) {
 }
 check('an ESM program runs', () => node('esm/main.mjs'));
 check('a CommonJS program runs', () => node('cjs/main.cjs'));
+check('code that was written for bl runs, by require and by import', () => {
+  node('cjs/bl.cjs');
+  node('esm/bl.mjs');
+});
 check('require and import give the same objects', () => node('esm/same-objects.mjs'));
 
 const tsc = require.resolve('typescript/bin/tsc');
@@ -90,6 +97,11 @@ check('the same compiles as an ES module and runs', () => {
   cpSync(path.join(place, 'ts/main.ts'), path.join(place, 'ts/module/main.mts'));
   node(tsc, '-p', 'ts/module/tsconfig.json');
   node('ts/module/out/main.mjs');
+});
+check('the same compiles with the module resolution of Node 10 and runs', () => {
+  cpSync(path.join(place, 'ts/main.ts'), path.join(place, 'ts/node10/main.ts'));
+  node(tsc, '-p', 'ts/node10/tsconfig.json');
+  node('ts/node10/out/main.js');
 });
 check('with the addon taken away, loading says what is missing and where it looked', () => {
   rmSync(path.join(place, 'node_modules/io-lite/prebuilds'), { recursive: true });

@@ -17,13 +17,13 @@ describe('docs/coming-from.md', function () {
   });
   after(() => rmSync(folder, { recursive: true, force: true }));
 
-  it('has a block for each place that one comes from', () => {
-    assert.equal(blocks.length, 5);
+  it('has a block for each place that one comes from, and for each recipe', () => {
+    assert.equal(blocks.length, 8);
   });
 
   for (const [index, block] of blocks.entries()) {
     it(`block ${index + 1} runs as it stands`, () => {
-      const expected = [...block.matchAll(/\/\/ => (.*)$/gm)].map((match) => match[1]!);
+      const expected = [...block.matchAll(/\/\/ +=> (.*)$/gm)].map((match) => match[1]!);
       assert.ok(expected.length > 0);
       const file = path.join(folder, `block-${index + 1}.mts`);
       writeFileSync(file, block);

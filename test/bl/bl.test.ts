@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { createReadStream, readFileSync } from 'node:fs';
 import { PassThrough, Readable, Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { inspect } from 'node:util';
 
 import { Aggregate, stats } from 'io-lite';
 import { BufferList, BufferListStream, isBufferList } from 'io-lite/bl';
@@ -55,6 +56,19 @@ describe('io-lite/bl', () => {
       }),
       {},
     );
+  });
+
+  it('shows how long it is and what it begins with, in logs and in JSON', () => {
+    for (const Class of [BufferList, BufferListStream]) {
+      const list = new Class(['abc', 'x'.repeat(100)]);
+      assert.match(inspect(list), new RegExp(`^${Class.name} {\\s+byteLength: 103,[^]*<61 62 63 78 .* 53 more bytes>`));
+      const { type, byteLength, preview } = list.toJSON();
+      assert.deepEqual([type, byteLength, preview.slice(0, 8)], [Class.name, 103, '61626378']);
+      assert.ok(JSON.stringify({ list }).includes(preview));
+      list.dispose();
+      assert.equal(inspect(list), `${Class.name} <released>`);
+      assert.match(JSON.stringify(list), /"isDisposed":true/);
+    }
   });
 
   it('finds bytes across borders, from a place, in an encoding', () => {

@@ -1,6 +1,7 @@
 // A strict TypeScript program: `using` gives everything back at the end of its block.
 import { strict as assert } from 'node:assert';
 import { Aggregate, stats, type IolBuffer } from 'io-lite';
+import DefaultList, { BufferList, type BufferListAcceptedTypes } from 'io-lite/bl';
 import { HttpServer, type HttpRequest } from 'io-lite/http';
 
 function edit(): string {
@@ -15,6 +16,12 @@ function answer(request: HttpRequest): void {
   request.respond(head, null);
 }
 
+function listOf(value: BufferListAcceptedTypes): string {
+  using list = new BufferList(value);
+  using stream: DefaultList = new DefaultList(list);
+  return stream.toString();
+}
+
 export function lengthOf(buffer: IolBuffer): number {
   return buffer.byteLength;
 }
@@ -22,6 +29,7 @@ export function lengthOf(buffer: IolBuffer): number {
 async function main(): Promise<void> {
   const before = stats().liveHolds;
   assert.equal(edit(), 'one window');
+  assert.equal(listOf(['a', 'list']), 'alist');
   assert.equal(stats().liveHolds, before);
   const server = await HttpServer.listen({ port: 0 }, answer);
   assert.ok(server.port > 0);
