@@ -10,6 +10,10 @@ import { iolRead, iolWrite } from 'io-lite';
 const pieceBytes = 64 * 1024;
 const [port = '', target = ''] = process.argv.slice(2);
 const [host = '', targetPort = ''] = target.split(/:(?=\d+$)/);
+if (targetPort === '') {
+  console.error('usage: forward.mts PORT HOST:PORT');
+  process.exit(2);
+}
 
 async function forward(from: Socket, to: Socket): Promise<void> {
   for (;;) {

@@ -8,7 +8,11 @@ import { open } from 'node:fs/promises';
 import { Aggregate, iolRead, iolWrite } from 'io-lite';
 
 const pieceBytes = 64 * 1024;
-const [name = '', lines = '10'] = process.argv.slice(2);
+const [name, lines = '10'] = process.argv.slice(2);
+if (name === undefined) {
+  console.error('usage: tail.mts FILE [LINES]');
+  process.exit(2);
+}
 await using file = await open(name);
 
 /** Where the last `count` lines begin, or -1 when there may be more of them before. */

@@ -123,16 +123,51 @@ function onCollected({ kind, handle, site }: Trace): void {
   }
   if (level === 'off') return;
   if (site !== undefined) {
-    warn(`${sentenceOf(kind)} It was made here:\n${site}`);
+    noteAt(kind, site);
   } else if (!hintWasGiven) {
     hintWasGiven = true;
-    warn(
-      `${sentenceOf(kind)} Run with IOL_LEAKS=paranoid to see where such objects are made.`,
-    );
+    warn(`${sentenceOf(kind, 1)} Run with IOL_LEAKS=paranoid to see where such objects are made.`);
   }
 }
 
-function sentenceOf({ subject }: Kind): string {
+/** A place whose objects were forgotten: how many, and how many it takes until that is said (again). */
+interface Place {
+  readonly kind: Kind;
+  readonly site: string;
+  count: number;
+  nextReport: number;
+}
+
+const placesMax = 1000;
+const places = new Map<string, Place>();
+let isReportDue = false;
+
+/** Many objects of one place are one warning, and one more for each ten times as many. */
+function noteAt(kind: Kind, site: string): void {
+  const key = `${kind.subject}\n${site}`;
+  let place = places.get(key);
+  if (place === undefined) {
+    if (places.size === placesMax) places.clear();
+    places.set(key, (place = { kind, site, count: 0, nextReport: 1 }));
+  }
+  if (++place.count < place.nextReport || isReportDue) return;
+  isReportDue = true;
+  // Why later: the collector brings one object after the other.
+  process.nextTick(report);
+}
+
+function report(): void {
+  isReportDue = false;
+  for (const place of places.values()) {
+    const { kind, site, count, nextReport } = place;
+    if (count < nextReport) continue;
+    while (place.nextReport <= count) place.nextReport *= 10;
+    warn(`${sentenceOf(kind, count)} ${count === 1 ? 'It was' : 'They were'} made here:\n${site}`);
+  }
+}
+
+function sentenceOf({ subject }: Kind, count: number): string {
+  if (count > 1) return `${count} objects (${subject}) were not released before they were collected.`;
   const article = /^[aeiou]/.test(subject) ? 'An' : 'A';
   return `${article} ${subject} was not released before it was collected.`;
 }

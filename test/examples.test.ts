@@ -1,6 +1,6 @@
 /** The small programs of examples/, each run as its first lines say. */
 import assert from 'node:assert/strict';
-import { execFileSync, spawn, type ChildProcess } from 'node:child_process';
+import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -65,6 +65,15 @@ describe('the examples', function () {
     const open = path.join(folder, 'open.txt');
     writeFileSync(open, 'a\nb\nno end');
     assert.equal(String(run('tail', [open, '2'])), 'b\nno end');
+  });
+
+  it('tell how they are used when something is missing', () => {
+    for (const [name, args] of [['tail', []], ['forward', []], ['forward', ['0', 'nowhere']]] as const) {
+      const command = ['--import=tsx', program(name), ...args];
+      const { status, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
+      assert.equal(status, 2);
+      assert.match(stderr, new RegExp(`^usage: ${name}.mts `));
+    }
   });
 
   it('forward: both directions of a connection, which may be half closed', async () => {

@@ -54,10 +54,33 @@ describe('the leak detector', () => {
         await collectUntil(() => true);
         const sites = warnings.filter((message) => message.includes('theCulprit')).length;
         const hints = warnings.filter((message) => message.includes('IOL_LEAKS=paranoid')).length;
-        console.log(sites, hints, stats().drafts);
+        console.log(sites > 0, sites <= 10, hints, stats().drafts);
       })();
     `, options);
-    assert.equal(result.stdout, '10 1 0\n', result.stderr);
+    assert.equal(result.stdout, 'true true 1 0\n', result.stderr);
+  });
+
+  it('warns once of a place, with a count, and again when it is ten times as many', async () => {
+    const result = await runChild(`${prelude}
+      function theCulprit(count) { for (let i = 0; i < count; i++) pool.allocate(10); }
+      function another() { pool.allocate(10).seal(); }
+      const counts = () => warnings.map((message) => /^(An?|\\d+)/.exec(message)[0]).join(' ');
+      (async () => {
+        // Of at most so many forgotten at a time, however the collector takes them.
+        theCulprit(1);
+        await collectUntil(() => warnings.length === 1);
+        for (let leaked = 1; leaked < 1000; leaked += 9) {
+          (() => { for (let i = 0; i < 9; i++) theCulprit(1); })();
+          await collectUntil(() => stats().leaks === leaked + 9);
+        }
+        console.log(warnings.length <= 4, warnings.every((message) => message.includes('theCulprit')));
+        another();
+        await collectUntil(() => stats().leaks === 1001);
+        await collectUntil(() => warnings.at(-1).includes('another'));
+        console.log(counts().startsWith('A '), counts().endsWith(' A'));
+      })();
+    `, { ...options, env: { IOL_LEAKS: 'paranoid' } });
+    assert.equal(result.stdout, 'true true\ntrue true\n', result.stderr);
   });
 
   it('is silent when it is off, and the memory is given back all the same', async () => {
