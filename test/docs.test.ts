@@ -1,4 +1,4 @@
-/** The blocks of docs/coming-from.md are programs, and print what their comments say. */
+/** The blocks of docs/coming-from.md are programs, and print what their comments say; CAVEATS.md has a table. */
 import { strict as assert } from 'node:assert';
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -34,4 +34,16 @@ describe('docs/coming-from.md', function () {
       assert.doesNotMatch(ran.stderr, /leak/i);
     });
   }
+});
+
+describe('CAVEATS.md', () => {
+  const caveats = readFileSync(path.join(root, 'CAVEATS.md'), 'utf8');
+
+  it('has each of its headings in the table at its top, and nothing else there', () => {
+    const slugOf = (title: string): string => title.toLowerCase().replace(/[^\w\- ]/g, '').replaceAll(' ', '-');
+    const headings = [...caveats.matchAll(/^## (.*)$/gm)].map(([, title]) => `${title}#${slugOf(title!)}`);
+    const links = [...caveats.matchAll(/^- \[(.*)\]\((#.*?)\)/gm)].map(([, title, link]) => `${title}${link}`);
+    assert.ok(headings.length > 4);
+    assert.deepEqual(links, headings);
+  });
 });
