@@ -25,6 +25,28 @@ export const asan = {
   clangFlags: ['-Wno-overloaded-virtual', '-fsanitize=fuzzer-no-link'],
 };
 
+// plain is the code as shipped, asan adds ASan and UBSan, tsan makes all domains of one process share
+// one mapping (TSan sees no race through two). All have crash points (src-native/base/crash_point.h).
+const variants = {
+  plain: { flags: ['-O2', '-g1', '-DIOL_CRASH_POINTS'], env: {} },
+  asan: { ...asan, env: { UBSAN_OPTIONS: 'print_stacktrace=1' } },
+  tsan: {
+    flags: ['-O1', '-g1', '-DIOL_DEBUG', '-DIOL_CRASH_POINTS', '-DIOL_ONE_MAPPING', '-fsanitize=thread'],
+    gccFlags: ['-Wno-tsan'],
+    env: { TSAN_OPTIONS: 'halt_on_error=0:exitcode=66' },
+  },
+};
+
+// What programs of a variant are built with and where, and the environment that they run in.
+export function variantOf(name, wantedCompiler) {
+  const variant = variants[name];
+  if (variant === undefined) throw new Error(`--variant is one of ${Object.keys(variants).join(', ')}`);
+  const compiler = wantedCompiler ?? chooseCompiler(variant.compilers);
+  const more = compiler.startsWith('g++') ? variant.gccFlags : variant.clangFlags;
+  const flags = [...variant.flags, ...(more ?? [])];
+  return { folder: `build/native-${name}`, compiler, flags, env: variant.env };
+}
+
 export const coreSources = () => sources.floorSources(sources.coreFloors);
 
 export function hasCommand(name) {

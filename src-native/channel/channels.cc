@@ -147,6 +147,7 @@ Status Channels::takeOpen(DomainName from, const OpeningMessage& body, std::vect
       Receiver::create(doorbell_, *link, nameOf(*channel, false), std::move(fds[1]));
   if (!receiver.isOk()) return receiver.status();
   channel->receiver = receiver.take();
+  channel->receiver->pause();  // It may send before we are told that it has connected.
   Result<std::unique_ptr<Sender>> sender =
       Sender::create(doorbell_, lists_, nameOf(*channel, true));
   if (!sender.isOk()) return sender.status();
@@ -180,6 +181,7 @@ Status Channels::takeConnect(Channel& channel, std::vector<sys::Fd>& fds) {
     return Status(Code::BadDescriptor, "connecting", fds.size(), 2);
   }
   IOL_TRY(channel.sender->connect(*link, std::move(fds[1])));
+  channel.receiver->resume();
   channel.isConnected = true;
   listener_.onChannel(channel);
   return {};
@@ -187,10 +189,20 @@ Status Channels::takeConnect(Channel& channel, std::vector<sys::Fd>& fds) {
 
 void Channels::onRelayRefused(DomainName to, const Status& why) {
   if (Link* link = linkTo(to); link != nullptr) link->checkDeath();
+  std::erase(introducedTo_, to);  // It may have been that which was refused.
+  refuseHalfOpen(why, [to](const Channel& channel) { return channel.peer == to; });
+}
+
+void Channels::onHostGone() {
+  refuseHalfOpen(Status(Code::Closed, "host"), [](const Channel&) { return true; });
+}
+
+void Channels::refuseHalfOpen(const Status& why,
+                              const std::function<bool(const Channel&)>& isMeant) {
   for (size_t index = channels_.size(); index > 0; index--) {
     if (index > channels_.size()) continue;
     Channel& channel = *channels_[index - 1];
-    if (!(channel.peer == to) || channel.isConnected) continue;
+    if (channel.isConnected || !isMeant(channel)) continue;
     const bool isOurs = channel.isOurs;
     const uint64_t id = channel.id;
     close(channel);
@@ -206,11 +218,12 @@ void Channels::onEnded(DomainName domain) {
     Channel& channel = *channels_[index - 1];
     if (!(channel.peer == domain) || channel.isConnected || channel.isOurs) continue;
     channel.isConnected = true;
+    channel.receiver->resume();
     channel.sender->close();
     listener_.onChannel(channel);
   }
   onRelayRefused(domain, Status(Code::Closed, "domain"));
-  dropLink(domain);
+  forgetPeer(domain);
 }
 
 size_t Channels::countWith(DomainName peer) const {
@@ -241,10 +254,14 @@ void Channels::remove(Channel& channel) {
 // A dead peer's link goes with its last channel: only then may the host forget what it owned.
 void Channels::dropLink(DomainName peer) {
   Link* const link = linkTo(peer);
-  if (link == nullptr || !link->isDead()) return;
+  if (link != nullptr && link->isDead()) forgetPeer(peer);
+}
+
+// Also of one that died before it said a word: the host links us from our first one on.
+void Channels::forgetPeer(DomainName peer) {
   if (countWith(peer) > 0) return;
   doorbell_.sweepLingering();
-  std::erase_if(links_, [&](const std::unique_ptr<Link>& each) { return each.get() == link; });
+  std::erase_if(links_, [peer](const std::unique_ptr<Link>& each) { return each->name() == peer; });
   std::erase(introducedTo_, peer);
   guest_.unlink(peer);
 }

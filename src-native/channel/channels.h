@@ -16,6 +16,7 @@
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -76,6 +77,8 @@ class Channels {
   bool onRelay(DomainName from, const uint8_t* body, std::vector<sys::Fd>& descriptors);
   void onRelayRefused(DomainName to, const Status& why);
   void onEnded(DomainName domain);
+  // Nobody answers what was not yet answered: half-open channels are refused.
+  void onHostGone();
 
  private:
   Status introduce(DomainName to);
@@ -91,6 +94,8 @@ class Channels {
   Channel* find(DomainName peer, uint64_t id, bool isOurs) const;
   void remove(Channel& channel);
   void dropLink(DomainName peer);
+  void forgetPeer(DomainName peer);
+  void refuseHalfOpen(const Status& why, const std::function<bool(const Channel&)>& isMeant);
 
   Guest& guest_;
   Doorbell& doorbell_;

@@ -59,11 +59,13 @@ Doorbell::~Doorbell() {
   sys::unmap(reinterpret_cast<uint8_t*>(block_), kDomainBlockBytes);
 }
 
-bool Doorbell::hasWork() const {
+// Told once of each sender: whoever does not send then, after all, may sleep.
+bool Doorbell::findWork() {
   const auto receiverHas = [](const Receiver* each) { return each->hasWork(); };
-  const auto senderHas = [](const Sender* each) { return each->hasWork(); };
-  return std::any_of(receivers_.begin(), receivers_.end(), receiverHas) ||
-         std::any_of(senders_.begin(), senders_.end(), senderHas);
+  if (std::any_of(receivers_.begin(), receivers_.end(), receiverHas)) return true;
+  bool isFound = false;
+  for (Sender* each : senders_) isFound = each->takeWork() || isFound;
+  return isFound;
 }
 
 bool Doorbell::prepareToSleep() {
@@ -72,7 +74,7 @@ bool Doorbell::prepareToSleep() {
   IOL_CRASH_POINT(SleepAnnounce);
   block_->sleep.store(++sleep_, std::memory_order_relaxed);
   fullFence();  // Pairs with the one after a publish (Sender) and after a consume (Receiver).
-  if (!hasWork()) {
+  if (!findWork()) {
     stats_.sleeps++;
     return true;
   }
@@ -112,9 +114,9 @@ void Doorbell::wake() {
 }
 
 // A look at the clock costs more than a look at a ring that nobody has written.
-bool Doorbell::spin() const {
+bool Doorbell::spin() {
   for (uint32_t look = 0; look < kLooksPerClock; look++) {
-    if (hasWork()) return true;
+    if (findWork()) return true;
     relax();
   }
   return false;

@@ -76,8 +76,8 @@ class Doorbell {
   friend class Receiver;
   friend class Sender;
   Doorbell(Domain& domain, sys::Bell bell, sys::PollSet pollSet);
-  bool hasWork() const;
-  bool spin() const;
+  bool findWork();
+  bool spin();
 
   Domain& domain_;
   sys::Bell bell_;

@@ -143,6 +143,12 @@ Status Guest::relay(DomainName to, const uint8_t (&body)[kRelayBodyBytes],
 
 void Guest::onRelayMessage(const RelayMessage& message, std::vector<sys::Fd> fds) {
   const DomainName from{message.slot, message.epoch};
+  // Late words of the dead: whatever they begin is never completed. The host linked us for them, if
+  // it had heard before that we were done.
+  if (const Neighbour* const known = neighbour(from); known != nullptr && known->hasEnded) {
+    if (!known->isLinked) unlink(from);
+    return;
+  }
   Result<sys::Fd> pidfd = sys::duplicate(fds[0]);
   if (pidfd.isOk()) meet(from, pidfd.take()).isLinked = true;
   if (listener_ != nullptr) listener_->onRelay(from, message.body, std::move(fds));
@@ -195,7 +201,10 @@ void Guest::sweep() {
     const bool isOver = each.isRetired || (owner != nullptr && owner->hasEnded && !owner->isLinked);
     return isOver && domain_->forgetSegment(each.number);
   });
-  for (size_t index = 0; index < neighbours_.size();) {
+  // A grant that is on its way may be of an owner that we are about to let go.
+  const bool isAwaiting = std::any_of(asked_.begin(), asked_.end(),
+                                      [](const auto& entry) { return entry.second.isOk(); });
+  for (size_t index = 0; index < neighbours_.size() && !isAwaiting;) {
     const Neighbour& other = neighbours_[index];
     const DomainName name = other.name;
     const bool isOver = other.hasEnded && !other.isLinked &&

@@ -100,6 +100,8 @@ Host::Step Host::tryGrant(Peer& reader, WantedSegment& wanted) {
     hearOut(*owner);
     if (!segments_.contains(wanted.number)) return refused(Status(Code::BadDescriptor, "segment"));
   }
+  // Its own last words may have been among those heard.
+  if (!reader.socket.isOpen()) return Step::Done;
   if (!owner->hasEnded) {
     if (!owner->socket.isOpen() && owner->deadlineMs != 0) return Step::Waiting;  // Dying.
     if (!owner->socket.isOpen()) return refused(Status(Code::Closed, "segment's owner"));

@@ -86,8 +86,7 @@ ReceiveOutcome Receiver::nothing(uint64_t word, bool isDead) {
 
 ReceiveOutcome Receiver::takeMessage(Message& message) {
   while (true) {
-    ReceiveOutcome outcome = isTaken_ ? ReceiveOutcome::Received : findSegments();
-    if (outcome == ReceiveOutcome::Received && !isTaken_) outcome = takeSlices();
+    ReceiveOutcome outcome = isTaken_ ? ReceiveOutcome::Received : takeSlices();
     if (outcome == ReceiveOutcome::Received) outcome = checkSlices();
     if (outcome != ReceiveOutcome::Received || !frame_.isListElsewhere) {
       if (outcome != ReceiveOutcome::Received) return outcome;
@@ -99,51 +98,56 @@ ReceiveOutcome Receiver::takeMessage(Message& message) {
   message.aggregate.clear();
   for (const Slice& slice : slices_) (void)message.aggregate.adopt(slice);
   message.metadata.swap(frame_.metadata);
+  slices_.clear();
   isTaken_ = false;
   return ReceiveOutcome::Received;
 }
 
-// Found anew at each attempt: nothing keeps a segment mapped in which we hold nothing.
-ReceiveOutcome Receiver::findSegments() {
-  SegmentSource* const source = domain_.segmentSource();
-  bool isAwaiting = false;
-  slices_.clear();
-  Slice slice;
-  for (const Descriptor& descriptor : frame_.descriptors) {
-    if (slice.segment == nullptr || slice.segment->number() != descriptor.segment) {
-      slice.segment = domain_.segment(descriptor.segment);
-    }
-    if (slice.segment == nullptr) {
-      if (source == nullptr) return ReceiveOutcome::Stale;
-      const Status status = source->request(descriptor.segment);
-      if (status.code() == Code::AccessDenied) return ReceiveOutcome::Denied;
-      if (!status.isOk()) return ReceiveOutcome::Stale;
-      slice.segment = domain_.segment(descriptor.segment);  // It may have come at once.
-      isAwaiting = isAwaiting || slice.segment == nullptr;
-    }
-    slice.slot = descriptor.slot;
-    slice.offset = descriptor.offset;
-    slice.length = descriptor.length;
-    slice.generation = descriptor.generation;
-    slices_.push_back(slice);
-  }
-  return isAwaiting ? ReceiveOutcome::AwaitingGrant : ReceiveOutcome::Received;
-}
-
+// Holds at once whatever is in segments that are here, for only that keeps them mapped while the
+// others are asked for.
 ReceiveOutcome Receiver::takeSlices() {
+  bool isAwaiting = false;
+  slices_.resize(frame_.descriptors.size());
   for (size_t index = 0; index < slices_.size(); index++) {
-    const Status status = domain_.takeNamed(*slices_[index].segment, slices_[index].slot);
-    if (status.isOk()) continue;
-    slices_.resize(index);
-    isTaken_ = true;
-    dropTaken();
-    return status.code() == Code::Stale ? ReceiveOutcome::Stale : corrupt(status);
+    Slice& slice = slices_[index];
+    if (slice.segment != nullptr) continue;  // Held since an earlier look.
+    const Descriptor& descriptor = frame_.descriptors[index];
+    Segment* segment = index > 0 ? slices_[index - 1].segment : nullptr;
+    ReceiveOutcome found = ReceiveOutcome::Received;
+    if (segment == nullptr || segment->number() != descriptor.segment) {
+      found = findSegment(descriptor.segment, &segment);
+    }
+    if (found == ReceiveOutcome::AwaitingGrant) {
+      isAwaiting = true;
+      continue;
+    }
+    Status status;
+    if (found == ReceiveOutcome::Received) status = domain_.takeNamed(*segment, descriptor.slot);
+    if (found != ReceiveOutcome::Received || !status.isOk()) {
+      dropTaken();
+      if (found != ReceiveOutcome::Received) return found;
+      return status.code() == Code::Stale ? ReceiveOutcome::Stale : corrupt(status);
+    }
+    slice = {segment, descriptor.slot, descriptor.offset, descriptor.length, descriptor.generation};
   }
+  if (isAwaiting) return ReceiveOutcome::AwaitingGrant;
   if (!slices_.empty()) fenceAfterTake();
   isTaken_ = true;
   checked_ = 0;
   revokingTurns_ = 0;
   return ReceiveOutcome::Received;
+}
+
+ReceiveOutcome Receiver::findSegment(uint32_t number, Segment** segment) {
+  *segment = domain_.segment(number);
+  if (*segment != nullptr) return ReceiveOutcome::Received;
+  SegmentSource* const source = domain_.segmentSource();
+  if (source == nullptr) return ReceiveOutcome::Stale;
+  const Status status = source->request(number);
+  if (status.code() == Code::AccessDenied) return ReceiveOutcome::Denied;
+  if (!status.isOk()) return ReceiveOutcome::Stale;
+  *segment = domain_.segment(number);  // It may have come at once.
+  return *segment == nullptr ? ReceiveOutcome::AwaitingGrant : ReceiveOutcome::Received;
 }
 
 ReceiveOutcome Receiver::checkSlices() {
@@ -175,8 +179,9 @@ ReceiveOutcome Receiver::readListBuffer() {
 }
 
 void Receiver::dropTaken() {
-  if (!isTaken_) return;
-  for (const Slice& slice : slices_) domain_.release(slice);
+  for (const Slice& slice : slices_) {
+    if (slice.segment != nullptr) domain_.release(slice);
+  }
   slices_.clear();
   isTaken_ = false;
 }
@@ -216,7 +221,7 @@ int32_t Receiver::retryMs() const {
 }
 
 bool Receiver::hasWork() const {
-  if (isClosed_) return false;
+  if (isClosed_ || isPaused_) return false;
   if (isAwaiting_) return domain_.segmentAnswers() != answersSeen_;
   if (isTaken_) return false;
   if (link_.isDead() && !isEndTold_) return true;

@@ -55,7 +55,8 @@ class Receiver {
   // What the sender maps.
   const sys::Fd& fd() const { return own_.readOnlyFd(); }
 
-  // `message` is changed only when one was Received.
+  // `message` is changed only when one was Received. As long as more is there the domain does not
+  // sleep: read on until Empty, or pause().
   ReceiveOutcome tryReceive(Message& message);
   // Nothing more is taken; the sender hears Closed and holds nothing more for us.
   void close();
@@ -63,13 +64,16 @@ class Receiver {
   // When to look again at a message whose owner revokes: soon, then less and less; -1: not at all.
   int32_t retryMs() const;
   bool hasWork() const;
+  // Until resumed it keeps nobody awake, whatever the sender has published.
+  void pause() { isPaused_ = true; }
+  void resume() { isPaused_ = false; }
 
  private:
   Receiver(Doorbell& doorbell, Link& link, const ChannelName& name);
   ReceiveOutcome nothing(uint64_t word, bool isDead);
   ReceiveOutcome takeMessage(Message& message);
-  ReceiveOutcome findSegments();
   ReceiveOutcome takeSlices();
+  ReceiveOutcome findSegment(uint32_t number, Segment** segment);
   ReceiveOutcome checkSlices();
   ReceiveOutcome readListBuffer();
   ReceiveOutcome corrupt(Status status);
@@ -87,10 +91,12 @@ class Receiver {
   uint64_t quiet_ = 0;      // Nothing to do as long as the peer's word is this one.
   bool isClosed_ = false;
   bool isEndTold_ = false;
+  bool isPaused_ = false;
   Status failure_;
   // The message at consumed_, once it was copied out.
   bool isRead_ = false;
-  bool isTaken_ = false;  // A hold is counted for each of slices_.
+  // A hold is counted for each of slices_; until then for those whose segment is set.
+  bool isTaken_ = false;
   size_t checked_ = 0;
   uint32_t revokingTurns_ = 0;
   bool isAwaiting_ = false;  // A segment of the message, since that many answers.

@@ -203,4 +203,11 @@ bool Sender::hasWork() const {
   return waitsFor_ != 0 && consumed >= waitsFor_;
 }
 
+bool Sender::takeWork() {
+  if (!hasWork()) return false;
+  isEndTold_ = link_->isDead() || isPeerClosed_ || peer_.receiver().closed.load() != 0;
+  if (waitsFor_ != 0) setWaitsFor(0);
+  return true;
+}
+
 }  // namespace iol

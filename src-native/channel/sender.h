@@ -64,6 +64,8 @@ class Sender final : public InFlightHolds {
   const Status& failure() const { return failure_; }
   // Room for what was refused, or an end that was not yet told.
   bool hasWork() const;
+  // The same, and then no more until trySend() finds the ring full again.
+  bool takeWork();
 
  private:
   struct Flight {

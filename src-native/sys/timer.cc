@@ -7,6 +7,8 @@
 
 #include <algorithm>
 
+#include "sys/clock.h"
+
 namespace iol::sys {
 
 Result<Timer> Timer::create() {
@@ -28,8 +30,14 @@ void Timer::clear() const {
 }
 
 bool awaitReadable(const Fd& fd, int64_t timeoutMs) {
+  const int64_t deadline = systemClock().monotonicMs() + timeoutMs;
   pollfd entry{fd.get(), POLLIN, 0};
-  return ::poll(&entry, 1, static_cast<int>(std::clamp<int64_t>(timeoutMs, 0, INT32_MAX))) > 0;
+  // A signal is no answer: what is left of the time is waited for.
+  while (::poll(&entry, 1, static_cast<int>(std::clamp<int64_t>(timeoutMs, 0, INT32_MAX))) < 0) {
+    if (errno != EINTR) return false;
+    timeoutMs = deadline - systemClock().monotonicMs();
+  }
+  return entry.revents != 0;
 }
 
 }  // namespace iol::sys

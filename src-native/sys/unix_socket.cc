@@ -14,6 +14,7 @@
 #include <algorithm>
 
 #include "sys/process.h"
+#include "sys/uninterrupted.h"
 
 #ifndef SO_PEERGROUPS
 #define SO_PEERGROUPS 59
@@ -199,7 +200,8 @@ Result<Fd> peerPidfd(const Fd& socket, int32_t pid) {
   // A process closes its sockets before its number is free again: while this one is open at the
   // other end, the number is still its own.
   pollfd entry{socket.get(), POLLRDHUP, 0};
-  if (::poll(&entry, 1, 0) != 0) return Status(Code::Closed, "socket");
+  if (uninterrupted([&] { return ::poll(&entry, 1, 0); }) != 0)
+    return Status(Code::Closed, "socket");
   return pidfd;
 }
 

@@ -30,6 +30,10 @@ struct Correspondent : Member, ChannelsListener {
     Member::onEnded(name);
     channels->onEnded(name);
   }
+  void onHostGone(const Status& why) override {
+    Member::onHostGone(why);
+    if (channels != nullptr) channels->onHostGone();
+  }
   Status onOpening(DomainName, const char* label) override {
     return std::string(label) == "unwanted" ? Status(Code::AccessDenied, label) : Status();
   }

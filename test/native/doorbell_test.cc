@@ -89,6 +89,26 @@ TEST(aSenderThatWaitsForRoomIsRungWhenThereIsSome) {
   CHECK_EQ(b.doorbell->stats().rings, 1u);  // It waits for nothing now.
 }
 
+TEST(whoDoesNotSendAfterAllMaySleep) {
+  Neighbours neighbours;
+  Participant a(neighbours);
+  Participant b(neighbours);
+  Pipe pipe(a, b);
+  Message message(*b.domain);
+  const Aggregate body = a.bytes(1, 1);
+  while (pipe.send(body) == SendOutcome::Sent) continue;
+  CHECK(pipe.receiver->tryReceive(message) == ReceiveOutcome::Received);
+  CHECK(!a.doorbell->prepareToSleep());  // Told that there is room,
+  CHECK(a.doorbell->prepareToSleep());   // and not again.
+  a.doorbell->wake();
+  while (pipe.send(body) == SendOutcome::Sent) continue;
+  CHECK(pipe.receiver->tryReceive(message) == ReceiveOutcome::Received);
+  CHECK(!a.doorbell->prepareToSleep());
+  pipe.receiver->close();
+  CHECK(!a.doorbell->prepareToSleep());  // Told that it is over.
+  CHECK(a.doorbell->prepareToSleep());
+}
+
 TEST(aHundredIdleChannelsAreOneDescriptorAndNoWork) {
   Neighbours neighbours;
   Participant a(neighbours);
