@@ -1,4 +1,5 @@
 # iolite_core       floors base..http: C++20 without Node, exceptions or RTTI
+# io-lite-launcher  starts programs for a server (lib/cgi-launcher.ts); lies beside the addon
 # io-lite           the addon: src-native/node on top of the core
 # native_tests, head_parser_tool   only with -Dbuild_native_tests=1
 #                   (scripts/native-tests.mjs builds the same without gyp, also under sanitizers)
@@ -9,7 +10,8 @@
     "sanitizer%": "",
     "build_native_tests%": 0,
     "core_floors": [
-      "base", "sys", "window", "pool", "aggregate", "channel", "cache", "net", "io", "http"
+      "base", "sys", "window", "pool", "aggregate", "channel", "cache", "net", "io", "http",
+      "launcher"
     ]
   },
   "target_defaults": {
@@ -50,6 +52,14 @@
       ],
       # Why nodelete: the SIGSEGV handler must outlive the worker that loaded the addon.
       "ldflags": ["-Wl,-z,nodelete", "-fno-lto"]
+    },
+    {
+      "target_name": "io-lite-launcher",
+      "type": "executable",
+      "sources": ["src-native/launcher/main.cc"],
+      "dependencies": ["iolite_core"],
+      "cflags": ["-ffunction-sections"],
+      "ldflags": ["-Wl,--gc-sections", "-fno-lto"]
     }
   ],
   "conditions": [

@@ -70,6 +70,10 @@ export const errorTable = {
     message: 'nothing can move now',
     advice: 'Try again when the descriptor is ready.',
   },
+  ERR_IOL_BAD_BODY: {
+    message: "the request's body is malformed",
+    advice: 'Answer 400; the connection ends with the answer.',
+  },
   ERR_IOL_TIMED_OUT: {
     message: 'took longer than allowed',
     advice: 'Try again or raise the limit.',
@@ -126,6 +130,7 @@ export const errorCodes = [
   'ERR_IOL_NOT_REGULAR',
   'ERR_IOL_FORMAT',
   'ERR_IOL_WOULD_BLOCK',
+  'ERR_IOL_BAD_BODY',
   'ERR_IOL_TIMED_OUT',
   'ERR_IOL_ABORTED',
   'ERR_IOL_STREAM_CLOSED',

@@ -1,12 +1,15 @@
 /**
  * One request of lib/http.ts, and what can be done with it.
  */
-import { HeldBytes } from './aggregate';
+import { Aggregate, HeldBytes } from './aggregate';
 import { closedError, IolError } from './errors';
 import { cacheHandleOf, CachedFile } from './file-cache';
+import { answeredError, HttpRequestBody } from './http-body';
 import { native } from './native';
 import { handleOf } from './resource';
-import { invalidType, outOfRange, validateInteger, validateString } from './validate';
+import {
+  invalidType, outOfRange, validateInteger, validateOneOf, validateString,
+} from './validate';
 
 declare const serverBrand: unique symbol;
 /** A native server; see wrap_http.cc. */
@@ -41,6 +44,10 @@ declare module './native' {
     httpEnd(server: NativeServer, slot: number, epoch: number): boolean;
     httpAbort(server: NativeServer, slot: number, epoch: number): void;
     httpHeader(server: NativeServer, slot: number, epoch: number, name: string): string | undefined;
+    /** Names and values in turn. */
+    httpHeaders(server: NativeServer, slot: number, epoch: number): string[];
+    /** The host; scratch[0] is the port. */
+    httpAddress(server: NativeServer, slot: number, epoch: number, isServer: boolean): string;
     httpMethod(server: NativeServer, slot: number, epoch: number): string | undefined;
     httpStats(server: NativeServer): void;
     httpClose(server: NativeServer): void;
@@ -126,6 +133,10 @@ export class HttpRequest {
   private readonly server: NativeServer;
   private state = State.Undecided;
   private bodyLeft = 0;
+  /** Of a chunked answer: what ends it, made beforehand so that a full pool cannot stop that. */
+  private lastChunk: Aggregate | undefined;
+  private bodyReader: HttpRequestBody | undefined;
+  private leaving: AbortController | undefined;
   private waiters: Waiter[] | undefined;
   private registry: Map<number, HttpRequest> | undefined;
 
@@ -161,6 +172,49 @@ export class HttpRequest {
     if (!this.isOpen) throw closedError('request');
     if (name.length > 127) return undefined;
     return native.httpHeader(this.server, this.slot, this.epoch, name.toLowerCase());
+  }
+
+  /**
+   * The body, as it arrives; one without bytes ends at once. See {@link HttpRequestBody}.
+   */
+  get body(): HttpRequestBody {
+    if (this.bodyReader === undefined) {
+      this.bodyReader = new HttpRequestBody(this.server, this.slot, this.epoch);
+      if (this.state === State.Answered) this.bodyReader.end(answeredError);
+      if (this.state === State.Left) this.bodyReader.end(leftError);
+    }
+    return this.bodyReader;
+  }
+
+  /** Aborted when the client has left before the answer was complete. */
+  get signal(): AbortSignal {
+    if (this.leaving === undefined) {
+      this.leaving = new AbortController();
+      if (this.state === State.Left) this.leaving.abort(leftError());
+    }
+    return this.leaving.signal;
+  }
+
+  /**
+   * Names and values of all headers in turn, as they were received.
+   *
+   * @throws {IolError} `ERR_IOL_CLOSED` as {@link header}.
+   */
+  get rawHeaders(): string[] {
+    if (!this.isOpen) throw closedError('request');
+    return native.httpHeaders(this.server, this.slot, this.epoch);
+  }
+
+  /**
+   * The addresses of this connection: of the client, or of the server. One system call.
+   *
+   * @throws {IolError} `ERR_IOL_CLOSED` as {@link header}, `ERR_IOL_SYSTEM` (ENOTCONN).
+   */
+  address(side: 'client' | 'server'): { address: string; port: number } {
+    validateOneOf(side, 'side', ['client', 'server']);
+    if (!this.isOpen) throw closedError('request');
+    const address = native.httpAddress(this.server, this.slot, this.epoch, side === 'server');
+    return { address, port: native.scratch[0]! };
   }
 
   /**
@@ -217,7 +271,7 @@ export class HttpRequest {
   /**
    * Answers with a short text made beforehand, which needs no memory: for when there is none.
    *
-   * @param status 400, 408, 413, 414, 417, 431, 500, 501, 503 or 505; anything else counts as 500.
+   * @param status 400, 408, 413, 414, 417, 431, 500, 501, 502, 503, 504 or 505; anything else counts as 500.
    */
   refuse(status: number, options?: RespondOptions): void {
     validateInteger(status, 'status', 400, 599);
@@ -229,20 +283,42 @@ export class HttpRequest {
 
   /**
    * Begins an answer whose body is given in parts. `bodyLength` is what `head` promises as
-   * Content-Length; without it the end of the connection ends the body.
+   * Content-Length; without it the end of the connection ends the body. `'chunked'`: the length is
+   * unknown and the connection lives on: `Transfer-Encoding: chunked` is added to `head`, and sizes
+   * to the parts; an HTTP/1.0 client gets a body that the end of the connection ends.
    */
-  start(head: HeldBytes, bodyLength?: number, options?: RespondOptions): void {
-    if (bodyLength !== undefined) validateInteger(bodyLength, 'bodyLength');
+  start(head: HeldBytes, bodyLength?: number | 'chunked', options?: RespondOptions): void {
+    const isChunked = bodyLength === 'chunked';
+    if (bodyLength !== undefined && !isChunked) validateInteger(bodyLength, 'bodyLength');
     if (this.state !== State.Undecided) return this.refuseState(State.Undecided);
     const headHandle = heldHandle(head, 'head');
     const closes = options?.close === true ? 1 : 0;
-    const { server, slot, epoch } = this;
-    if (native.httpStart(server, slot, epoch, headHandle, bodyLength ?? -1, closes)) {
-      this.bodyLeft = bodyLength ?? Infinity;
-      this.state = State.Streaming;
+    let isTaken: boolean;
+    if (isChunked && this.versionMinor > 0) {
+      isTaken = this.startChunked(head, closes);
     } else {
-      this.leave();
+      const length = isChunked ? -1 : bodyLength ?? -1;
+      isTaken = native.httpStart(this.server, this.slot, this.epoch, headHandle, length, closes);
     }
+    if (!isTaken) return this.leave();
+    this.bodyLeft = isChunked ? Infinity : bodyLength ?? Infinity;
+    this.state = State.Streaming;
+  }
+
+  private startChunked(head: HeldBytes, closes: number): boolean {
+    using chunked = Aggregate.from(head, 'Transfer-Encoding: chunked\r\n');
+    this.lastChunk = Aggregate.from('0\r\n\r\n');
+    try {
+      return native.httpStart(this.server, this.slot, this.epoch, handleOf(chunked), -2, closes);
+    } catch (error) {
+      this.dropLastChunk();
+      throw error;
+    }
+  }
+
+  private dropLastChunk(): void {
+    this.lastChunk?.dispose();
+    this.lastChunk = undefined;
   }
 
   /**
@@ -260,7 +336,9 @@ export class HttpRequest {
     if (byteLength > this.bodyLeft) {
       throw outOfRange('part.byteLength', `<= ${this.bodyLeft}, the rest of the body`, byteLength);
     }
-    const outcome = native.httpWrite(this.server, this.slot, this.epoch, handle);
+    const outcome = this.lastChunk === undefined
+      ? native.httpWrite(this.server, this.slot, this.epoch, handle)
+      : this.writeChunk(part);
     this.bodyLeft -= byteLength;
     if (outcome === 1) return;
     if (outcome === 0) {
@@ -272,12 +350,22 @@ export class HttpRequest {
     });
   }
 
+  private writeChunk(part: HeldBytes): number {
+    const { byteLength } = part;
+    if (byteLength === 0) return 1;  // It would be the last one.
+    using chunk = Aggregate.from(`${byteLength.toString(16)}\r\n`, part, '\r\n');
+    return native.httpWrite(this.server, this.slot, this.epoch, handleOf(chunk));
+  }
+
   /**
    * Ends an answer that was begun by {@link start}. A body shorter than promised cuts the
    * connection: nobody could tell where the next answer begins.
    */
   end(): void {
     if (this.state !== State.Streaming) return this.refuseState(State.Streaming);
+    if (this.lastChunk !== undefined) {
+      native.httpWrite(this.server, this.slot, this.epoch, handleOf(this.lastChunk));
+    }
     native.httpEnd(this.server, this.slot, this.epoch);
     this.finish(State.Answered);
     this.settleWaiters(undefined);
@@ -295,10 +383,16 @@ export class HttpRequest {
     this.settleWaiters(undefined);
   }
 
+  /** @internal More of the body may be there. */
+  continueBody(): void {
+    this.bodyReader?.continue();
+  }
+
   /** @internal The client is gone. */
   leave(): void {
     this.finish(State.Left);
     this.settleWaiters(leftError);
+    this.leaving?.abort(leftError());
   }
 
   /** @internal The callback has returned without an answer: from now on events are for it. */
@@ -315,6 +409,8 @@ export class HttpRequest {
 
   private finish(state: State): void {
     this.state = state;
+    this.dropLastChunk();
+    this.bodyReader?.end(state === State.Left ? leftError : answeredError);
     if (this.registry?.get(this.slot) === this) this.registry.delete(this.slot);
     this.registry = undefined;
   }

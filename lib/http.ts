@@ -16,6 +16,7 @@ import {
   invalidType, validateBoolean, validateFunction, validateInteger, validateObject, validateString,
 } from './validate';
 
+export type { BodyReadOptions, HttpRequestBody } from './http-body';
 export { HttpRequest, Interest, type RespondOptions } from './http-request';
 
 /** Where to listen, and the bounds of what a client may ask for. */
@@ -46,8 +47,10 @@ export interface HttpServerOptions {
   connectionsMax?: number;
   /** Undecided requests of one connection; then it is not read on. Default 16, at most 64. */
   pipelineMax?: number;
-  /** Of a request body, which is dropped; a longer one ends the connection. Default 1 MiB. */
+  /** Of a request body, read or not; a longer one ends the connection. Default 1 MiB. */
   bodyBytesMax?: number;
+  /** Without a byte of a body that is being read. Default 60 s. */
+  bodyTimeoutMs?: number;
   /** Of each connection's send buffer (`SO_SNDBUF`); 0, the default: the system decides. */
   sendBufferBytes?: number;
 }
@@ -72,6 +75,7 @@ export interface HttpServerStats {
   readonly headTimeouts: number;
   readonly idleTimeouts: number;
   readonly sendTimeouts: number;
+  readonly bodyTimeouts: number;
   /** Requests whose client left before the answer was given completely. */
   readonly clientsLost: number;
   /** System calls that receive, and that send. */
@@ -88,7 +92,7 @@ const statNames = [
   'connectionsOpen', 'connectionsTotal', 'requests', 'responses1xx', 'responses2xx',
   'responses3xx', 'responses4xx', 'responses5xx', 'bytesSent', 'malformed', 'refusedForMemory',
   'headTimeouts', 'idleTimeouts', 'sendTimeouts', 'clientsLost', 'receives', 'sends',
-  'partialSends', 'acceptPauses',
+  'partialSends', 'acceptPauses', 'bodyTimeouts',
 ] as const;
 
 interface NumberOption {
@@ -118,6 +122,7 @@ const numberOptions = [
   option('headTimeoutMs', 10_000, 1, timeoutMsMax),
   option('idleTimeoutMs', 60_000, 1, timeoutMsMax),
   option('sendTimeoutMs', 60_000, 1, timeoutMsMax),
+  option('bodyTimeoutMs', 60_000, 1, timeoutMsMax),
 ] as const;
 
 function numbersOf(options: HttpServerOptions): Float64Array {
@@ -144,7 +149,7 @@ const scratch = native.scratch;
 const recordWords = 5;
 
 /** In the order of HttpBinding::Event. */
-enum ServerEvent { Writable, Closed, Drained }
+enum ServerEvent { Writable, Closed, Drained, Body }
 
 /**
  * Decides about a request, at once or later. What it throws, or rejects with, is answered 500 if
@@ -176,7 +181,7 @@ export class HttpServer implements AsyncDisposable {
 
   /**
    * Listens, and calls `onRequest` for every well-formed request. Malformed ones are answered
-   * natively. Bodies of requests are dropped (see `bodyBytesMax`).
+   * natively. A body that the program does not read ({@link HttpRequest.body}) is dropped.
    *
    * Rejects with `ERR_IOL_SYSTEM` (`EADDRINUSE`, `EACCES`, …), with the errors of a full pool,
    * and with those of the look-up of a host name.
@@ -285,6 +290,8 @@ export class HttpServer implements AsyncDisposable {
     if (request === undefined || request.epoch !== epoch) return;
     if (event === ServerEvent.Writable) {
       request.continue();
+    } else if (event === ServerEvent.Body) {
+      request.continueBody();
     } else {
       request.leave();
     }

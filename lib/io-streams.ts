@@ -7,6 +7,7 @@ import type { Readable, Writable } from 'node:stream';
 import type { ReadableStream, WritableStream } from 'node:stream/web';
 
 import type { Aggregate } from './aggregate';
+import { isByteSource, type ByteSource, readBytes } from './byte-source';
 import { isNodeReadable, readFromNode } from './io-streams-read';
 import { isNodeWritable, writeToNode } from './io-streams-write';
 import { isWebReadable, isWebWritable, readFromWeb, writeToWeb } from './io-web';
@@ -14,7 +15,7 @@ import type { Pool } from './pool';
 import { invalidType } from './validate';
 
 /** What iolRead takes bytes from that is no descriptor. */
-export type StreamSource = Readable | ReadableStream<Uint8Array>;
+export type StreamSource = Readable | ReadableStream<Uint8Array> | ByteSource;
 /** What iolWrite gives bytes to that is no descriptor. */
 export type StreamSink = Writable | WritableStream<Uint8Array>;
 
@@ -32,6 +33,7 @@ export interface StreamWriteOptions {
 
 export function isStream(value: unknown): value is StreamSource | StreamSink {
   if (typeof value !== 'object' || value === null) return false;
+  if (isByteSource(value)) return true;
   return isNodeReadable(value) || isNodeWritable(value) || isWebReadable(value) || isWebWritable(value);
 }
 
@@ -44,6 +46,7 @@ export function readFromStream(
   size: number,
   options: StreamReadOptions,
 ): Promise<Aggregate | null> {
+  if (isByteSource(stream)) return stream[readBytes](size, options);
   if (isNodeReadable(stream)) return readFromNode(stream, size, options);
   if (isWebReadable(stream)) return readFromWeb(stream, size, options);
   return Promise.reject(invalidType('source', 'readable', stream));

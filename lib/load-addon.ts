@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { release } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 
 import type { ErrorCode } from './errors';
 
@@ -31,15 +31,29 @@ function isGlibc(): boolean {
 
 const supported = 'io-lite supports Linux on x64 and arm64 with glibc and kernel 5.10 or later';
 
+interface NodeGypBuild {
+  (folder: string): { version?: () => string };
+  path: (folder: string) => string;
+}
+
+function nodeGypBuild(): NodeGypBuild {
+  // Why not an import: it loads as a side effect, and must only be asked here.
+  // eslint-disable-next-line @typescript-eslint/no-require-imports
+  return require('node-gyp-build') as NodeGypBuild;
+}
+
+/** The launcher of programs, which lies beside the addon. */
+export function launcherPath(): string {
+  return join(dirname(nodeGypBuild().path(root)), 'io-lite-launcher');
+}
+
 /** Loads the addon for this environment. */
 export function loadAddon(): unknown {
   const reason = unsupportedReason();
   if (reason !== undefined) {
     throw loadError('ERR_IOL_UNSUPPORTED', `${supported}; this is ${reason}`);
   }
-  // Why not an import: it loads as a side effect, and must only be asked here.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  const load = require('node-gyp-build') as (folder: string) => { version?: () => string };
+  const load = nodeGypBuild();
   let addon;
   try {
     addon = load(root);

@@ -9,6 +9,8 @@
 import { makeNativeError } from './errors';
 import { loadAddon } from './load-addon';
 
+export { launcherPath } from './load-addon';
+
 export interface NativeAddon {
   version: () => string;
   scratch: Float64Array;

@@ -49,7 +49,8 @@ const withoutComment = (line: string): string => line.replace(/\/\/.*$/, '');
 
 // Lowest first; a folder may include itself and those before it. cache and net are strangers.
 const floors = [
-  'base', 'sys', 'window', 'pool', 'aggregate', 'channel', 'cache', 'net', 'io', 'http', 'node',
+  'base', 'sys', 'window', 'pool', 'aggregate', 'channel', 'cache', 'net', 'io', 'http', 'launcher',
+  'node',
 ];
 const floorOf = (file: SourceFile): string => file.name.split('/')[1] ?? '';
 

@@ -38,7 +38,7 @@ export class Answers {
   readonly #unsatisfiable: Aggregate;
 
   constructor() {
-    for (const status of [400, 403, 404, 405, 412, 500, 503]) {
+    for (const status of [400, 403, 404, 405, 412, 500, 501, 503]) {
       const body = textOf(status);
       const fields = { ...kPlainText, 'Content-Length': body.length, ...kExtraFields[status] };
       const head = headText(status, fields);

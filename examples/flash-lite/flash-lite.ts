@@ -8,6 +8,7 @@
 import { readFileSync } from 'node:fs';
 
 import { FileCache, Window, stats, version, type Aggregate, type Pool } from 'io-lite';
+import { CgiGateway } from 'io-lite/cgi';
 import { HttpServer, Interest, type HttpRequest } from 'io-lite/http';
 
 import { Answers, respondText } from './answers';
@@ -15,7 +16,9 @@ import { allowsRange, evaluateConditions } from './conditions';
 import { hasChanged, isShortOfDescriptors, messageOf, statusOf } from './failures';
 import { FileResource, type Selection } from './file-resource';
 import { log } from './log';
+import type { CgiRoute } from './options';
 import { pathnameOf, queryOf } from './paths';
+import { Programs, type ProgramFound } from './programs';
 import { parseRange } from './range';
 import { ResourceMap } from './resource-map';
 import { Site, type Found } from './site';
@@ -30,6 +33,11 @@ export interface FlashLiteOptions {
   cacheBytes: number;
   hasListing: boolean;
   hasStatus: boolean;
+  bodyBytesMax: number;
+  cgi: readonly CgiRoute[];
+  cgiTimeoutMs: number;
+  cgiProgramsMax: number;
+  environment: Readonly<Record<string, string>>;
 }
 
 export const kStatusPath = '/.flash-lite/status';
@@ -44,6 +52,11 @@ const kPartBytes = 1 << 20;
 // How often an answer is begun anew because the file changed before anything was sent.
 const kAttemptsMax = 8;
 
+// Local redirects of programs (RFC 3875 section 6.2.2) for one request.
+const kRedirectsMax = 10;
+// Requests that wait for a program, for each that runs.
+const kWaitingPerProgram = 4;
+
 const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.IfModifiedSince |
   Interest.IfUnmodifiedSince;
 const kDecisive = kConditional | Interest.Range;
@@ -56,6 +69,8 @@ export class FlashLite {
   readonly #pool: Pool;
   readonly #cache: FileCache;
   readonly #site: Site;
+  readonly #programs: Programs | undefined;
+  readonly #gateway: CgiGateway;
   readonly #wholeBytesMax: number;
   readonly #partBytes: number;
   #server: HttpServer | undefined;
@@ -64,7 +79,7 @@ export class FlashLite {
     const flashLite = new FlashLite(options);
     try {
       flashLite.#server = await HttpServer.listen(
-        { host: options.host, port: options.port },
+        { host: options.host, port: options.port, bodyBytesMax: options.bodyBytesMax },
         (request) => flashLite.#onRequest(request));
     } catch (error) {
       flashLite.#dispose();
@@ -85,6 +100,17 @@ export class FlashLite {
       maxBytes: cacheBytes, pool: this.#pool, openFilesMax: this.#resources.entriesMax,
     });
     this.#site = new Site(options.root, this.#cache, options.hasListing);
+    if (options.cgi.length > 0) {
+      const { cgi: routes, environment, root: documentRoot } = options;
+      this.#programs = new Programs({ routes, environment, documentRoot });
+    }
+    this.#gateway = new CgiGateway({
+      programsMax: options.cgiProgramsMax,
+      queueMax: kWaitingPerProgram * options.cgiProgramsMax,
+      timeoutMs: options.cgiTimeoutMs,
+      software: `flash-lite/${version}`,
+      log,
+    });
     this.#wholeBytesMax = Math.min(kWholeBytesMax, Math.floor(cacheBytes / 4));
     this.#partBytes = Math.min(kPartBytes, this.#wholeBytesMax);
   }
@@ -99,6 +125,7 @@ export class FlashLite {
     const timer = setTimeout(() => server.destroy(), timeoutMs);
     await server.close();
     clearTimeout(timer);
+    await this.#gateway.close();
     this.#dispose();
   }
 
@@ -112,6 +139,10 @@ export class FlashLite {
   // The hot path.
   #onRequest(request: HttpRequest): void {
     try {
+      if (this.#programs !== undefined) {
+        const found = this.#programs.find(pathnameOf(request.target));
+        if (found !== undefined) return void this.#answerByProgram(request, found, undefined, 0);
+      }
       const { method } = request;
       if (method !== 'GET' && method !== 'HEAD') {
         this.#answers.respond(request, method === 'OPTIONS' ? 204 : 405);
@@ -121,12 +152,12 @@ export class FlashLite {
       if (this.#respondHit(request, this.#resources.peek(pathname))) return;
       const resource = this.#resources.get(pathname);
       if (resource === undefined) {
-        void this.#answerFromSite(request, 1);
+        void this.#answerFromSite(request, request.target, 1);
         return;
       }
       const selection = this.#select(request, resource);
       if (selection === undefined || this.#respondNow(request, resource, selection)) return;
-      void this.#respondLater(request, resource.retain(), selection, 1);
+      void this.#respondLater(request, resource.retain(), selection, request.target, 1);
     } catch (error) {
       this.#fail(request, error);
     }
@@ -166,7 +197,7 @@ export class FlashLite {
   #respondNow(request: HttpRequest, resource: FileResource, selection: Selection): boolean {
     const { head, offset, length, isTemporary } = selection;
     let body: Aggregate | null = null;
-    if (length > 0 && request.method === 'GET') {
+    if (length > 0 && request.method !== 'HEAD') {
       if (length > this.#wholeBytesMax) return false;
       body = resource.file.tryRead(offset, length) ?? null;
       if (body === null) return false;
@@ -182,7 +213,8 @@ export class FlashLite {
 
   // Releases the resource.
   async #respondLater(
-    request: HttpRequest, resource: FileResource, selection: Selection, attempt: number,
+    request: HttpRequest, resource: FileResource, selection: Selection, url: string,
+    attempt: number,
   ): Promise<void> {
     const { head, offset, length, isTemporary } = selection;
     try {
@@ -196,8 +228,8 @@ export class FlashLite {
       }
     } catch (error) {
       if (hasChanged(error) && attempt < kAttemptsMax) {
-        this.#resources.delete(pathnameOf(request.target));
-        void this.#answerFromSite(request, attempt + 1);
+        this.#resources.delete(pathnameOf(url));
+        void this.#answerFromSite(request, url, attempt + 1);
       } else {
         this.#fail(request, error);
       }
@@ -208,8 +240,8 @@ export class FlashLite {
   }
 
   // Never rejects.
-  async #answerFromSite(request: HttpRequest, attempt: number): Promise<void> {
-    const pathname = pathnameOf(request.target);
+  async #answerFromSite(request: HttpRequest, url: string, attempt: number): Promise<void> {
+    const pathname = pathnameOf(url);
     try {
       if (this.#options.hasStatus && pathname === kStatusPath) {
         this.#respondStatus(request);
@@ -219,10 +251,31 @@ export class FlashLite {
       if (found instanceof FileResource) {
         const selection = this.#select(request, found);
         if (selection === undefined || this.#respondNow(request, found, selection)) return;
-        await this.#respondLater(request, found.retain(), selection, attempt);
+        await this.#respondLater(request, found.retain(), selection, url, attempt);
       } else {
-        this.#respondFound(request, found);
+        this.#respondFound(request, url, found);
       }
+    } catch (error) {
+      this.#fail(request, error);
+    }
+  }
+
+  // `url` is where a program has sent us, as a GET. Never rejects.
+  async #answerByProgram(
+    request: HttpRequest, finding: Promise<ProgramFound>, url: string | undefined, redirects: number,
+  ): Promise<void> {
+    try {
+      const found = await finding;
+      if (found.kind === 'refused') {
+        this.#answers.respond(request, found.status);
+        return;
+      }
+      const next = await this.#gateway.answer(request, found.target, url);
+      if (next === undefined) return;
+      if (redirects === kRedirectsMax) throw new Error(`more than ${kRedirectsMax} local redirects`);
+      const further = this.#programs?.find(pathnameOf(next));
+      if (further !== undefined) await this.#answerByProgram(request, further, next, redirects + 1);
+      else await this.#answerFromSite(request, next, 1);
     } catch (error) {
       this.#fail(request, error);
     }
@@ -266,11 +319,10 @@ export class FlashLite {
     }
   }
 
-  #respondFound(request: HttpRequest, found: FoundElse): void {
+  #respondFound(request: HttpRequest, url: string, found: FoundElse): void {
     switch (found.kind) {
       case 'directory': {
-        const { target } = request;
-        this.#answers.respondRedirect(request, `${pathnameOf(target)}/${queryOf(target)}`);
+        this.#answers.respondRedirect(request, `${pathnameOf(url)}/${queryOf(url)}`);
         break;
       }
       case 'listing':
@@ -303,6 +355,7 @@ export class FlashLite {
       http,
       resources: { entries: this.#resources.size, entriesMax: this.#resources.entriesMax },
       cache: this.#cache.stats(),
+      cgi: this.#gateway.stats(),
       copies,
       memory,
     };

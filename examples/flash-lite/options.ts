@@ -1,5 +1,7 @@
 // The command line: text in, checked options out. Knows nothing of files or sockets.
 
+import { resolve } from 'node:path';
+
 export interface Options {
   root: string | undefined;
   host: string;
@@ -7,6 +9,17 @@ export interface Options {
   cacheBytes: number;
   hasListing: boolean;
   hasStatus: boolean;
+  bodyBytesMax: number;
+  cgi: CgiRoute[];
+  cgiTimeoutMs: number;
+  cgiProgramsMax: number;
+  environment: Record<string, string>;
+}
+
+// Requests whose path is `prefix`, or is below it, are for `path`: a program or a folder of programs.
+export interface CgiRoute {
+  prefix: string;  // Begins with a slash and does not end with one.
+  path: string;
 }
 
 export type CommandLine =
@@ -29,6 +42,12 @@ Serves the files below a directory. Each byte is read once into the window and s
                      (powers of 1024; default: 256M)
   --listing          list directories that have no index.html
   --status           answer /.flash-lite/status with counters, as JSON
+  --cgi PREFIX=PATH  answer requests below PREFIX by a CGI program, or by those in a folder; several
+                     are allowed, the longest prefix wins
+  --env NAME=VALUE   a variable for the programs; several are allowed
+  --cgi-timeout-ms N how long a program may do nothing (default: 60000)
+  --cgi-max N        programs at a time, 1 to 10000 (default: 64); four times as many wait
+  --body-max-bytes N of a request, like --cache-bytes (default: 64M)
   --help             print this and exit
   --version          print the version and exit
 
@@ -54,6 +73,11 @@ function parse(argv: readonly string[]): CommandLine {
     cacheBytes: 256 << 20,
     hasListing: false,
     hasStatus: false,
+    bodyBytesMax: 64 << 20,
+    cgi: [],
+    cgiTimeoutMs: 60_000,
+    cgiProgramsMax: 64,
+    environment: {},
   };
   let asked: 'help' | 'version' | undefined;
   const rest = [...argv];
@@ -68,7 +92,12 @@ function parse(argv: readonly string[]): CommandLine {
       case '--root': options.root = nonEmpty(name, value()); break;
       case '--host': options.host = nonEmpty(name, value()); break;
       case '--port': options.port = parsePort(value()); break;
-      case '--cache-bytes': options.cacheBytes = parseCacheBytes(value()); break;
+      case '--cache-bytes': options.cacheBytes = parseBytes(name, value()); break;
+      case '--body-max-bytes': options.bodyBytesMax = parseBytes(name, value()); break;
+      case '--cgi': options.cgi.push(parseRoute(name, value())); break;
+      case '--cgi-timeout-ms': options.cgiTimeoutMs = parseNumber(name, value(), 86_400_000); break;
+      case '--cgi-max': options.cgiProgramsMax = parseNumber(name, value(), 10_000); break;
+      case '--env': Object.assign(options.environment, parseVariable(value())); break;
       case '--listing': options.hasListing = flag(); break;
       case '--status': options.hasStatus = flag(); break;
       case '--help': flag(); asked ??= 'help'; break;
@@ -108,13 +137,36 @@ function parsePort(text: string): number {
 
 const kUnits = { '': 1, K: 2 ** 10, M: 2 ** 20, G: 2 ** 30 };
 
-function parseCacheBytes(text: string): number {
+function parseNumber(name: string, text: string, maximum: number): number {
+  const number = /^\d{1,8}$/.test(text) ? Number(text) : NaN;
+  if (!(number >= 1 && number <= maximum)) {
+    throw new WrongOption(`${name} must be a number from 1 to ${maximum}, not "${text}"`);
+  }
+  return number;
+}
+
+function parseRoute(name: string, text: string): CgiRoute {
+  const match = /^(\/[^=]*?)\/*=(.+)$/.exec(text);
+  if (match === null) {
+    throw new WrongOption(`${name} must be like /prefix=/path/of/program, not "${text}"`);
+  }
+  const [, prefix = '', path = ''] = match;
+  return { prefix: prefix === '/' ? '' : prefix, path: resolve(path) };
+}
+
+function parseVariable(text: string): Record<string, string> {
+  const equals = text.indexOf('=');
+  if (equals < 1) throw new WrongOption(`--env must be like NAME=VALUE, not "${text}"`);
+  return { [text.slice(0, equals)]: text.slice(equals + 1) };
+}
+
+function parseBytes(name: string, text: string): number {
   const match = /^(\d{1,15})([KMG]?)$/i.exec(text);
   const unit = kUnits[(match?.[2] ?? '').toUpperCase() as keyof typeof kUnits];
   const bytes = match === null ? NaN : Number(match[1]) * unit;
   if (!(bytes >= kCacheBytesMin && bytes <= kCacheBytesMax)) {
     throw new WrongOption(
-      `--cache-bytes must be from ${kCacheBytesMin} (1M) to ${kCacheBytesMax} (1024G) bytes, ` +
+      `${name} must be from ${kCacheBytesMin} (1M) to ${kCacheBytesMax} (1024G) bytes, ` +
       `with K, M or G behind it if you like, not "${text}"`);
   }
   return bytes;

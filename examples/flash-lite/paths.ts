@@ -34,6 +34,22 @@ export function decodePath(pathname: string): string | 400 | 404 {
   return isServed ? `/${segments.join('/')}` : 404;
 }
 
+// The decoded path of a request for a program, whose segments may be any but those that lead
+// elsewhere; else the status that refuses it. An encoded slash would be another path (RFC 3875
+// section 4.1.5).
+export function decodeProgramPath(pathname: string): string | 400 | 404 {
+  if (!pathname.startsWith('/')) return 400;
+  let decoded: string;
+  try {
+    decoded = decodeURIComponent(pathname);
+  } catch {
+    return 400;
+  }
+  if (decoded.includes('\0')) return 400;
+  const leadsElsewhere = decoded.split('/').some((segment) => segment === '.' || segment === '..');
+  return leadsElsewhere || /%2f/i.test(pathname) ? 404 : decoded;
+}
+
 // One rule covers "..", "." and files that are hidden because their name begins with a dot. A slash
 // can only come from %2F; a backslash is refused because others take it for a slash; an empty name
 // because //host in a Location would be another site.

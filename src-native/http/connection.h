@@ -32,6 +32,9 @@ struct RequestId {
 
 enum class Phase : uint8_t { Reading, Undecided, Streaming, Complete };
 
+// Of a request: what has become of its body. Open: the program may read on.
+enum class BodyState : uint8_t { None, Open, Done, Cut, Malformed, TooLarge, TimedOut, Dropped };
+
 struct Connection;
 
 struct Exchange {
@@ -45,6 +48,9 @@ struct Exchange {
   bool closesAfter = false;    // The connection ends with this answer.
   bool dropsBody = false;      // HEAD.
   bool wantsWritable = false;  // A write was told to wait.
+  bool wantsBody = false;      // So was a read of the body.
+  bool owesContinue = false;   // The client waits for "100 Continue" before it sends the body.
+  BodyState body = BodyState::None;
   Connection* connection = nullptr;
   Exchange* next = nullptr;  // In the connection, or free.
   ReceivedRun received;      // The head's bytes.
@@ -53,7 +59,7 @@ struct Exchange {
   RequestHead head;
 };
 
-enum class TimeoutKind : uint8_t { None, Head, Idle, Send, Linger };
+enum class TimeoutKind : uint8_t { None, Head, Idle, Body, Send, Linger };
 
 struct Connection {
   Connection(uint32_t inSlot, const HeadLimits& limits) : slot(inSlot), parser(limits) {
@@ -79,7 +85,8 @@ struct Connection {
   Exchange* reading = nullptr;  // Whose head is incomplete.
   ReceivedRun unparsed;
   ReceiveBuffer* lastBuffer = nullptr;
-  std::optional<BodyFraming> body;  // Being drained.
+  std::optional<BodyFraming> body;  // Of the last request; what follows it is not parsed yet.
+  Exchange* bodyOwner = nullptr;    // Whose program may read it; null: it is drained.
   uint32_t lingerBytes = 0;
   HeadParser parser;
 };

@@ -211,6 +211,10 @@ void Connections::expireConnection(Connection& connection) {
       if (connection.fd.isOpen()) settle(connection);
       return;
     case TimeoutKind::Idle: ++stats_.idleTimeouts; break;
+    case TimeoutKind::Body:
+      ++stats_.bodyTimeouts;
+      failBody(connection, BodyState::TimedOut);
+      return;
     case TimeoutKind::Send:
       ++stats_.sendTimeouts;
       // Why a reset: a plain close would leave megabytes with the kernel until it gives up too.
@@ -232,6 +236,7 @@ void Connections::armTimeout(Connection& connection, TimeoutKind kind) {
                                         : options_.headTimeoutMs);
       break;
     case TimeoutKind::Idle: deadlineMs = nowMs_ + options_.idleTimeoutMs; break;
+    case TimeoutKind::Body: deadlineMs = nowMs_ + options_.bodyTimeoutMs; break;
     case TimeoutKind::Send: deadlineMs = nowMs_ + options_.sendTimeoutMs; break;
     case TimeoutKind::Linger: deadlineMs = nowMs_ + kLingerMs; break;
   }
@@ -242,6 +247,8 @@ void Connections::updateTimeout(Connection& connection) {
   TimeoutKind kind = TimeoutKind::Idle;
   if (connection.isBlocked) {
     kind = TimeoutKind::Send;
+  } else if (connection.bodyOwner != nullptr && connection.bodyOwner->wantsBody) {
+    kind = TimeoutKind::Body;
   } else if (connection.first != nullptr) {
     kind = TimeoutKind::None;  // The program's turn; its deadlines are its own.
   } else if (connection.body || connection.reading != nullptr) {
@@ -332,6 +339,7 @@ void Connections::destroy(Connection& connection, Ending ending) {
     connection.fd.reset();
   }
   connection.body.reset();
+  connection.bodyOwner = nullptr;
   connection.parser.reset();
   connection.takesRequests = true;
   connection.isInputEnded = connection.needsLinger = connection.isBlocked = false;
@@ -421,7 +429,8 @@ Exchange* Connections::takeExchange(Connection& connection) {
   exchange->connection = &connection;
   exchange->phase = Phase::Reading;
   exchange->isKnown = exchange->closesAfter = exchange->dropsBody = false;
-  exchange->wantsWritable = false;
+  exchange->wantsWritable = exchange->wantsBody = exchange->owesContinue = false;
+  exchange->body = BodyState::None;
   exchange->bodyLeft = 0;
   return exchange;
 }
@@ -435,6 +444,7 @@ void Connections::releaseExchange(Exchange* exchange) {
   }
   exchange->received = {};
   if (exchange->out.sliceCount() > 0) exchange->out.clear();
+  if (exchange->connection->bodyOwner == exchange) exchange->connection->bodyOwner = nullptr;
   exchange->connection = nullptr;
   if (++exchange->epoch == 0) exchange->epoch = 1;
   exchange->next = std::exchange(freeExchanges_, exchange);

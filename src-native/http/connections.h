@@ -56,6 +56,8 @@ class RequestHandler {
   virtual void onRequest(const RequestView& request) = 0;
   // A write that was told to wait has gone out.
   virtual void onWritable(RequestId id) = 0;
+  // A readBody that was told to wait may be tried again.
+  virtual void onBody(RequestId id) = 0;
   // The client left, or a limit was met, before the answer was complete. Not told of requests
   // whose answer is complete, sent or not.
   virtual void onClosed(RequestId id) = 0;
@@ -73,6 +75,7 @@ class Connections {
     uint32_t connectionsMax = 10'000;  // Further ones wait in the listener's backlog.
     uint32_t pipelineMax = 16;         // Unanswered requests of a connection; then it is not read.
     uint64_t bodyBytesMax = 1 << 20;   // Of a request body; a longer one ends the connection.
+    uint32_t bodyTimeoutMs = 60'000;   // Without a byte of a body that is being read.
     uint32_t headTimeoutMs = 10'000;   // From the first byte of a head, or of a body being drained.
     uint32_t idleTimeoutMs = 60'000;   // Between requests, and before the first.
     uint32_t sendTimeoutMs = 60'000;   // Without any progress.
@@ -87,6 +90,7 @@ class Connections {
     uint64_t malformed = 0;  // Heads and bodies refused.
     uint64_t refusedForMemory = 0;
     uint64_t headTimeouts = 0;
+    uint64_t bodyTimeouts = 0;
     uint64_t idleTimeouts = 0;
     uint64_t sendTimeouts = 0;
     uint64_t clientsLost = 0;  // Gone before their answer was complete.
@@ -120,8 +124,22 @@ class Connections {
   // Answers with a short text of the engine's own; takes no memory.
   Status refuse(RequestId id, uint16_t httpStatus, Persistence persistence);
 
+  // The next bytes of the request's body, at least 1 and at most `bytesMax`; none: it has ended.
+  // WouldBlock: wait for onBody. TimedOut and TooLarge (413): no more of it will come, and the
+  // answer ends the connection. So with Aborted: the client has ended before its body did, and
+  // BadBody: it is malformed. Nothing is received before it is asked for, so the client waits; what
+  // was not read when the answer is complete is dropped. The first call asks the client to go on
+  // (100-continue).
+  // Cost: bytes that came with the head are copied (CopyReason::Head), the others are received
+  // where they stay.
+  Result<Aggregate> readBody(RequestId id, uint32_t bytesMax);
+  // The client's address, or ours: one system call.
+  enum class Side : uint8_t { Client, Server };
+  Result<sys::Endpoint> endpointOf(RequestId id, Side side) const;
+
   // An answer in parts: start, write as often as needed, end. Without a length the end of the
-  // connection ends the body.
+  // connection ends the body; with kSelfDelimited the caller's own coding does.
+  static constexpr uint64_t kSelfDelimited = UINT64_MAX;
   Status start(RequestId id, const Aggregate& head, std::optional<uint64_t> bodyBytes,
                Persistence persistence);
   // True: go on. False: taken, but wait for onWritable. TooLarge: more than was announced.
@@ -178,18 +196,31 @@ class Connections {
   bool takesMore(const Connection& connection) const;
   void receive(Connection& connection);
   ReceiveBuffer* roomFor(Connection& connection);
-  bool dropBodyRun(Connection& connection);
   void endInput(Connection& connection);
   void process(Connection& connection);
   bool parseHead(Connection& connection);
   void dispatch(Connection& connection, Exchange& exchange, std::span<const ByteSpan> spans);
-  bool frameBody(Connection& connection, Exchange& exchange);
-  bool drainBody(Connection& connection);
-  void stopTaking(Connection& connection);
+  bool canParse(const Connection& connection) const;
   void refuseInput(Connection& connection, uint16_t httpStatus);
   void refuseForMemory(Connection& connection);
   void consume(Connection& connection, uint32_t bytes);
   void releaseInput(Connection& connection);
+
+  // connections_body.cc: the bodies of requests, read by the program or dropped.
+  bool frameBody(Connection& connection, Exchange& exchange);
+  bool drainBody(Connection& connection);
+  bool dropBodyRun(Connection& connection);
+  void stopTaking(Connection& connection);
+  void abandonBody(Exchange& exchange);
+  void failBody(Connection& connection, BodyState why);
+  void finishBody(Connection& connection);
+  void tellBody(Connection& connection);
+  Status goOn(Connection& connection, Exchange& exchange);
+  Status takeUnparsedBody(Connection& connection, Draft& draft, uint32_t* filled);
+  Result<Aggregate> receiveBody(Connection& connection, uint32_t bytesMax);
+  Status receiveFraming(Connection& connection);
+  Status waitForBody(Connection& connection);
+  Status countReceived(Connection& connection, const Result<uint32_t>& received);
 
   // connections_send.cc: from answers to bytes.
   enum class Sent : uint8_t { All, Part, Lost };

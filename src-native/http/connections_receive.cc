@@ -16,11 +16,19 @@ bool Connections::takesMore(const Connection& connection) const {
          connection.exchanges < options_.pipelineMax;
 }
 
+// What follows a body that the program may read waits until it is read or dropped.
+bool Connections::canParse(const Connection& connection) const {
+  return connection.body ? connection.bodyOwner == nullptr : takesMore(connection);
+}
+
 bool Connections::wantsBytes(const Connection& connection) const {
-  return !connection.isInputEnded && (connection.body || takesMore(connection));
+  if (connection.isInputEnded) return false;
+  const Exchange* reader = connection.bodyOwner;
+  return reader != nullptr ? reader->wantsBody : canParse(connection);
 }
 
 void Connections::receive(Connection& connection) {
+  if (connection.bodyOwner != nullptr) return tellBody(connection);
   if (dropBodyRun(connection)) return;
   ReceiveBuffer* buffer = roomFor(connection);
   if (buffer == nullptr) return refuseForMemory(connection);
@@ -59,36 +67,12 @@ ReceiveBuffer* Connections::roomFor(Connection& connection) {
   return buffer;
 }
 
-// Drains a long run of body bytes in the kernel; false when bytes must be looked at.
-bool Connections::dropBodyRun(Connection& connection) {
-  if (!connection.body || connection.unparsed.length > 0) return false;
-  const uint64_t run = connection.body->remainingRunBytes();
-  if (run <= kReceiveBytes) return false;
-  ++stats_.receives;
-  const Result<uint32_t> dropped = sys::receiveAndDrop(
-      connection.fd, static_cast<uint32_t>(std::min<uint64_t>(run, kDropPieceBytes)));
-  if (!dropped.isOk()) {
-    if (dropped.status().code() != Code::WouldBlock) destroy(connection, Ending::Close);
-    return true;
-  }
-  if (dropped.value() == 0) {
-    endInput(connection);
-    return true;
-  }
-  // Why no pointer: inside a run the framing only counts.
-  (void)connection.body->step({nullptr, dropped.value()});
-  if (connection.body->isDone()) connection.body.reset();
-  if (connection.body && connection.body->bodyBytes() > options_.bodyBytesMax) {
-    stopTaking(connection);
-  }
-  settle(connection);
-  return true;
-}
-
 // The client has shut its side: what it asked for is still answered.
 void Connections::endInput(Connection& connection) {
   connection.isInputEnded = true;
   connection.takesRequests = false;
+  if (connection.bodyOwner != nullptr) connection.bodyOwner->body = BodyState::Cut;
+  connection.bodyOwner = nullptr;
   connection.body.reset();
   if (connection.reading != nullptr) releaseExchange(std::exchange(connection.reading, nullptr));
   if (connection.unparsed.length > 0) consume(connection, connection.unparsed.length);
@@ -103,13 +87,9 @@ void Connections::process(Connection& connection) {
   const uint32_t epoch = connection.epoch;
   connection.isProcessing = true;
   bool goesOn = true;
-  while (goesOn && connection.unparsed.length > 0) {
-    if (connection.body) {
-      goesOn = drainBody(connection);
-    } else {
-      goesOn = takesMore(connection) && parseHead(connection);
-      if (connection.epoch != epoch) return;
-    }
+  while (goesOn && connection.unparsed.length > 0 && canParse(connection)) {
+    goesOn = connection.body ? drainBody(connection) : parseHead(connection);
+    if (connection.epoch != epoch) return;
   }
   connection.isProcessing = false;
   settle(connection);
@@ -155,58 +135,6 @@ void Connections::dispatch(Connection& connection, Exchange& exchange,
   if (exchange.closesAfter) connection.takesRequests = false;
   exchange.isKnown = true;
   handler_.onRequest({exchange.id(), exchange.head, HeadText(spans)});
-}
-
-// Decides what becomes of the body; false when the request was answered here.
-bool Connections::frameBody(Connection& connection, Exchange& exchange) {
-  const RequestHead& head = exchange.head;
-  if (head.expectation == Expectation::kUnknown) {
-    exchange.closesAfter = true;
-    stopTaking(connection);
-    const ErrorAnswers::Answer& error = errors_.of(417);
-    (void)answer(exchange, error.head, &error.body, Persistence::Close).isOk();
-    return false;
-  }
-  BodyFraming body(head);
-  if (body.isDone()) return true;
-  // Who expects 100-continue has not sent the body, and as nobody wants it, is not asked to: the
-  // final answer comes at once and ends the connection (RFC 9110 section 10.1.1).
-  if (head.expectation == Expectation::kContinue ||
-      (head.hasContentLength && head.contentLength > options_.bodyBytesMax)) {
-    exchange.closesAfter = true;
-    stopTaking(connection);
-    return true;
-  }
-  connection.body.emplace(body);
-  return true;
-}
-
-// False: the bytes are used up.
-bool Connections::drainBody(Connection& connection) {
-  ByteSpan bytes;
-  (void)connection.unparsed.fill(&bytes, 1);
-  const BodyStep step = connection.body->step(bytes);
-  consume(connection, step.framingBytes + step.bodyBytes);
-  if (step.status == BodyStatus::kDone) {
-    connection.body.reset();
-  } else if (step.status == BodyStatus::kRefused) {
-    ++stats_.malformed;
-    stopTaking(connection);
-    return false;
-  } else if (connection.body->bodyBytes() > options_.bodyBytesMax) {
-    stopTaking(connection);
-    return false;
-  }
-  return connection.unparsed.length > 0;
-}
-
-// Nothing that the client still sends can be or will be understood: the connection ends with the
-// answer to the last request.
-void Connections::stopTaking(Connection& connection) {
-  connection.takesRequests = false;
-  connection.needsLinger = true;
-  connection.body.reset();
-  if (connection.last != nullptr) connection.last->closesAfter = true;
 }
 
 // Answers, in its turn, what could not be read as a request, and ends the connection.

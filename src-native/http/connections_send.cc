@@ -6,7 +6,7 @@
 namespace iol::http {
 namespace {
 
-constexpr uint64_t kUnbounded = UINT64_MAX;  // The end of the connection ends the body.
+constexpr uint64_t kUnbounded = Connections::kSelfDelimited;  // Nobody counts.
 
 // The digit after "HTTP/1.1 ", for the statistics only.
 uint32_t classOf(const Aggregate& head) {
@@ -67,6 +67,7 @@ Status Connections::answer(Exchange& exchange, const Aggregate& head, const Aggr
                            Persistence persistence) {
   if (!isInTurn_) refreshClock();
   Connection& connection = *exchange.connection;
+  abandonBody(exchange);
   if (persistence == Persistence::Close && !exchange.closesAfter) {
     exchange.closesAfter = true;
     connection.needsLinger = true;  // The client does not know yet and may be sending.
@@ -102,6 +103,8 @@ Status Connections::start(RequestId id, const Aggregate& head, std::optional<uin
   }
   if (!isInTurn_) refreshClock();
   Connection& connection = *exchange->connection;
+  // Why: "100 Continue" cannot follow this head, and without it the body may never come.
+  if (exchange->owesContinue) abandonBody(*exchange);
   const bool closes = persistence == Persistence::Close || !bodyBytes;
   if (closes && !exchange->closesAfter) {
     exchange->closesAfter = true;
@@ -170,7 +173,9 @@ Status Connections::end(RequestId id) {
   Connection& connection = *exchange->connection;
   exchange->phase = Phase::Complete;
   exchange->wantsWritable = false;
+  abandonBody(*exchange);
   if (connection.first == exchange && !connection.isBlocked) flush(connection);
+  else afterAnswer(connection);  // What the program did not read of the body is dropped.
   return {};
 }
 
@@ -238,7 +243,7 @@ void Connections::afterAnswer(Connection& connection) {
   const uint32_t epoch = connection.epoch;
   settle(connection);
   if (connection.epoch != epoch || connection.isLingering || connection.isReady) return;
-  if (connection.unparsed.length == 0 || !takesMore(connection)) return;
+  if (connection.unparsed.length == 0 || !canParse(connection)) return;
   // Why not at once: the handler may be up the stack, and would be entered again from inside.
   connection.isReady = true;
   if (ready_.empty()) wakeup_.signal();

@@ -20,7 +20,8 @@ constexpr ErrorText kErrorTexts[] = {
     {413, "Content Too Large"},     {414, "URI Too Long"},
     {417, "Expectation Failed"},    {431, "Request Header Fields Too Large"},
     {500, "Internal Server Error"}, {501, "Not Implemented"},
-    {503, "Service Unavailable"},   {505, "HTTP Version Not Supported"},
+    {502, "Bad Gateway"},           {503, "Service Unavailable"},
+    {504, "Gateway Timeout"},       {505, "HTTP Version Not Supported"},
 };
 
 Result<Slice> sealText(Pool& pool, const std::string& text) {
@@ -88,7 +89,9 @@ Status ErrorAnswers::prepare() {
     pool_.domain().release(both.value());
     answers_.push_back(std::move(answer));
   }
-  return {};
+  const Result<Slice> goOn = sealText(pool_, "HTTP/1.1 100 Continue\r\n\r\n");
+  if (!goOn.isOk()) return goOn.status();
+  return goOn_.adopt(goOn.value());
 }
 
 const ErrorAnswers::Answer& ErrorAnswers::of(uint16_t httpStatus) const {

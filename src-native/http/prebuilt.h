@@ -48,14 +48,17 @@ class ErrorAnswers {
     explicit Answer(Domain& domain) : head(domain), body(domain) {}
   };
 
-  explicit ErrorAnswers(Pool& pool) : pool_(pool) {}
+  explicit ErrorAnswers(Pool& pool) : pool_(pool), goOn_(pool.domain()) {}
   Status prepare();
   // The answer for `httpStatus`, or the one for 500 when there is none such.
   const Answer& of(uint16_t httpStatus) const;
+  // "100 Continue", a head and its empty line.
+  const Aggregate& goOn() const { return goOn_; }
 
  private:
   Pool& pool_;
   std::vector<Answer> answers_;
+  Aggregate goOn_;
 };
 
 // "Sun, 06 Nov 1994 08:49:37 GMT", RFC 9110 section 5.6.7.

@@ -30,7 +30,7 @@ class HttpBinding final : public http::RequestHandler,
  public:
   // Uint32: slot, epoch, method | version << 8 | target form << 16, known headers, repeated ones.
   static constexpr size_t kRecordWords = 5;
-  enum class Event : int32_t { Writable, Closed, Drained };
+  enum class Event : int32_t { Writable, Closed, Drained, Body };
 
   struct Script {
     napi_value onRequest;  // (target: string)
@@ -68,6 +68,7 @@ class HttpBinding final : public http::RequestHandler,
 
   void onRequest(const http::RequestView& request) override;
   void onWritable(http::RequestId id) override { tell(Event::Writable, id); }
+  void onBody(http::RequestId id) override { tell(Event::Body, id); }
   void onClosed(http::RequestId id) override { tell(Event::Closed, id); }
   void onDrained() override { isDrained_ = true; }
 

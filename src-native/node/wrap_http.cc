@@ -97,6 +97,7 @@ napi_value httpListen(napi_env env, napi_callback_info info) {
   options.headTimeoutMs = at(10);
   options.idleTimeoutMs = at(11);
   options.sendTimeoutMs = at(12);
+  options.bodyTimeoutMs = at(13);
   Result<BindingPointer> binding = HttpBinding::start(
       call.state(), *pool, listen, options, {call.value(4), call.value(5), call.value(3)});
   if (!binding.isOk()) {
@@ -176,7 +177,7 @@ napi_value httpRefuse(napi_env env, napi_callback_info info) {
                                          persistenceAt(call, 4)));
 }
 
-// httpStart(server, slot, epoch, head, bodyBytes or -1, closes) -> boolean
+// httpStart(server, slot, epoch, head, bodyBytes, -1: none or -2: self-delimited, closes) -> boolean
 napi_value httpStart(napi_env env, napi_callback_info info) {
   Call<6> call(env, info);
   if (!call.isReady()) return nullptr;
@@ -187,6 +188,7 @@ napi_value httpStart(napi_env env, napi_callback_info info) {
   if (server.connections() == nullptr) return call.boolean(false);
   std::optional<uint64_t> bodyBytes;
   if (call.doubleAt(4) >= 0) bodyBytes = call.bytesAt(4);
+  if (call.doubleAt(4) == -2) bodyBytes = http::Connections::kSelfDelimited;
   const HttpBinding::Entry entry(server);
   return taken(call, server.connections()->start(requestAt(call, 1), *head, bodyBytes,
                                                  persistenceAt(call, 5)));
@@ -267,6 +269,55 @@ napi_value httpHeader(napi_env env, napi_callback_info info) {
   return value;
 }
 
+// httpHeaders(server, slot, epoch) -> [name, value, name, value, ...] as they were received
+napi_value httpHeaders(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  http::ByteSpan storage[http::kSpansMax];
+  const std::optional<http::RequestView> request =
+      server.connections() != nullptr ? server.connections()->view(requestAt(call, 1), storage)
+                                      : std::nullopt;
+  if (!request) return call.failClosed("request");
+  napi_value list = nullptr;
+  napi_create_array_with_length(env, 2 * request->head.fieldCount, &list);
+  for (uint32_t i = 0; i < request->head.fieldCount; ++i) {
+    const http::HeaderField& field = request->head.fields[i];
+    napi_set_element(env, list, 2 * i, rangeValue(env, *request, field.name));
+    napi_set_element(env, list, 2 * i + 1, rangeValue(env, *request, field.value));
+  }
+  return list;
+}
+
+// httpAddress(server, slot, epoch, isServer) -> host; scratch[0]: port
+napi_value httpAddress(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return call.failClosed("request");
+  using Side = http::Connections::Side;
+  const Result<sys::Endpoint> endpoint = server.connections()->endpointOf(
+      requestAt(call, 1), call.boolAt(3) ? Side::Server : Side::Client);
+  if (!endpoint.isOk()) return call.fail(endpoint.status());
+  call.state().scratch()[0] = endpoint.value().port;
+  napi_value host = nullptr;
+  napi_create_string_latin1(env, endpoint.value().host, NAPI_AUTO_LENGTH, &host);
+  return host;
+}
+
+// httpReadBody(server, slot, epoch, bytesMax) -> aggregate; 0: the end; -1: wait for Body
+napi_value httpReadBody(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  if (!call.isReady()) return nullptr;
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return call.failClosed("request");
+  const HttpBinding::Entry entry(server);
+  Result<Aggregate> bytes =
+      server.connections()->readBody(requestAt(call, 1), static_cast<uint32_t>(call.intAt(3)));
+  if (bytes.status().code() == Code::WouldBlock) return call.int32(-1);
+  if (!bytes.isOk()) return call.fail(bytes.status());
+  if (bytes.value().byteLength() == 0) return call.int32(0);
+  return call.newAggregate(bytes.take());
+}
+
 // httpMethod(server, slot, epoch) -> the method's token as it was received, or undefined
 napi_value httpMethod(napi_env env, napi_callback_info info) {
   Call<3> call(env, info, Needs::Nothing);
@@ -286,7 +337,7 @@ napi_value httpStats(napi_env env, napi_callback_info info) {
       stats.responses[2],    stats.responses[3],     stats.responses[4],     stats.responses[5],
       stats.bytesSent,       stats.malformed,        stats.refusedForMemory, stats.headTimeouts,
       stats.idleTimeouts,    stats.sendTimeouts,     stats.clientsLost,      stats.receives,
-      stats.sends,           stats.partialSends,     stats.acceptPauses,
+      stats.sends,           stats.partialSends,     stats.acceptPauses,     stats.bodyTimeouts,
   };
   static_assert(std::size(figures) <= EnvState::kScratchNumbers);
   for (size_t i = 0; i < std::size(figures); ++i) {
@@ -345,6 +396,9 @@ constexpr Export kExports[] = {
     {"httpEnd", httpEnd},
     {"httpAbort", httpAbort},
     {"httpHeader", httpHeader},
+    {"httpHeaders", httpHeaders},
+    {"httpAddress", httpAddress},
+    {"httpReadBody", httpReadBody},
     {"httpMethod", httpMethod},
     {"httpStats", httpStats},
     {"httpClose", httpClose},

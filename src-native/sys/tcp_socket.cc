@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -63,12 +64,9 @@ Result<Fd> listenTcp(const ListenOptions& options) {
   return listener;
 }
 
-Result<Endpoint> localEndpoint(const Fd& socket) {
-  sockaddr_storage address{};
-  socklen_t bytes = sizeof address;
-  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &bytes) != 0) {
-    return Status::system("getsockname", errno);
-  }
+namespace {
+
+Endpoint toEndpoint(const sockaddr_storage& address) {
   Endpoint endpoint;
   endpoint.isV6 = address.ss_family == AF_INET6;
   if (endpoint.isV6) {
@@ -81,6 +79,26 @@ Result<Endpoint> localEndpoint(const Fd& socket) {
     endpoint.port = ntohs(v4->sin_port);
   }
   return endpoint;
+}
+
+}  // namespace
+
+Result<Endpoint> localEndpoint(const Fd& socket) {
+  sockaddr_storage address{};
+  socklen_t bytes = sizeof address;
+  if (getsockname(socket.get(), reinterpret_cast<sockaddr*>(&address), &bytes) != 0) {
+    return Status::system("getsockname", errno);
+  }
+  return toEndpoint(address);
+}
+
+Result<Endpoint> remoteEndpoint(const Fd& socket) {
+  sockaddr_storage address{};
+  socklen_t bytes = sizeof address;
+  if (getpeername(socket.get(), reinterpret_cast<sockaddr*>(&address), &bytes) != 0) {
+    return Status::system("getpeername", errno);
+  }
+  return toEndpoint(address);
 }
 
 bool isOutOfDescriptors(int error) {
@@ -113,6 +131,11 @@ Result<Fd> acceptConnection(const Fd& listener) {
 
 Result<uint32_t> receive(const Fd& socket, uint8_t* to, uint32_t maxBytes) {
   return received(recv(socket.get(), to, maxBytes, MSG_DONTWAIT));
+}
+
+uint32_t bytesToReceive(const Fd& socket) {
+  int bytes = 0;
+  return ioctl(socket.get(), FIONREAD, &bytes) == 0 && bytes > 0 ? static_cast<uint32_t>(bytes) : 0;
 }
 
 Result<uint32_t> receiveAndDrop(const Fd& socket, uint32_t maxBytes) {

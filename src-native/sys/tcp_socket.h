@@ -39,6 +39,7 @@ struct ListenOptions {
 // saves a system call for each of them.
 Result<Fd> listenTcp(const ListenOptions& options);
 Result<Endpoint> localEndpoint(const Fd& socket);
+Result<Endpoint> remoteEndpoint(const Fd& socket);
 
 // Errnos that say the process or the system has no room for one more connection.
 bool isOutOfDescriptors(int error);
@@ -47,6 +48,8 @@ bool isLostConnection(int error);
 
 Result<Fd> acceptConnection(const Fd& listener);
 
+// Bytes that a receive would give now; 0 also when the kernel does not say.
+uint32_t bytesToReceive(const Fd& socket);
 // Bytes received; 0 is the end of input.
 Result<uint32_t> receive(const Fd& socket, uint8_t* to, uint32_t maxBytes);
 // The same, but the kernel drops the bytes instead of copying them.

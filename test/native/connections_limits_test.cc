@@ -265,26 +265,31 @@ TEST(requestBodiesAreDrainedAndTheNextRequestIsFound) {
 }
 
 TEST(aBodyThatIsTooLongOrBrokenEndsTheConnectionAfterTheAnswer) {
-  const std::string requests[] = {
-      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\nabc",
-      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n",
-      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff1\r\n" +
-          std::string(1'100'000, 'a'),
-      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n",
+  // What is wrong with a chunked body that nobody reads is seen when it is dropped, after the head.
+  const std::pair<std::string, const char*> requests[] = {
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5000000\r\n\r\nabc", "close"},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzzz\r\n", "keep-alive"},
+      {"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nfffff1\r\n" +
+           std::string(1'100'000, 'a'),
+       "keep-alive"},
+      {"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nExpect: 100-continue\r\n\r\n", "close"},
   };
-  for (const std::string& request : requests) {
+  for (const auto& [request, connection] : requests) {
     HttpWorld world;
     Client client(world.port);
     size_t at = 0;
     CHECK(world.until([&] {
       if (at < request.size()) at += client.send(request.substr(at));
-      return at == request.size() && world.ids.size() == 1;
+      return world.ids.size() == 1;
     }));
     world.settle();
     CHECK(world.respond(world.ids[0], "no").isOk());
-    CHECK(world.until([&] { return client.isOver(); }, {&client}));
+    CHECK(world.until([&, &request = request] {
+      if (at < request.size()) at += client.send(request.substr(at));
+      return client.isOver();
+    }, {&client}));
     CHECK(client.isEnded);
-    CHECK_EQ(client.input, HttpWorld::answerText("no", "close"));
+    CHECK_EQ(client.input, HttpWorld::answerText("no", connection));
   }
 }
 

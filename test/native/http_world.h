@@ -114,6 +114,9 @@ class HttpWorld final : public http::RequestHandler {
     if (decide) decide(request);
   }
   void onWritable(http::RequestId id) override { writable.push_back(id); }
+  void onBody(http::RequestId id) override {
+    if (whenBody) whenBody(id);
+  }
   void onClosed(http::RequestId id) override {
     closed.push_back(id);
     if (whenClosed) whenClosed(id);
@@ -187,6 +190,7 @@ class HttpWorld final : public http::RequestHandler {
 
   MovedClock clock;
   std::function<void(const http::RequestView&)> decide;
+  std::function<void(http::RequestId)> whenBody;
   std::function<void(http::RequestId)> whenClosed;
   std::vector<http::RequestId> ids;
   std::vector<http::RequestId> writable;
