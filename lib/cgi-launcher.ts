@@ -55,6 +55,8 @@ export interface ProgramEnd {
 export class LaunchedProgram {
   readonly ended: Promise<ProgramEnd>;
   end: ProgramEnd | undefined;
+  /** 0 until it runs. */
+  pid = 0;
   /** @internal */
   onStarted!: (error: IolError | undefined) => void;
   readonly #launcher: LauncherProcess;
@@ -92,6 +94,15 @@ export class LaunchedProgram {
     if (this.end !== undefined) return;
     this.end = end;
     this.#tellEnded(end);
+  }
+}
+
+/** The kernel has ended the program with its launcher; this is for those that it has started. */
+function killGroup(pid: number): void {
+  try {
+    process.kill(-pid, 'SIGKILL');
+  } catch {
+    // Nobody is left.
   }
 }
 
@@ -201,10 +212,13 @@ class LauncherProcess {
   }
 
   #onReport(): void {
-    const [event, id, value, signal] = scratch as unknown as [number, number, number, number];
+    const [event, id, value, signal] = scratch as unknown as [Event, number, number, number];
     const program = this.#programs.get(id);
     if (program === undefined) return;
-    if (event === Event.Started) return program.onStarted(undefined);
+    if (event === Event.Started) {
+      program.pid = value;
+      return program.onStarted(undefined);
+    }
     this.#programs.delete(id);
     if (event === Event.Failed) return program.onStarted(startError('', value));
     const name = signal === 0 ? undefined : signalNames.get(signal) ?? `signal ${signal}`;
@@ -218,6 +232,7 @@ class LauncherProcess {
     closeSync(this.#socket);
     for (const program of this.#programs.values()) {
       program.onStarted(new IolError('ERR_IOL_CLOSED', 'The launcher of programs is gone'));
+      if (program.pid > 0) killGroup(program.pid);
       program.onEnded({ exitCode: 0, signal: 'lost' });
     }
     this.#programs.clear();

@@ -75,6 +75,17 @@ export interface PreparedBody {
   readonly first: Aggregate | null;
 }
 
+async function collect(request: HttpRequest): Promise<Aggregate> {
+  const all = Aggregate.empty();
+  try {
+    for await (using part of request.body) all.append(part);
+    return all;
+  } catch (error) {
+    all.dispose();
+    throw error;
+  }
+}
+
 /**
  * Reads the first bytes of the body, or all of a chunked one: RFC 3875 wants its length beforehand.
  * No program waits for a client that sends nothing.
@@ -83,7 +94,7 @@ export async function prepareBody(request: HttpRequest, isRedirected: boolean): 
   if (isRedirected) return { length: undefined, first: null };
   try {
     if ((request.interests & Interest.TransferEncoding) !== 0) {
-      const first = await Aggregate.fromAsync(request.body);
+      const first = await collect(request);
       return { length: first.byteLength, first };
     }
     if ((request.interests & Interest.ContentLength) === 0) return { length: undefined, first: null };
@@ -142,7 +153,7 @@ export class ProgramRun {
     const feeding = this.#feed(first);
     const logging = readLines(pool, this.#program.errors, this.#exited.signal,
       (line) => this.#context.log(`${this.#name}: ${line}`)).catch(() => undefined);
-    void this.#program.ended.then(() => this.#exited.abort());
+    void this.#program.ended.then((end) => this.#onEnded(end));
     this.#timer = setTimeout(() => this.#onTimeout(), this.#context.timeoutMs);
     let redirect: string | undefined;
     try {
@@ -170,6 +181,12 @@ export class ProgramRun {
       environment: environmentOf(this.#request, this.#target, { length, url: this.#url, software }),
       hasInput: first !== null,
     });
+  }
+
+  #onEnded({ signal }: ProgramEnd): void {
+    this.#exited.abort();
+    // Why at once: what it had started may have its output open.
+    if (signal === 'lost') this.#fail(new Failure(502, 'was lost with the launcher'));
   }
 
   #onTimeout(): void {

@@ -153,6 +153,7 @@ export const copyReasons = {
   directTail: 'the unaligned edge of an O_DIRECT read',
   map: 'a page of a mapping: a border when it was made, any other at its first store',
   mapSeal: 'changed pages of a mapping were sealed',
+  pipeIn: 'the output of a CGI program entered the window (by the kernel, from its pipe)',
   streamIn: 'a chunk of a stream entered the window (iolRead of a stream)',
 } as const;
 

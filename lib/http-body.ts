@@ -111,10 +111,18 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
     for (;;) {
       if (signal?.aborted === true) throw abortedError(signal);
       if (this.#failure !== undefined) throw this.#failure();
-      const handle = native.httpReadBody(this.#server, this.#slot, this.#epoch, size);
+      const handle = this.#tryRead(size);
       if (handle > 0) return adoptAggregate(handle, native.scratch[0]!);
       if (handle === 0) return null;
       await this.#changed(signal);
+    }
+  }
+
+  #tryRead(size: number): number {
+    try {
+      return native.httpReadBody(this.#server, this.#slot, this.#epoch, size);
+    } catch (error) {
+      throw this.#failure?.() ?? error;  // The call may have found out that the client has left.
     }
   }
 

@@ -73,6 +73,12 @@ check('it holds one addon for each platform, both entries, every exported file, 
   }
 });
 
+check('the launcher of programs lies beside the addon, and runs', () => {
+  const folder = path.join(place, `node_modules/io-lite/prebuilds/linux-${process.arch}`);
+  // Without its server it ends at once.
+  run(path.join(folder, 'io-lite-launcher'), [], { stdio: ['ignore', 'ignore', 'ignore', 'ignore'] });
+});
+
 for (const name of ['esm', 'cjs', 'ts']) {
   cpSync(path.join(root, 'test/package', name), path.join(place, name), { recursive: true });
 }

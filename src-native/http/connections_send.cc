@@ -174,8 +174,10 @@ Status Connections::end(RequestId id) {
   exchange->phase = Phase::Complete;
   exchange->wantsWritable = false;
   abandonBody(*exchange);
-  if (connection.first == exchange && !connection.isBlocked) flush(connection);
-  else afterAnswer(connection);  // What the program did not read of the body is dropped.
+  if (connection.first == exchange && !connection.isBlocked)
+    flush(connection);
+  else
+    afterAnswer(connection);  // What the program did not read of the body is dropped.
   return {};
 }
 

@@ -177,7 +177,8 @@ napi_value httpRefuse(napi_env env, napi_callback_info info) {
                                          persistenceAt(call, 4)));
 }
 
-// httpStart(server, slot, epoch, head, bodyBytes, -1: none or -2: self-delimited, closes) -> boolean
+// httpStart(server, slot, epoch, head, bodyBytes or -1: none, -2: self-delimited, closes)
+//   -> boolean
 napi_value httpStart(napi_env env, napi_callback_info info) {
   Call<6> call(env, info);
   if (!call.isReady()) return nullptr;

@@ -127,8 +127,8 @@ napi_value pipeTryRead(napi_env env, napi_callback_info info) {
 }
 
 constexpr Export kExports[] = {
-    {"launcherPair", launcherPair},       {"launcherStart", launcherStart},
-    {"launcherSignal", launcherSignal},   {"launcherReceive", launcherReceive},
+    {"launcherPair", launcherPair},     {"launcherStart", launcherStart},
+    {"launcherSignal", launcherSignal}, {"launcherReceive", launcherReceive},
     {"pipeTryRead", pipeTryRead},
 };
 

@@ -284,10 +284,12 @@ TEST(aBodyThatIsTooLongOrBrokenEndsTheConnectionAfterTheAnswer) {
     }));
     world.settle();
     CHECK(world.respond(world.ids[0], "no").isOk());
-    CHECK(world.until([&, &request = request] {
-      if (at < request.size()) at += client.send(request.substr(at));
-      return client.isOver();
-    }, {&client}));
+    CHECK(world.until(
+        [&, &request = request] {
+          if (at < request.size()) at += client.send(request.substr(at));
+          return client.isOver();
+        },
+        {&client}));
     CHECK(client.isEnded);
     CHECK_EQ(client.input, HttpWorld::answerText("no", connection));
   }
