@@ -67,6 +67,10 @@ function onCollected(handle: number): void {
 
 let defaultCache: FileCache | undefined;
 
+/** @internal Of the default cache, or 0 when nothing has used it yet. */
+export const knownDefaultCache = (): number =>
+  defaultCache === undefined || defaultCache.isDisposed ? 0 : handleOf(defaultCache);
+
 onWindowClosed(() => {
   files = new Map();
   collected = new FinalizationRegistry<number>(onCollected);

@@ -8,7 +8,7 @@ import { abortedError, orAborted } from './abort';
 import { adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike } from './aggregate';
 import { descriptorOf, ioEnd, ioFile, ioNotNow, ready, type Descriptor } from './descriptor';
 import { IolError, isIolError } from './errors';
-import { FileCache } from './file-cache';
+import { FileCache, knownDefaultCache } from './file-cache';
 import {
   isStream, readFromStream, writeToStream, type StreamSink, type StreamSource,
 } from './io-streams';
@@ -31,7 +31,11 @@ export type Sink = Descriptor | StreamSink;
 
 /** Where a read begins, and where its bytes go. */
 export interface ReadOptions {
-  /** Where the bytes go. Default: for regular files the file cache, else the default pool. */
+  /**
+   * Where the bytes go. Default: for regular files the file cache, else the default pool. What
+   * is cached in another pool, whose access list may be another one, is copied into this one
+   * (`stats().copies.pool`), once for each read; what is not cached is read into it and stays uncached.
+   */
   pool?: Pool | undefined;
   /** In a file; default: at the descriptor's own position, which then advances by what was read. */
   position?: number | null | undefined;
@@ -80,15 +84,21 @@ function syncOf(fsync: unknown): number {
 
 interface Targets {
   readonly pool: number;
-  /** The cache, or 0: a pool that was asked for gets the bytes itself. */
+  /** The cache to look at, or 0. A pool that was asked for gets a copy of what is there. */
   readonly cache: number;
 }
 
 function targetsOf(pool: unknown): Targets {
-  if (pool === undefined) return { pool: defaultPoolHandle, cache: handleOf(FileCache.default()) };
-  if (!(pool instanceof Pool)) throw invalidType('options.pool', 'an instance of Pool', pool);
-  return { pool: handleOf(pool), cache: 0 };
+  if (pool !== undefined && !(pool instanceof Pool)) {
+    throw invalidType('options.pool', 'an instance of Pool', pool);
+  }
+  const handle = pool === undefined ? defaultPoolHandle : handleOf(pool);
+  return { pool: handle, cache: cacheNow(handle) };
 }
+
+/** A cache of the default pool is made when it is needed; for another pool it is only looked at. */
+const cacheNow = (pool: number): number =>
+  pool === defaultPoolHandle ? handleOf(FileCache.default()) : knownDefaultCache();
 
 /** An aggregate that stands for the end of a file becomes null. */
 function orEnd(handle: number): Aggregate | null {
@@ -189,7 +199,7 @@ async function readFile(
     // Why: who gave up while he waited for his turn has not read, the next one gets the bytes.
     if (signal?.aborted) throw abortedError(signal);
     // Why not the cache of the call: it may have been closed meanwhile.
-    const now = cache === 0 ? 0 : handleOf(FileCache.default());
+    const now = cache === 0 ? 0 : cacheNow(pool);
     return native.ioReadFile(pool, fd, size, position, now, taken);
   };
   const isTooLate = (): boolean => {

@@ -31,6 +31,7 @@ struct CacheEntry : PolicyEntry {
   uint64_t offset = 0;
   Slice slice;  // The cache's own hold.
   uint32_t indexPlace = kNoIndexPlace;
+  bool isExported = false;  // Else its name must not be in the index.
   uint64_t end() const { return offset + slice.length; }
 };
 
@@ -80,14 +81,12 @@ using BufferCounts = std::unordered_map<uint64_t, uint32_t>;
 // Any hold on the buffer that is not the cache's own.
 class OtherHolds final : public ReferenceProbe {
  public:
-  OtherHolds(Pool& pool, const BufferCounts& entriesOf, bool exportsNames)
-      : pool_(pool), entriesOf_(entriesOf), exportsNames_(exportsNames) {}
+  OtherHolds(Pool& pool, const BufferCounts& entriesOf) : pool_(pool), entriesOf_(entriesOf) {}
   bool isReferenced(const PolicyEntry& entry) const override;
 
  private:
   Pool& pool_;
   const BufferCounts& entriesOf_;
-  bool exportsNames_;
 };
 
 struct FileCache::State {

@@ -131,8 +131,7 @@ bool OtherHolds::isReferenced(const PolicyEntry& policyEntry) const {
   const uint32_t ours = entriesOf_.at(bufferAddress(slice));
   const uint32_t ordinal = slice.segment->ordinal();
   if (pool_.domain().ownHolds().count(ordinal, slice.slot) > ours) return true;
-  if (!exportsNames_) return false;
-  return pool_.peers().scan(ordinal, slice.segment->chunkOf(slice.slot), slice.slot).isHeld;
+  return pool_.domain().isHeldElsewhere(slice);
 }
 
 // Takes a hold of its own. Nothing may be cached in the range yet.
@@ -143,7 +142,6 @@ void FileCache::addEntry(FileVersion& version, uint64_t offset, const Slice& sli
   entry->slice = slice;
   entry->bytes = slice.length;
   pool_.domain().retain(slice);
-  if (options_.exportsNames) pool_.exportBuffer(slice);
   version.run.reset();
   const size_t index = entryAfter(version, offset);
   version.entries.insert(version.entries.begin() + static_cast<ptrdiff_t>(index), entry);
@@ -152,7 +150,9 @@ void FileCache::addEntry(FileVersion& version, uint64_t offset, const Slice& sli
   state_->policy->onInsert(*entry);
   ++stats_.entries;
   stats_.bytes += entry->bytes;
-  if (options_.exportsNames) publish(*entry);
+  // A host that cannot be told of the segment now: cached all the same, and others miss it.
+  entry->isExported = options_.exportsNames && pool_.domain().exportSlice(slice).isOk();
+  if (entry->isExported) publish(*entry);
 }
 
 void FileCache::removeEntry(CacheEntry& entry) {
@@ -211,6 +211,7 @@ void FileCache::growIndex() {
   }
   for (const auto& [facts, version] : state_->versions) {
     for (CacheEntry* entry : version->entries) {
+      if (!entry->isExported) continue;
       const Slice& slice = entry->slice;
       const auto place =
           state_->index->insert({facts, entry->offset, slice.generation, slice.segment->number(),
@@ -273,7 +274,7 @@ Result<Aggregate> FileCache::planOwn(const Aggregate& bytes, std::vector<Planned
 void FileCache::evictTo(uint64_t bytes) {
   if (stats_.bytes <= bytes) return;
   settleRuns();
-  const OtherHolds probe(pool_, state_->entriesOfBuffer, options_.exportsNames);
+  const OtherHolds probe(pool_, state_->entriesOfBuffer);
   while (stats_.bytes > bytes) {
     PolicyEntry* victim = state_->policy->victim(probe, ReplacementPolicy::Victims::Any);
     if (victim == nullptr) return;
@@ -284,7 +285,7 @@ void FileCache::evictTo(uint64_t bytes) {
 
 // A draft; gives up cached entries for it when the pool or the window is full.
 Result<Draft> FileCache::allocate(uint64_t bytes) {
-  const OtherHolds probe(pool_, state_->entriesOfBuffer, options_.exportsNames);
+  const OtherHolds probe(pool_, state_->entriesOfBuffer);
   for (;;) {
     auto draft = pool_.allocate(bytes);
     if (draft.isOk()) return draft;

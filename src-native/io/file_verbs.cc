@@ -1,8 +1,11 @@
 // io/file_verbs.cc: the two verbs on what waits for the disk (io/iol.h).
 
+#include <algorithm>
 #include <cerrno>
 #include <utility>
 
+#include "aggregate/slice_iterator.h"
+#include "cache/index_layout.h"
 #include "io/file_io_job.h"
 #include "io/iol.h"
 
@@ -26,6 +29,28 @@ Result<uint64_t> startOf(const Endpoint& endpoint, std::optional<uint64_t> posit
   return sys::position(endpoint.fd);
 }
 
+bool isAllIn(const Pool& pool, const Aggregate& bytes) {
+  for (SliceIterator it(bytes); !it.isAtEnd(); it.next()) {
+    if (bytes.domain().poolOf(it.slice()) != &pool) return false;
+  }
+  return true;
+}
+
+// What is cached is in buffers that others may read; the reader asked for a pool of its own list.
+Result<Aggregate> asAsked(const FileReadOptions& options, Result<Aggregate> cached) {
+  Pool* const pool = options.into;
+  if (pool == nullptr || !cached.isOk() || isAllIn(*pool, cached.value())) return cached;
+  const Aggregate& bytes = cached.value();
+  Aggregate copy(pool->domain());
+  for (uint64_t at = 0; at < bytes.byteLength(); at = copy.byteLength()) {
+    auto draft = pool->allocate(std::min(bytes.byteLength() - at, kExtentBytesMax));
+    if (!draft.isOk()) return draft.status();
+    bytes.copyTo(draft.value().bytes(), at, draft.value().byteLength(), CopyReason::Pool);
+    IOL_TRY(copy.adopt(draft.value().seal()));
+  }
+  return copy;
+}
+
 // One readFile of a regular file, from its first attempt to its answer.
 class RegularRead : public std::enable_shared_from_this<RegularRead> {
  public:
@@ -41,6 +66,7 @@ class RegularRead : public std::enable_shared_from_this<RegularRead> {
   }
 
   void attempt() {
+    if (options_.into != nullptr) return readInto();
     const bool isCached = cache_ != nullptr && !cache_->isClosed() && tries_++ < kCachedTries;
     if (!isCached) return readAtOnce();
     auto file = cache_->openDescriptor(fd_.get());
@@ -56,6 +82,15 @@ class RegularRead : public std::enable_shared_from_this<RegularRead> {
   }
 
  private:
+  void readInto() {
+    auto facts = sys::factsOf(fd_.get());
+    if (!facts.isOk()) return answer(facts.status());
+    if (cache_ == nullptr || cache_->isClosed()) return readAtOnce();
+    auto cached = asAsked(options_, cache_->tryRead(facts.value(), from_, options_.size));
+    if (cached.status().code() == Code::WouldBlock) return readAtOnce();
+    answer(std::move(cached));
+  }
+
   void readAtOnce() {
     auto source = inspect(fd_.get());
     if (!source.isOk()) return answer(source.status());
@@ -110,7 +145,8 @@ Result<Aggregate> readCached(const Endpoint& source, const FileReadOptions& opti
   }
   auto start = startOf(source, options.position);
   if (!start.isOk()) return start.status();
-  auto cached = options.cache->tryRead(source.modes.facts, start.value(), options.size);
+  auto cached =
+      asAsked(options, options.cache->tryRead(source.modes.facts, start.value(), options.size));
   if (cached.isOk() && !options.position) {
     IOL_TRY(sys::setPosition(source.fd, start.value() + cached.value().byteLength()));
   }
@@ -131,7 +167,7 @@ Result<Aggregate> readFileSync(Pool& pool, const Endpoint& source, const FileRea
   if (!start.isOk()) return start.status();
   const uint64_t from = start.value();
   CachedFilePtr file;
-  if (options.cache != nullptr) {
+  if (options.cache != nullptr && options.into == nullptr) {
     auto opened = options.cache->openDescriptor(source.fd);
     if (!opened.isOk()) return opened.status();
     file = opened.take();

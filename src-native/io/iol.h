@@ -60,6 +60,9 @@ struct FileReadOptions {
   FileCache* cache = nullptr;        // Extents come from here and stay here.
   // Asked before the own position moves, at the end of the job. Null: it does.
   std::function<bool()> isWanted;
+  // What is cached in another pool is copied into this one (CopyReason::Pool), each time anew; what
+  // is not cached is read into it and stays uncached. Null: whatever pool the cache has.
+  Pool* into = nullptr;
 };
 // Reads a regular file; all bytes are from one moment of it. It is read again a few times when it
 // changes meanwhile, then FileChanged. An empty aggregate is the end.

@@ -66,6 +66,8 @@ bool fileReadFrom(const Call<N>& call, FileRead* read) {
     call.failClosed("pool");
     return false;
   }
+  // Why not the default one: the cache's bytes are everybody's who has it.
+  if (call.handle(0) != EnvState::kDefaultPool) read->options.into = read->pool;
   read->options.size = call.bytesAt(2);
   read->options.position = positionFrom(call.doubleAt(3));
   return inspectAt(call, 1, &read->source) && cacheAt(call, 4, &read->options.cache);

@@ -123,6 +123,12 @@ Status Domain::exportSlice(const Slice& slice) {
   return {};
 }
 
+bool Domain::isHeldElsewhere(const Slice& slice) const {
+  const Segment& segment = *slice.segment;
+  if (!Pool::ownOf(segment).isExported(slice.slot)) return false;
+  return peers_.scan(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot).isHeld;
+}
+
 Segment* Domain::segment(uint32_t number) const {
   const auto found = segments_.find(number);
   return found == segments_.end() ? nullptr : found->second;

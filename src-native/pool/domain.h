@@ -110,6 +110,9 @@ class Domain {
   // Call before a name leaves. The failures are SegmentSource::publish's.
   Status exportSlice(const Slice& slice);
 
+  // Of an own buffer: some other domain holds it, or may be about to.
+  bool isHeldElsewhere(const Slice& slice) const;
+
   // The segment of that number, own or granted; null while there is none.
   Segment* segment(uint32_t number) const;
   // A granted segment; the hold table for its owner exists from here on.

@@ -8,7 +8,7 @@ import {
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
-import { Aggregate, FileCache, iolRead, iolReadSync, iolWrite, iolWriteSync, stats, type IolError } from 'io-lite';
+import { Aggregate, FileCache, iolRead, iolReadSync, iolWrite, iolWriteSync, stats, Window, type IolError } from 'io-lite';
 
 import { runChild } from '../support/child';
 import { copiesDuring } from '../support/holds';
@@ -25,6 +25,39 @@ function fileWith(content: string | Buffer): string {
 const addressesOf = (bytes: Aggregate | null): number[] => bytes!.slices().map((slice) => slice.address);
 const writes = [iolWrite, iolWriteSync];
 const reads = [iolRead, iolReadSync];
+
+describe('iolRead of a file into a pool', () => {
+  it('copies what is cached in another pool, once for each read, and caches nothing', async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'iol-files-'));
+    const name = path.join(directory, 'a');
+    writeFileSync(name, '0123456789'.repeat(1000));
+    const fd = openSync(name, 'r');
+    const pool = Window.default().createPool({ name: 'narrow' });
+    try {
+      const { entries } = FileCache.default().stats();
+      const before = stats().copies.pool.bytes;
+      using miss = (await iolRead(fd, 4000, { position: 0, pool }))!;
+      assert.equal(stats().copies.pool.bytes, before, 'the disk reads into the pool itself');
+      assert.equal(FileCache.default().stats().entries, entries);
+      using cached = (await iolRead(fd, 10_000, { position: 0 }))!;
+      using first = (await iolRead(fd, 4000, { position: 0, pool }))!;
+      using second = iolReadSync(fd, 4000, { position: 10, pool })!;
+      assert.equal(stats().copies.pool.bytes - before, 8000);
+      assert.equal(first.toString(), cached.toString('utf8', 0, 4000));
+      assert.equal(second.toString(), cached.toString('utf8', 10, 4010));
+      assert.notDeepEqual(addressesOf(first), addressesOf(cached));
+      assert.equal(miss.toString(), first.toString());
+      using atOwn = (await iolRead(fd, 4000, { pool }))!;
+      using next = (await iolRead(fd, 10, { pool }))!;
+      assert.equal(stats().copies.pool.bytes - before, 12_010);
+      assert.equal(atOwn.toString() + next.toString(), cached.toString('utf8', 0, 4010));
+    } finally {
+      pool.dispose();
+      closeSync(fd);
+      rmSync(directory, { recursive: true });
+    }
+  });
+});
 
 describe('iolWrite to a file', () => {
   before(() => {
