@@ -35,21 +35,21 @@ describe('iolRead of a file into a pool', () => {
     const pool = Window.default().createPool({ name: 'narrow' });
     try {
       const { entries } = FileCache.default().stats();
-      const before = stats().copies.pool.bytes;
+      const before = stats().copies['pool']!.bytes;
       using miss = (await iolRead(fd, 4000, { position: 0, pool }))!;
-      assert.equal(stats().copies.pool.bytes, before, 'the disk reads into the pool itself');
+      assert.equal(stats().copies['pool']!.bytes, before, 'the disk reads into the pool itself');
       assert.equal(FileCache.default().stats().entries, entries);
       using cached = (await iolRead(fd, 10_000, { position: 0 }))!;
       using first = (await iolRead(fd, 4000, { position: 0, pool }))!;
       using second = iolReadSync(fd, 4000, { position: 10, pool })!;
-      assert.equal(stats().copies.pool.bytes - before, 8000);
+      assert.equal(stats().copies['pool']!.bytes - before, 8000);
       assert.equal(first.toString(), cached.toString('utf8', 0, 4000));
       assert.equal(second.toString(), cached.toString('utf8', 10, 4010));
       assert.notDeepEqual(addressesOf(first), addressesOf(cached));
       assert.equal(miss.toString(), first.toString());
       using atOwn = (await iolRead(fd, 4000, { pool }))!;
       using next = (await iolRead(fd, 10, { pool }))!;
-      assert.equal(stats().copies.pool.bytes - before, 12_010);
+      assert.equal(stats().copies['pool']!.bytes - before, 12_010);
       assert.equal(atOwn.toString() + next.toString(), cached.toString('utf8', 0, 4010));
     } finally {
       pool.dispose();
