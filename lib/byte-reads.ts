@@ -6,11 +6,13 @@ import { native } from './native';
 import { handleOf, Resource } from './resource';
 import { invalidType, outOfRange, validateInteger } from './validate';
 
-const { aggregatePeek, aggregateViewAt, scratch } = native;
+const { aggregatePeek, aggregateSliceCount, aggregateViewAt, scratch } = native;
 
 /** The scratch's places for a value that is on its way, and for the count of stale views. */
 export const valueBytes = Buffer.from(scratch.buffer, 8 * (scratch.length - 2), 8);
 export const staleViews = new Int32Array(scratch.buffer, 8 * (scratch.length - 1), 1);
+/** Copies made here by `copyOut` that the addon adds to its own figures: how many, of how many bytes. */
+export const copiedOut = new Float64Array(scratch.buffer, 8 * (scratch.length - 4), 2);
 
 /** What is known of the slices, until they are others. */
 export interface Known {
@@ -21,6 +23,8 @@ export interface Known {
   viewFrom: number;
   /** What `staleViews` was when the view was made: with any other count it shows something else. */
   viewStamp: number;
+  /** How often all bytes were asked for at once; far below 0 when they are in several slices. */
+  wholeUses: number;
   /** A view of every slice, once somebody has walked over all. */
   views: readonly Uint8Array[] | undefined;
   viewsStamp: number;
@@ -28,8 +32,20 @@ export interface Known {
 
 const noBytes: Buffer = Buffer.alloc(0);
 const nothing: Known = {
-  from: 0, to: 0, view: noBytes, viewFrom: 0, viewStamp: 0, views: undefined, viewsStamp: 0,
+  from: 0, to: 0, view: noBytes, viewFrom: 0, viewStamp: 0, wholeUses: 0, views: undefined,
+  viewsStamp: 0,
 };
+/** A view of all bytes costs as much as this many calls into the addon. */
+const wholeUsesMin = 4;
+
+/** Makes the view of the slice that has byte `at`. */
+function lookAt(known: Known, handle: number, at: number): Buffer {
+  // Why before the call: what becomes stale after it is then noticed at the next read.
+  known.viewStamp = staleViews[0]!;
+  const memory = aggregateViewAt(handle, at, false)!;
+  known.viewFrom = scratch[2]!;
+  return (known.view = Buffer.from(memory, scratch[1], scratch[0]));
+}
 
 /** Where {@link ByteReads} has found what it was asked for last. */
 let source = noBytes;
@@ -108,12 +124,24 @@ export abstract class ByteReads extends Resource {
       source = valueBytes;
       return 0;
     }
-    // Why before the call: what becomes stale after it is then noticed at the next read.
-    known.viewStamp = staleViews[0]!;
-    const memory = aggregateViewAt(handle, offset, false)!;
-    known.viewFrom = scratch[2]!;
-    source = known.view = Buffer.from(memory, scratch[1], scratch[0]);
+    source = lookAt(known, handle, offset);
     return offset - known.viewFrom;
+  }
+
+  /** All bytes, when they are in one slice and are asked for often enough; else only the addon has them. */
+  protected wholeView(): Buffer | undefined {
+    const { known, byteLength } = this;
+    if (known.view.length === byteLength && known.viewStamp === staleViews[0]) return known.view;
+    return this.newWholeView();
+  }
+
+  private newWholeView(): Buffer | undefined {
+    const known = knownOf(this);
+    if (++known.wholeUses < wholeUsesMin) return undefined;
+    const handle = handleOf(this);
+    if (aggregateSliceCount(handle) === 1) return lookAt(known, handle, 0);
+    known.wholeUses = -(2 ** 29);
+    return undefined;
   }
 
   /**

@@ -3,10 +3,10 @@
  * its bytes.
  */
 import { constants } from 'node:buffer';
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 
 import type { Aggregate } from './aggregate';
-import { ByteReads } from './byte-reads';
+import { ByteReads, copiedOut } from './byte-reads';
 import type { ReadonlyBytes } from './bytes';
 import { needleOf, needleOrByte, placeOf, type BytesLike } from './bytes-like';
 import { Cursor } from './cursor';
@@ -17,7 +17,11 @@ import { native } from './native';
 import { handleOf } from './resource';
 import { SliceViews } from './slice-views';
 import { decoded, linesOf, type LineOptions } from './text';
-import { validateBytes, validateInteger } from './validate';
+import { byteLengthOf, validateBytes, validateInteger } from './validate';
+
+const { isUint8Array } = types;
+// eslint-disable-next-line @typescript-eslint/unbound-method -- An array may have a set() of its own.
+const setBytes = Uint8Array.prototype.set;
 
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
@@ -192,6 +196,10 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
   /** Whether `other` has the same bytes, in whatever slices. */
   equals(other: BytesLike, encoding?: BufferEncoding): boolean {
     const handle = handleOf(this);
+    if (isUint8Array(other)) {
+      const whole = this.wholeView();
+      if (whole !== undefined) return whole.equals(other);
+    }
     const needle = needleOf(other, encoding, 'other');
     return aggregateEquals(handle, needle.kind, needle.value);
   }
@@ -213,6 +221,15 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
     const handle = handleOf(this);
     validateBytes(target, 'target');
     validateInteger(targetStart, 'targetStart');
+    if (from === undefined && to === undefined) {
+      const whole = this.wholeView();
+      if (whole !== undefined && targetStart + whole.length <= byteLengthOf(target)) {
+        setBytes.call(target, whole, targetStart);
+        copiedOut[0]!++;
+        copiedOut[1]! += whole.length;
+        return whole.length;
+      }
+    }
     const { byteLength } = this;
     const first = placeOf(from, 'from', byteLength, 0);
     return aggregateCopyTo(handle, target, targetStart, first, placeOf(to, 'to', byteLength, byteLength));

@@ -92,10 +92,14 @@ export function validateBytes(
 }
 
 const typedArrayPrototype = Object.getPrototypeOf(Uint8Array.prototype) as object;
+// Why no Reflect.get(), which reads better: the engine inlines this one.
+// eslint-disable-next-line @typescript-eslint/unbound-method -- It is called with its object.
+const byteLengthGetter = Object.getOwnPropertyDescriptor(typedArrayPrototype, 'byteLength')!
+  .get as (this: Uint8Array) => number;
 
 /** How many bytes there are, also of an array whose `byteLength` says something else. */
 export function byteLengthOf(bytes: Uint8Array): number {
-  return Reflect.get(typedArrayPrototype, 'byteLength', bytes) as number;
+  return byteLengthGetter.call(bytes);
 }
 
 export function validateAbortSignal(

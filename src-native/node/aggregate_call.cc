@@ -18,6 +18,12 @@ size_t encodedBytes(napi_env env, napi_value text, TextEncoding encoding) {
   return 0;
 }
 
+bool isAsciiText(napi_env env, napi_value text, size_t utf8Bytes) {
+  size_t characters = 0;
+  napi_get_value_string_latin1(env, text, nullptr, 0, &characters);
+  return characters == utf8Bytes;
+}
+
 size_t encode(napi_env env, napi_value text, TextEncoding encoding, uint8_t* to, size_t room) {
   size_t length = 0;
   switch (encoding) {

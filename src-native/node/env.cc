@@ -45,6 +45,7 @@ EnvState::EnvState(napi_env env) : env_(env), disk_(*this), waits_(*this) {
   napi_create_typedarray(env, napi_float64_array, kScratchNumbers, buffer, 0, &array);
   napi_create_reference(env, array, 1, &scratchArray_);
   scratch_ = static_cast<double*>(data);
+  copied_ = std::make_unique<CopyTally>(scratch_ + kCopiedAt, CopyReason::CopyOut);
 
   napi_value resource = nullptr;
   napi_value name = nullptr;

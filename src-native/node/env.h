@@ -27,6 +27,7 @@
 #include "aggregate/aggregate.h"
 #include "aggregate/derived.h"
 #include "aggregate/private_view.h"
+#include "base/copy.h"
 #include "base/status.h"
 #include "cache/file_cache.h"
 #include "node/disk_pool.h"
@@ -161,6 +162,8 @@ class EnvState {
   // Its last one begins with a 32-bit count that moves on whenever views that TypeScript has kept
   // may show something else than the shared bytes: a store was caught, or the window was closed.
   void noteStaleViews();
+  // The two before are the copies to the program (CopyOut) that TypeScript made: times, bytes.
+  static constexpr size_t kCopiedAt = kScratchNumbers - 4;
   napi_value scratchArray();
 
  private:
@@ -217,6 +220,7 @@ class EnvState {
   napi_ref immutableReporter_ = nullptr;
   napi_ref scratchArray_ = nullptr;
   double* scratch_ = nullptr;
+  std::unique_ptr<CopyTally> copied_;
 };
 
 }  // namespace iol::node

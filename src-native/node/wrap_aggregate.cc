@@ -11,7 +11,6 @@
 namespace iol::node {
 namespace {
 
-constexpr size_t kShortStringBytes = 4096;
 constexpr size_t kPartsMax = 16;
 
 // Bytes that have just come into the window, as an aggregate.
@@ -25,24 +24,18 @@ Aggregate sealed(Domain& domain, Draft& draft, size_t length) {
 template <size_t N>
 Result<Aggregate> aggregateOfText(const Call<N>& call, Pool& pool, size_t textIndex,
                                   size_t encodingIndex) {
-  const TextEncoding encoding = encodingAt(call, encodingIndex);
+  TextEncoding encoding = encodingAt(call, encodingIndex);
   const napi_value text = call.value(textIndex);
-  alignas(8) uint8_t characters[kShortStringBytes];
-  // Why here first: how long a text is only its encoding tells, and a short one is encoded faster
-  // than it is measured.
-  size_t length = encode(call.env(), text, encoding, characters, kShortStringBytes);
-  const bool isWhole = length < kShortStringBytes - 4;  // A character more would have fitted.
-  if (!isWhole) length = encodedBytes(call.env(), text, encoding);
+  const size_t length = encodedBytes(call.env(), text, encoding);
+  if (encoding == TextEncoding::Utf8 && isAsciiText(call.env(), text, length)) {
+    encoding = TextEncoding::Latin1;
+  }
   // The terminator stays inside: the next byte may be somebody's.
-  const size_t room = isWhole ? length : length + terminatorBytes(encoding);
+  const size_t room = length + terminatorBytes(encoding);
   Result<Draft> draft = pool.allocate(room);
   if (!draft.isOk()) return draft.status();
-  if (isWhole) {
-    copyBytes(draft.value().bytes(), characters, length, CopyReason::Write);
-  } else {
-    encode(call.env(), text, encoding, draft.value().bytes(), room);
-    countCopy(length, CopyReason::Write);
-  }
+  encode(call.env(), text, encoding, draft.value().bytes(), room);
+  countCopy(length, CopyReason::Write);
   return sealed(call.state().domain(), draft.value(), length);
 }
 

@@ -63,7 +63,7 @@ napi_value processStats(napi_env env, napi_callback_info info) {
   *out++ = static_cast<double>(steps.nodes);
   *out++ = static_cast<double>(steps.entries);
   *out++ = static_cast<double>(steps.released);
-  static_assert(8 + 2 * kCopyReasons <= EnvState::kScratchNumbers);
+  static_assert(8 + 2 * kCopyReasons <= EnvState::kCopiedAt);
   for (size_t reason = 0; reason < kCopyReasons; ++reason) {
     const CopyCount count = copyCount(static_cast<CopyReason>(reason));
     *out++ = static_cast<double>(count.times);

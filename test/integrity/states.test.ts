@@ -21,7 +21,7 @@ const classes = { Aggregate, IolBuffer, DraftBuffer, MappedBytes, Pool, Window }
 const inner = [
   'constructor', 'inspectFields', 'forget', 'forgetSlices', 'writable', 'noteWrite', 'memory',
   'removeNet', 'seek', 'seekFar', 'replaceBy', 'edited', 'validateRange', 'check', 'target', 'done',
-  'sealable', 'end',
+  'sealable', 'end', 'wholeView', 'newWholeView',
 ];
 const innerOfObjects = [
   'cannotBeCloned', 'handle', 'kind', 'windowsClosed', 'net', 'known', 'knownLength', 'pool', 'heap',

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 
-import { Aggregate, Window, type IolBuffer } from 'io-lite';
+import { Aggregate, stats, Window, type IolBuffer } from 'io-lite';
 
 import { checkHolds, copiesDuring } from '../support/holds';
 
@@ -82,6 +84,49 @@ describe('Aggregate', () => {
     assert.deepEqual(copiesDuring(() => two.copyTo(new Uint8Array(5))), { copyOut: 5 });
     assert.deepEqual(copiesDuring(() => two.view()), { linearize: 7 });
     assert.deepEqual(copiesDuring(() => two.view()), {}, 'it is in one piece now');
+  });
+
+  it('copies out and compares the same, and counts it, however often that was done before', () => {
+    using one = Aggregate.from('0123456789');
+    for (let i = 0; i < 10; i++) {
+      const target = new Uint8Array(12);
+      assert.deepEqual(copiesDuring(() => assert.equal(one.copyTo(target, 2), 10)), { copyOut: 10 });
+      assert.equal(Buffer.from(target).toString(), '\0\x000123456789');
+      assert.deepEqual(copiesDuring(() => assert.equal(one.copyTo(target, 9), 3)), { copyOut: 3 });
+      const liar = Object.defineProperty(new Uint8Array(4), 'length', { value: 100 });
+      assert.equal(one.copyTo(Object.defineProperty(liar, 'byteLength', { value: 100 })), 4);
+      assert.equal(one.copyTo(new Uint8Array(4), 5), 0);
+      assert.ok(one.equals(Buffer.from('0123456789')));
+      assert.ok(!one.equals(Buffer.from('0123456780')) && !one.equals(Buffer.from('01234567890')));
+    }
+    one.append('!');
+    assert.ok(one.equals(Buffer.from('0123456789!')));
+    const target = new Uint8Array(11);
+    for (let i = 0; i < 10; i++) assert.equal(one.copyTo(target), 11);
+    assert.equal(Buffer.from(target).toString(), '0123456789!');
+    one.dispose();
+    assert.throws(() => one.copyTo(target), { code: 'ERR_IOL_CLOSED' });
+    assert.throws(() => one.equals(target), { code: 'ERR_IOL_CLOSED' });
+  });
+
+  it('counts what a worker copies out, while it runs and when it has ended', async () => {
+    const before = stats().copies['copyOut']!;
+    const worker = new Worker(`
+      const { parentPort } = require('node:worker_threads');
+      const { Aggregate } = require('io-lite');
+      const one = Aggregate.from('0123456789');
+      for (let i = 0; i < 20; i++) one.copyTo(new Uint8Array(10));
+      one.dispose();
+      parentPort.postMessage('copied');
+      parentPort.once('message', () => undefined);
+    `, { eval: true });
+    await once(worker, 'message');
+    const during = stats().copies['copyOut']!;
+    worker.postMessage('end');
+    await once(worker, 'exit');
+    const after = stats().copies['copyOut']!;
+    assert.deepEqual([during.times, during.bytes], [before.times + 20, before.bytes + 200]);
+    assert.deepEqual(after, during);
   });
 
   it('is a value: changing a clone changes nothing else', () => {
