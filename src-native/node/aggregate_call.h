@@ -32,8 +32,8 @@ constexpr size_t terminatorBytes(TextEncoding encoding) {
 
 // Bytes of the text, without the terminator.
 size_t encodedBytes(napi_env env, napi_value text, TextEncoding encoding);
-// Whether text of so many bytes in UTF-8 is all ASCII: then it has as many characters, and as Latin1
-// it is the same bytes, which V8 copies instead of encoding them.
+// Whether text of so many bytes in UTF-8 is all ASCII: it has as many characters then, and is the
+// same bytes in Latin1, which V8 copies instead of encoding them.
 bool isAsciiText(napi_env env, napi_value text, size_t utf8Bytes);
 // Writes the text and a terminator to `to`, which has room for `room` bytes; the bytes of the text
 // that were written. `to` is aligned to two bytes for Utf16.
