@@ -52,8 +52,12 @@ ChannelName Channels::nameOf(const Channel& channel, bool outwards) const {
   const DomainName us = doorbell_.domain().name();
   // Either domain numbers its own: the low bit tells whose number it is in either direction.
   const bool isSendersNumber = channel.isOurs == outwards;
-  return {doorbell_.domain().window().id(), channel.id * 2 + (isSendersNumber ? 0 : 1),
-          channel.ringBytes, outwards ? us : channel.peer, outwards ? channel.peer : us};
+  return {doorbell_.domain().window().id(),
+          channel.id * 2 + (isSendersNumber ? 0 : 1),
+          channel.ringBytes,
+          outwards ? us : channel.peer,
+          outwards ? channel.peer : us,
+          channel.label.c_str()};
 }
 
 Status Channels::introduce(DomainName to) {

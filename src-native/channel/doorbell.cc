@@ -75,7 +75,7 @@ bool Doorbell::prepareToSleep() {
   block_->sleep.store(++sleep_, std::memory_order_relaxed);
   fullFence();  // Pairs with the one after a publish (Sender) and after a consume (Receiver).
   if (!findWork()) {
-    stats_.sleeps++;
+    block_->figures.sleeps++;
     return true;
   }
   IOL_CRASH_POINT(SleepWithdraw);
@@ -100,7 +100,7 @@ void Doorbell::wake() {
   if ((sleep_ & 1) != 0) {
     IOL_CRASH_POINT(SleepWithdraw);
     block_->sleep.store(++sleep_, std::memory_order_relaxed);
-    stats_.wakes++;
+    block_->figures.wakes++;
   }
   sys::Readiness ready[16];
   const uint32_t count = pollSet_.wait(ready);
@@ -133,7 +133,7 @@ void Doorbell::wait(int64_t timeoutMs) {
       spinsSkipped_ = 0;
       return;
     }
-    stats_.spinsInVain++;
+    block_->figures.spinsInVain++;
     spinsSkipped_ = std::min(spinsSkipped_ * 2 + 1, kSpinsSkippedMax);
     spinsToSkip_ = spinsSkipped_;
   }

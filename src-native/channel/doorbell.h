@@ -35,12 +35,7 @@ class Sender;
 class Doorbell {
  public:
   static constexpr int64_t kSpinNsDefault = 10'000;
-  struct Stats {
-    uint64_t rings = 0;   // Presses of a peer's button: one system call each.
-    uint64_t sleeps = 0;  // Announcements after which nothing was found.
-    uint64_t wakes = 0;
-    uint64_t spinsInVain = 0;
-  };
+  using Stats = DoorbellFigures;
 
   static Result<std::unique_ptr<Doorbell>> create(Domain& domain);
   ~Doorbell();
@@ -69,7 +64,7 @@ class Doorbell {
   size_t lingering() const { return lingering_.size(); }
   void sweepLingering();
 
-  const Stats& stats() const { return stats_; }
+  const Stats& stats() const { return block_->figures; }
 
  private:
   friend class Link;
@@ -89,7 +84,6 @@ class Doorbell {
   int64_t spinNs_ = kSpinNsDefault;
   uint32_t spinsSkipped_ = 0;  // After the last spin in vain.
   uint32_t spinsToSkip_ = 0;
-  Stats stats_;
   std::vector<Link*> links_;
   std::vector<Sender*> senders_;
   std::vector<Receiver*> receivers_;

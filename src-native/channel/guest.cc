@@ -80,6 +80,8 @@ Status Guest::sayHello(const HostAddress& address) {
   if (!setLabel(message.hello.label, options_.label)) {
     return Status(Code::TooLarge, "domain's label", 0, kDomainLabelBytes - 1);
   }
+  std::copy_n(message.hello.label, kDomainLabelBytes, label_);
+  address_ = address.socket;
   return socket_.send(message);
 }
 
@@ -210,6 +212,7 @@ Status Guest::settleIn(const WelcomeMessage& welcome, sys::Fd block) {
     domain_ = ownDomain_.get();
   }
   if (welcome.maxBytes != 0) domain_->setMaxBytes(welcome.maxBytes);
+  domain_->facts().setAttached(label_, address_, welcome.maxBytes);
   domain_->peers().follow(&block_->ownerEpochs[name.slot], welcome.ownerEpoch);
   domain_->setSegmentSource(this);
   return {};

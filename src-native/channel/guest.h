@@ -141,6 +141,8 @@ class Guest final : public SegmentSource {
   sys::PollSet ready_;
   ControlSocket socket_;
   Options options_;
+  std::string address_;
+  char label_[kDomainLabelBytes] = {};
   GuestListener* listener_;
   State state_ = State::Attaching;
   Status failure_;

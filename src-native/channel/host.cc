@@ -61,6 +61,11 @@ Result<std::unique_ptr<Host>> Host::create(Window& window, Options options,
   if (host == nullptr) return Status(Code::NoMemory, "host");
   host->address_ = std::move(address);
   IOL_TRY(host->makeBlock());
+  Result<std::unique_ptr<HostFactsPage>> facts = HostFactsPage::create(
+      window, host->address_.socket, {host->options_.domainBytesMax, host->options_.domainsMax});
+  if (!facts.isOk()) return facts.status();
+  host->facts_ = facts.take();
+  host->publishFacts();
   IOL_TRY(host->ready_.add(host->socket_.fd(), sys::Interest::Read, kListenerTag));
   IOL_TRY(host->ready_.add(host->timer_.fd(), sys::Interest::Read, kTimerTag));
   return host;
@@ -122,6 +127,7 @@ void Host::onReady() {
   }
   settleAllWants();
   buryClosed();
+  publishFacts();
 }
 
 // The kernel says that its process has ended. Its last words first: what it made known may have
@@ -129,6 +135,10 @@ void Host::onReady() {
 void Host::hearOut(Peer& peer) {
   peer.socket.forgetUnsent();
   while (readPeer(peer)) continue;
+  if (peer.isAttached() && !peer.hasEnded) {
+    facts_->counts.died++;
+    facts_->incidents.note(IncidentKind::Died, peer.name, peer.who, {});
+  }
   onEnd(peer);
 }
 
@@ -140,9 +150,7 @@ void Host::acceptAll() {
 bool Host::acceptOne() {
   Result<sys::Fd> accepted = socket_.accept();
   if (!accepted.isOk()) {
-    if (accepted.status().code() != Code::WouldBlock && listener_ != nullptr) {
-      listener_->onTurnedAway(0, accepted.status());
-    }
+    if (accepted.status().code() != Code::WouldBlock) turnAway({}, accepted.status());
     return false;
   }
   Result<sys::PeerFacts> facts = sys::peerFacts(accepted.value());
@@ -158,7 +166,10 @@ bool Host::acceptOne() {
     status = ready_.add(accepted.value(), sys::Interest::Read, socketTag(peer->id));
   }
   if (!status.isOk()) {
-    if (listener_ != nullptr) listener_->onTurnedAway(pid, status);
+    Credentials who;
+    who.pid = pid;
+    if (facts.isOk()) who.uid = facts.value().uid;
+    turnAway(who, status);
     return true;
   }
   peer->socket = ControlSocket(accepted.take());
@@ -241,7 +252,7 @@ void Host::takeMessage(Peer& peer, ControlSocket::Received& received) {
     case MessageType::Table: return onTable(peer, named, std::move(received.descriptors[0]));
     case MessageType::LetGo: return onLetGo(peer, named);
     case MessageType::Unlink: std::erase(peer.links, named); return dropUnreachable(named);
-    case MessageType::Detach: onEnd(peer); return;
+    case MessageType::Detach: facts_->counts.detached++; return onEnd(peer);
     case MessageType::Find: return onFind(peer, message.label);
     case MessageType::Relay: return onRelay(peer, message.relay, received.descriptors);
     default: return;
@@ -297,10 +308,19 @@ void Host::cut(Peer& peer, const Status& why) {
   if (!peer.isAttached()) {
     handshakes_--;
     closed_.push_back(peer.id);
-    if (listener_ != nullptr) listener_->onTurnedAway(peer.who.pid, why);
-  } else if (listener_ != nullptr) {
-    listener_->onGone(peer.name, why);
+    turnAway(peer.who, why);
+    return;
   }
+  peer.stateMs = static_cast<uint64_t>(sys::wallMs());
+  facts_->counts.cut++;
+  facts_->incidents.note(IncidentKind::Cut, peer.name, peer.who, why);
+  if (listener_ != nullptr) listener_->onGone(peer.name, why);
+}
+
+void Host::turnAway(const Credentials& who, const Status& why) {
+  facts_->counts.turnedAway++;
+  facts_->incidents.note(IncidentKind::TurnedAway, {}, who, why);
+  if (listener_ != nullptr) listener_->onTurnedAway(who.pid, why);
 }
 
 void Host::onSocketClosed(Peer& peer) {
@@ -311,6 +331,7 @@ void Host::onSocketClosed(Peer& peer) {
   peer.wanted.clear();
   peer.tables.clear();
   peer.deadlineMs = sys::systemClock().monotonicMs() + kDeathGraceMs;
+  peer.stateMs = static_cast<uint64_t>(sys::wallMs());
   setTimer();
 }
 
@@ -324,6 +345,32 @@ Host::Peer* Host::find(DomainName name) {
     if (peer->isAttached() && peer->name == name) return peer.get();
   }
   return nullptr;
+}
+
+void Host::publishFacts() {
+  std::vector<HostDomainFacts> table;
+  for (const auto& [id, peer] : peers_) {
+    if (!peer->isAttached()) continue;
+    HostDomainFacts& facts = table.emplace_back();
+    facts.slot = peer->name.slot;
+    facts.epoch = peer->name.epoch;
+    DomainState state = peer->socket.isOpen() ? DomainState::Attached : DomainState::Silent;
+    if (peer->hasEnded) state = DomainState::Ended;
+    facts.state = static_cast<uint32_t>(state);
+    facts.isLocal = peer->isLocal ? 1 : 0;
+    facts.pid = peer->who.pid;
+    facts.uid = peer->who.uid;
+    facts.gid = peer->who.gid;
+    facts.pools = static_cast<uint32_t>(peer->pools.size());
+    facts.segments = peer->segments;
+    facts.links = static_cast<uint32_t>(peer->links.size());
+    facts.owners = static_cast<uint32_t>(peer->owners.size());
+    facts.unsent = static_cast<uint32_t>(peer->socket.unsent());
+    facts.attachedMs = peer->attachedMs;
+    facts.stateMs = peer->stateMs;
+    std::copy_n(peer->who.label, kDomainLabelBytes, facts.label);
+  }
+  facts_->publish(table, static_cast<uint32_t>(handshakes_), segments_.size());
 }
 
 std::vector<Host::DomainFacts> Host::domains() const {

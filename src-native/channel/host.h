@@ -30,6 +30,7 @@
 #include "base/status.h"
 #include "channel/control_socket.h"
 #include "channel/host_address.h"
+#include "channel/host_facts.h"
 #include "sys/poll_set.h"
 #include "sys/timer.h"
 #include "sys/unix_socket.h"
@@ -102,7 +103,9 @@ class Host {
     sys::Fd pidfd;
     DomainName name;  // Epoch 0: still shaking hands.
     bool hasEnded = false;
-    bool isLocal = false;    // A domain of our own process.
+    bool isLocal = false;     // A domain of our own process.
+    uint64_t attachedMs = 0;  // Since 1970, as when its state was last another.
+    uint64_t stateMs = 0;
     int64_t deadlineMs = 0;  // Of the handshake, or of the wait between end of file and death.
     std::unordered_map<uint32_t, AccessList> pools;
     std::vector<std::pair<uint32_t, uint32_t>> numbers;  // first, count
@@ -124,6 +127,7 @@ class Host {
   Host(Window& window, Options options, HostListener* listener, sys::PollSet ready,
        sys::Timer timer, sys::UnixListener socket);
   Status makeBlock();
+  void publishFacts();
 
   // Connections (host.cc)
   void acceptAll();
@@ -140,6 +144,7 @@ class Host {
   void tell(Peer& peer, const ControlMessage& message, const std::vector<int>& fds = {});
   void updateInterest(Peer& peer);
   void cut(Peer& peer, const Status& why);
+  void turnAway(const Credentials& who, const Status& why);
   void onSocketClosed(Peer& peer);
   void hearOut(Peer& peer);
   void buryClosed();
@@ -180,6 +185,7 @@ class Host {
   HostAddress address_;
   sys::Fd blockFd_;             // Read-only; what guests get.
   HostBlock* block_ = nullptr;  // Written here alone.
+  std::unique_ptr<HostFactsPage> facts_;
   uint64_t nextId_ = 1;
   size_t handshakes_ = 0;
   std::unordered_map<uint64_t, std::unique_ptr<Peer>> peers_;

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "channel/host.h"
+#include "sys/clock.h"
 #include "sys/memory.h"
 #include "sys/process.h"
 
@@ -24,6 +25,8 @@ void Host::onHello(Peer& peer, const HelloMessage& hello) {
   handshakes_--;
   peer.deadlineMs = 0;
   setTimer();
+  peer.attachedMs = peer.stateMs = static_cast<uint64_t>(sys::wallMs());
+  facts_->counts.attached++;
   if (listener_ != nullptr) listener_->onAttached(peer.name, peer.who);
 }
 
@@ -204,6 +207,7 @@ void Host::onRelay(Peer& peer, const RelayMessage& relay, const std::vector<sys:
   }
   if (!contains(peer.links, name)) peer.links.push_back(name);
   if (!contains(other->links, peer.name)) other->links.push_back(peer.name);
+  facts_->counts.relayed++;
   updateInterest(*other);
 }
 
@@ -212,6 +216,7 @@ void Host::onRelay(Peer& peer, const RelayMessage& relay, const std::vector<sys:
 void Host::onEnd(Peer& peer) {
   if (!peer.isAttached() || peer.hasEnded) return;
   peer.hasEnded = true;
+  peer.stateMs = static_cast<uint64_t>(sys::wallMs());
   peer.deadlineMs = 0;
   if (peer.pidfd.isOpen()) ready_.remove(peer.pidfd);
   peer.socket.close();

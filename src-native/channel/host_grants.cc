@@ -93,7 +93,10 @@ Host::Step Host::tryGrant(Peer& reader, WantedSegment& wanted) {
   }
   const auto pool = owner->pools.find(segment.pool);
   if (pool == owner->pools.end() || !pool->second.allows(reader.who)) {
-    return refused(Status(Code::AccessDenied, "pool"));
+    facts_->counts.denied++;
+    const Status denied(Code::AccessDenied, "pool");
+    facts_->incidents.note(IncidentKind::Denied, reader.name, reader.who, denied);
+    return refused(denied);
   }
   wanted.owner = owner->name;
   if (!owner->hasEnded && sys::processHasEnded(owner->pidfd)) {
@@ -154,6 +157,7 @@ void Host::grant(Peer& reader, uint32_t number, HeldSegment& segment, Peer& owne
   message.grant.epoch = owner.name.epoch;
   message.grant.totalBytes = segment.totalBytes;
   if (!contains(segment.readers, reader.name)) segment.readers.push_back(reader.name);
+  facts_->counts.granted++;
   answer(reader, message, {segment.memory.get(), owner.pidfd.get()});
 }
 

@@ -45,7 +45,7 @@ void Link::ringIfAsleep() {
   rungFor_ = sleep;
   IOL_CRASH_POINT(DoorbellRing);
   sys::pressButton(button_);
-  doorbell_.stats_.rings++;
+  doorbell_.block_->figures.rings++;
 }
 
 void Link::checkDeath() {

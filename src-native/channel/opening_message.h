@@ -9,11 +9,11 @@
 #include <cstdint>
 
 #include "channel/control_messages.h"
+#include "channel/ring_layout.h"
 
 namespace iol {
 
 constexpr uint32_t kOpeningMagic = 0x6e68'6369;  // "ichn"
-constexpr size_t kChannelLabelBytes = 24;        // With its final 0.
 
 enum class OpeningKind : uint32_t {
   Link = 1,  // + domain block, button

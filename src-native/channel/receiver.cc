@@ -200,6 +200,7 @@ void Receiver::consume() {
 
 ReceiveOutcome Receiver::corrupt(Status status) {
   failure_ = status;
+  domain_.facts().noteIncident(IncidentKind::Corrupt, link_.name(), status);
   close();
   return ReceiveOutcome::Corrupt;
 }

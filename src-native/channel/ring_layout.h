@@ -14,7 +14,7 @@
 //
 //   domain block memfd  one per domain, written by it alone, read by all its peers
 //   +-------------+-------+
-//   | BlockHeader | sleep |
+//   | BlockHeader | sleep |  (and figures, at 128)
 //   +-------------+-------+
 //   0             64                                                                      4096
 //
@@ -55,6 +55,7 @@ constexpr uint64_t kRingBytesDefault = 64ull << 10;
 constexpr uint64_t kRingBytesMax = 16ull << 20;
 constexpr uint32_t kCellWords = 8;  // One cache line: a message shares none with the next.
 
+constexpr size_t kChannelLabelBytes = 24;  // With its final 0.
 constexpr uint32_t kMetadataBytesMax = 1024;
 constexpr uint32_t kDescriptorsInline = 64;     // A longer list goes into a window buffer.
 constexpr uint32_t kDescriptorsMax = 1u << 16;  // Of one message.
@@ -82,6 +83,7 @@ struct SenderBlock {
   ChannelHeader header;
   IndexWord published;  // Everything before it may be read.
   IndexWord waitsFor;   // The consumed index at which the sender wants to be woken; 0: none.
+  char label[kChannelLabelBytes];  // Of the channel, for those who look on.
 };
 static_assert(offsetof(SenderBlock, published) == 64 && offsetof(SenderBlock, waitsFor) == 72);
 
@@ -105,9 +107,19 @@ struct BlockHeader {
 };
 static_assert(sizeof(BlockHeader) == 64);
 
+// Since the domain began.
+struct DoorbellFigures {
+  uint64_t rings = 0;   // Presses of a peer's button: one system call each.
+  uint64_t sleeps = 0;  // Announcements after which nothing was found.
+  uint64_t wakes = 0;
+  uint64_t spinsInVain = 0;
+};
+
 struct DomainBlock {
   BlockHeader header;
   IndexWord sleep;  // Odd: about to sleep or asleep; ring once for each odd value.
+  // In a line of its own: no peer reads it, observers do.
+  alignas(64) DoorbellFigures figures;
 };
 static_assert(offsetof(DomainBlock, sleep) == 64);
 constexpr uint64_t kDomainBlockBytes = 4096;

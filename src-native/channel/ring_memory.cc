@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "pool/facts.h"
 #include "sys/limits.h"
 #include "sys/memory.h"
 
@@ -69,6 +70,7 @@ Result<RingMemory> RingMemory::create(const ChannelName& name, Side side) {
   if (!readOnly.isOk()) return readOnly.status();
   made.readOnlyFd_ = readOnly.take();
   *reinterpret_cast<ChannelHeader*>(made.base_) = headerOf(name, side);
+  if (side == Side::Sender) setText(made.sender().label, kChannelLabelBytes, name.label);
   return made;
 }
 

@@ -21,6 +21,7 @@ struct ChannelName {
   uint64_t ringBytes = kRingBytesDefault;
   DomainName sender;
   DomainName receiver;
+  const char* label = "";  // Only its maker's, and only for those who look on.
 };
 
 class RingMemory {

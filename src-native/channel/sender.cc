@@ -21,6 +21,7 @@ Result<std::unique_ptr<Sender>> Sender::create(Doorbell& doorbell, Pool& lists,
   std::unique_ptr<Sender> sender(new (std::nothrow) Sender(doorbell, lists, name));
   if (sender == nullptr) return Status(Code::NoMemory, "channel");
   sender->own_ = own.take();
+  sender->name_.label = "";  // The caller's; the memory has it.
   return sender;
 }
 
@@ -189,7 +190,10 @@ void Sender::releaseFlights(uint64_t consumed) {
 }
 
 void Sender::fail(Status status) {
-  if (!isPeerClosed_) failure_ = status;
+  if (!isPeerClosed_) {
+    failure_ = status;
+    doorbell_.domain().facts().noteIncident(IncidentKind::Corrupt, name_.receiver, status);
+  }
   isPeerClosed_ = true;
   releaseFlights(kIndexMax);
   close();

@@ -22,7 +22,10 @@ Result<std::unique_ptr<Domain>> Domain::create(Window& window, DomainName name) 
   if (domain == nullptr) return Status(Code::NoMemory, "domain");
   Result<std::unique_ptr<HoldTable>> holds = HoldTable::create(window.id(), name, name);
   if (!holds.isOk()) return holds.status();
+  Result<std::unique_ptr<Facts>> facts = Facts::create(window, name);
+  if (!facts.isOk()) return facts.status();
   domain->ownHolds_ = holds.take();
+  domain->facts_ = facts.take();
   return domain;
 }
 

@@ -20,6 +20,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "pool/facts.h"
 #include "pool/holds.h"
 #include "window/segment.h"
 #include "window/window.h"
@@ -138,6 +139,9 @@ class Domain {
   void setMaxBytes(uint64_t maxBytes) { maxBytes_ = maxBytes; }
   uint64_t maxBytes() const { return maxBytes_; }
 
+  // What observers see of it.
+  Facts& facts() { return *facts_; }
+
   HoldTable& ownHolds() { return *ownHolds_; }
   // This domain's holds on the owner's buffers; the table is made at the first call.
   Result<HoldTable*> holdsFor(DomainName owner);
@@ -189,6 +193,7 @@ class Domain {
   uint64_t maxBytes_ = 0;
   uint32_t poolsMade_ = 0;
   std::unique_ptr<HoldTable> ownHolds_;
+  std::unique_ptr<Facts> facts_;
   PeerHolds peers_;
   std::vector<ForeignHolds> foreignHolds_;
   std::vector<std::unique_ptr<Segment>> foreignSegments_;

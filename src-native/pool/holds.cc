@@ -4,6 +4,7 @@
 
 #include "base/crash_point.h"
 #include "base/fence.h"
+#include "sys/clock.h"
 #include "sys/limits.h"
 #include "sys/memory.h"
 #include "sys/process.h"
@@ -23,11 +24,6 @@ const HoldWord& chunkWord(const uint8_t* base, uint32_t ordinal, uint32_t chunk)
 
 const HoldWord& slotWord(const uint8_t* base, uint32_t ordinal, uint32_t slot) {
   return reinterpret_cast<const HoldWord*>(regionOf(base, ordinal) + kHoldSlotCountsOffset)[slot];
-}
-
-// Only the domain's own thread stores, so a plain load and store is an increment.
-void add(HoldWord& word, uint32_t difference, std::memory_order order) {
-  word.store(word.load(std::memory_order_relaxed) + difference, order);
 }
 
 }  // namespace
@@ -56,14 +52,31 @@ Result<std::unique_ptr<HoldTable>> HoldTable::create(uint64_t windowId, DomainNa
   header.domainEpoch = holder.epoch;
   header.ownerSlot = owner.slot;
   header.ownerEpoch = owner.epoch;
+  table->isForeign_ = !(holder == owner);
   *reinterpret_cast<HoldTableHeader*>(table->base_) = header;
   return table;
 }
 
 HoldTable::~HoldTable() { sys::unmap(base_, kHoldTableBytes); }
 
-HoldWord* HoldTable::chunkCounts(uint32_t ordinal) const {
-  return reinterpret_cast<HoldWord*>(const_cast<uint8_t*>(regionOf(base_, ordinal)));
+HoldWord& HoldTable::chunkWordOf(uint32_t ordinal, uint32_t chunk) const {
+  return const_cast<HoldWord&>(chunkWord(base_, ordinal, chunk));
+}
+
+// Only the domain's own thread stores, so a plain load and store is an increment.
+void HoldTable::raiseChunk(uint32_t ordinal, uint32_t chunk) {
+  HoldWord& word = chunkWordOf(ordinal, chunk);
+  uint32_t before = word.load(std::memory_order_relaxed);
+  if (before == 0 && isForeign_) {
+    before = static_cast<uint32_t>(sys::monotonicSeconds()) << kHoldChunkCountBits;
+  }
+  word.store(before + 1, std::memory_order_relaxed);
+}
+
+void HoldTable::lowerChunk(uint32_t ordinal, uint32_t chunk) {
+  HoldWord& word = chunkWordOf(ordinal, chunk);
+  const uint32_t after = word.load(std::memory_order_relaxed) - 1;
+  word.store((after & kHoldChunkCountMask) == 0 ? 0 : after, std::memory_order_release);
 }
 
 HoldWord* HoldTable::slotCounts(uint32_t ordinal) const {
@@ -80,7 +93,7 @@ void HoldTable::take(uint32_t ordinal, uint32_t chunk, uint32_t slot) {
   if (countOf(before) == kHoldCountMax) return;  // Saturated: sticks for ever.
   if (before == 0) {
     IOL_CRASH_POINT(HoldChunkRaise);
-    add(chunkCounts(ordinal)[chunk], 1, std::memory_order_relaxed);
+    raiseChunk(ordinal, chunk);
   }
   IOL_CRASH_POINT(HoldRaise);
   word.store(before + 1, std::memory_order_release);
@@ -96,7 +109,7 @@ bool HoldTable::drop(uint32_t ordinal, uint32_t chunk, uint32_t slot) {
   word.store(before - 1, std::memory_order_release);
   if (before == 1) {
     IOL_CRASH_POINT(HoldChunkLower);
-    add(chunkCounts(ordinal)[chunk], -1u, std::memory_order_release);
+    lowerChunk(ordinal, chunk);
   }
   return countOf(before) == 1;
 }
@@ -106,7 +119,7 @@ uint32_t HoldTable::count(uint32_t ordinal, uint32_t slot) const {
 }
 
 uint32_t HoldTable::heldInChunk(uint32_t ordinal, uint32_t chunk) const {
-  return chunkCounts(ordinal)[chunk].load(std::memory_order_relaxed);
+  return chunkWordOf(ordinal, chunk).load(std::memory_order_relaxed) & kHoldChunkCountMask;
 }
 
 // Set only while held, so the chunk count is already raised; cleared likewise.
@@ -122,7 +135,7 @@ bool HoldTable::clearKernelVisible(uint32_t ordinal, uint32_t chunk, uint32_t sl
   HoldWord& word = slotCounts(ordinal)[slot];
   if (word.load(std::memory_order_relaxed) != kHoldKernelVisible) return false;
   word.store(0, std::memory_order_release);
-  add(chunkCounts(ordinal)[chunk], -1u, std::memory_order_release);
+  lowerChunk(ordinal, chunk);
   return true;
 }
 

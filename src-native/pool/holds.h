@@ -54,12 +54,15 @@ class HoldTable {
 
  private:
   HoldTable() = default;
-  HoldWord* chunkCounts(uint32_t ordinal) const;
+  HoldWord& chunkWordOf(uint32_t ordinal, uint32_t chunk) const;
+  void raiseChunk(uint32_t ordinal, uint32_t chunk);
+  void lowerChunk(uint32_t ordinal, uint32_t chunk);
   HoldWord* slotCounts(uint32_t ordinal) const;
 
   sys::Fd memory_;
   sys::Fd readOnlyFd_;
   uint8_t* base_ = nullptr;
+  bool isForeign_ = false;  // Of another domain's buffers: says since when, too.
   uint64_t liveHolds_ = 0;  // Sum of all counts.
 };
 

@@ -44,17 +44,29 @@ Result<std::unique_ptr<Pool>> Pool::create(Domain& domain, Options options) {
   return pool;
 }
 
-Pool::Pool(Domain& domain, Options options)
-    : domain_(domain), options_(options), number_(++domain.poolsMade_) {
-  if (options_.maxBytes == 0) options_.maxBytes = domain.window().maxBytes();
+namespace {
+Pool::Options withLimit(Pool::Options options, const Window& window) {
+  if (options.maxBytes == 0) options.maxBytes = window.maxBytes();
+  return options;
 }
+}  // namespace
+
+Pool::Pool(Domain& domain, Options options)
+    : domain_(domain),
+      options_(withLimit(options, domain.window())),
+      number_(++domain.poolsMade_),
+      facts_(domain.facts().describe({number_, options_.name, options_.sealed, options_.maxBytes,
+                                      options_.idleBytesMax, options_.access})),
+      stats_(facts_ != nullptr ? facts_->figures : unseen_) {}
 
 Pool::~Pool() {
+  std::erase(domain_.pools_, this);
+  if (sys::isForkedChild()) return;  // The account is our parent's, and not mapped here.
   settleJobs(true);
   for (std::unique_ptr<OwnSegment>& own : segments_) {
     if (own != nullptr) retireSegment(*own);
   }
-  std::erase(domain_.pools_, this);
+  domain_.facts().giveBack(facts_);
 }
 
 Pool& Pool::of(const Segment& own) { return *ownOf(own).pool; }
@@ -295,7 +307,9 @@ void Pool::markPunched(uint32_t ordinal, uint32_t slot) {
 }
 
 Pool::Stats Pool::stats() const {
-  Stats stats = stats_;
+  Stats stats;
+  if (sys::isForkedChild()) return stats;
+  static_cast<PoolFigures&>(stats) = stats_;
   for (const std::unique_ptr<OwnSegment>& own : segments_) {
     if (own == nullptr) continue;
     stats.segments++;

@@ -68,20 +68,19 @@ class Pool {
     bool sealed = false;                  // F_SEAL_FUTURE_WRITE; shrinks by whole segments only.
     AccessList access;                    // Empty: every domain of the window may read.
   };
-  struct Stats {
-    uint64_t bytesInUse = 0;      // Capacity of live buffers: drafts, held, pending.
-    uint64_t bytesFree = 0;       // Committed and free.
-    uint64_t bytesCommitted = 0;  // Data pages; tables are the window's account.
-    uint64_t buffers = 0;         // Live: drafts, held, pending.
-    uint64_t drafts = 0;
-    uint64_t pending = 0;  // Released here, still held elsewhere.
+  // In the domain's facts, where observers see them:
+  //   bytesInUse      capacity of live buffers: drafts, held, pending
+  //   bytesCommitted  data pages; tables are the window's account
+  //   buffers         live: drafts, held, pending
+  //   pending         released here, still held elsewhere
+  //   allocations     since creation, as all that follow
+  //   requestedTotal, grantedTotal   bytes asked for, and what was given for them: the difference
+  //                   is the size classes' waste
+  //   commitsInline   commits made on the domain's own thread; commitsAhead by the helper
+  //   bytesReturned   given back to the system
+  struct Stats : PoolFigures {
+    uint64_t bytesFree = 0;  // Committed and free.
     uint32_t segments = 0;
-    uint64_t allocations = 0;     // Since creation.
-    uint64_t requestedTotal = 0;  // Bytes asked for since creation, and what was given for them:
-    uint64_t grantedTotal = 0;    // the difference is the size classes' waste.
-    uint64_t commitsInline = 0;   // Commits made on the domain's own thread.
-    uint64_t commitsAhead = 0;
-    uint64_t bytesReturned = 0;  // Given back to the system since creation.
   };
 
   static Result<std::unique_ptr<Pool>> create(Domain& domain, Options options);
@@ -157,7 +156,9 @@ class Pool {
   ClassList medium_[kClassesPerUnit];
   std::vector<std::pair<OwnSegment*, uint32_t>> pending_;
   std::vector<std::shared_ptr<CommitJob>> jobs_;
-  Stats stats_;
+  PoolFigures unseen_;          // When the domain's facts have no place.
+  PoolFacts* facts_ = nullptr;  // In the domain's facts.
+  PoolFigures& stats_;
 };
 
 }  // namespace iol

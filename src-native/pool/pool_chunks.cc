@@ -163,6 +163,7 @@ Result<OwnSegment*> Pool::addSegment(uint32_t unitBytes, uint64_t totalBytes) {
   shape.totalBytes = totalBytes;
   shape.unitBytes = unitBytes;
   shape.sealed = options_.sealed;
+  shape.pool = number_;
   while (shape.ordinal < kOrdinalsMax && domain_.ordinalsUsed_[shape.ordinal]) shape.ordinal++;
   if (shape.ordinal == kOrdinalsMax) {
     return Status(Code::WindowFull, "segments of one domain", kOrdinalsMax + 1, kOrdinalsMax);

@@ -25,5 +25,9 @@ const Clock& systemClock();
 
 // The same clock as monotonicMs, for short spans.
 int64_t monotonicNs();
+// The same in seconds, up to some 10 ms late; 5 ns.
+int64_t monotonicSeconds();
+// Milliseconds since 1970-01-01 UTC; may jump.
+int64_t wallMs();
 
 }  // namespace iol::sys

@@ -25,6 +25,9 @@ bool processHasEnded(const Fd& pidfd) {
 }
 
 bool isThisProcess(int32_t pid) { return pid == ::getpid(); }
+int32_t processId() { return ::getpid(); }
+int32_t threadId() { return static_cast<int32_t>(::syscall(SYS_gettid)); }
+uint32_t userId() { return ::geteuid(); }
 
 Status makeUndumpable() {
   if (::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0) return Status::system("prctl", errno);

@@ -16,6 +16,9 @@ namespace iol::sys {
 Result<Fd> openPidfd(int32_t pid);
 bool processHasEnded(const Fd& pidfd);
 bool isThisProcess(int32_t pid);
+int32_t processId();
+int32_t threadId();
+uint32_t userId();
 // No ptrace, no /proc/PID/mem for others of this user, and no core file (prctl(2)). Until exec.
 Status makeUndumpable();
 // A second descriptor of the same open file, close-on-exec.

@@ -29,7 +29,7 @@
 
 namespace iol {
 
-constexpr uint32_t kFormat = 2;
+constexpr uint32_t kFormat = 3;
 constexpr uint32_t kByteOrder = 0x01020304;
 constexpr uint64_t kSegmentMagic = 0x3167'6573'6c6f'6900;    // "\0iolseg1"
 constexpr uint64_t kHoldTableMagic = 0x3164'6c68'6c6f'6900;  // "\0iolhld1"
@@ -56,6 +56,12 @@ constexpr uint64_t kGenerationMax = 1ull << 52;
 constexpr uint32_t kHoldKernelVisible = 1u << 31;
 constexpr uint32_t kHoldCountMax = kHoldKernelVisible - 1;
 
+// A chunk word: how many of the chunk's slots are held, and above it since when (seconds of the
+// monotonic clock, as many bits as fit; only in tables for another domain's buffers). 0: none.
+constexpr uint32_t kHoldChunkCountBits = 11;
+constexpr uint32_t kHoldChunkCountMask = (1u << kHoldChunkCountBits) - 1;
+static_assert(kChunkBytes / kSmallUnitBytes <= kHoldChunkCountMask);
+
 struct SegmentHeader {
   uint64_t magic;
   uint32_t format;
@@ -71,7 +77,7 @@ struct SegmentHeader {
   uint32_t chunks;
   uint32_t ownerSlot;
   uint32_t ownerEpoch;
-  uint32_t reserved;
+  uint32_t pool;  // The owner's number for the pool that it belongs to.
 };
 static_assert(sizeof(SegmentHeader) == 80);
 static_assert(offsetof(SegmentHeader, number) == 48);

@@ -78,6 +78,7 @@ Result<std::unique_ptr<Segment>> Segment::create(Window& window, DomainName owne
   header.windowId = window.id();
   header.number = number.value();
   header.ordinal = shape.ordinal;
+  header.pool = shape.pool;
   header.ownerSlot = owner.slot;
   header.ownerEpoch = owner.epoch;
 

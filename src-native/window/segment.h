@@ -35,6 +35,7 @@ class Segment {
     uint64_t totalBytes = kSegmentBytes;
     uint32_t unitBytes = kSmallUnitBytes;  // 0: one buffer as large as the segment.
     uint32_t ordinal = 0;
+    uint32_t pool = 0;    // The owner's number for it, for those who look on.
     bool sealed = false;  // F_SEAL_FUTURE_WRITE: not even a same-uid process can map it writable.
   };
 
