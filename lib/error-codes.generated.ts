@@ -90,6 +90,22 @@ export const errorTable = {
     message: 'the stream hands its bytes to somebody else, or has no bytes',
     advice: 'Read a stream that nobody else reads, without an encoding and not in object mode.',
   },
+  ERR_IOL_NO_DOMAIN: {
+    message: 'nobody in the window is called that, or it has ended',
+    advice: 'Connect once the other side has attached under that label.',
+  },
+  ERR_IOL_REFUSED: {
+    message: 'was refused by the other side',
+    advice: "Let the other side listen to the window's 'channel' event.",
+  },
+  ERR_IOL_PEER_DEAD: {
+    message: 'the other side ended without closing the channel',
+    advice: 'Everything that it had sent was received; connect to its successor.',
+  },
+  ERR_IOL_HOST_GONE: {
+    message: "the window's host has ended",
+    advice: 'Open channels go on; for new ones, close the window and attach to another.',
+  },
   ERR_IOL_SYSTEM: {
     message: 'a system call failed',
     advice: 'Look at errno and syscall on the error.',
@@ -135,6 +151,10 @@ export const errorCodes = [
   'ERR_IOL_ABORTED',
   'ERR_IOL_STREAM_CLOSED',
   'ERR_IOL_STREAM_MODE',
+  'ERR_IOL_NO_DOMAIN',
+  'ERR_IOL_REFUSED',
+  'ERR_IOL_PEER_DEAD',
+  'ERR_IOL_HOST_GONE',
   'ERR_IOL_SYSTEM',
   'ERR_IOL_ADDON_NOT_FOUND',
   'ERR_IOL_ADDON_MISMATCH',

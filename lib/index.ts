@@ -9,6 +9,7 @@ export type { ByteWrites } from './byte-writes';
 export { unsafeUint8Array, type ReadonlyBytes } from './bytes';
 export type { BytesLike, BytesParts } from './bytes-like';
 export type { CollectOptions } from './collect';
+export { Channel, Message, type ChannelPeer, type DomainName } from './channel';
 export type { Cursor } from './cursor';
 export { crc32c, internetChecksum, sha256, type DerivedStats } from './derived';
 export { DraftBuffer } from './draft';
@@ -26,9 +27,13 @@ export type { StreamSink, StreamSource } from './io-streams';
 export { setLeakDetection, type LeakDetection } from './leaks';
 export { MappedBytes, type ByteRange, type MapFileOptions, type MapOptions } from './mapped';
 export { version } from './native';
+export type { DomainInfo } from './membership';
 export { Pool, type PoolOptions, type PoolStats } from './pool';
 export { toReadable, toReadableStream } from './readable';
 export type { Resource } from './resource';
 export { stats, type CopyCount, type Stats, type StepCount } from './stats';
 export type { LineOptions } from './text';
-export { Window, type WindowEvents, type WindowOptions, type WindowStats } from './window';
+export {
+  Window, type AttachOptions, type ConnectOptions, type Domain, type DomainOptions, type WindowEvents,
+  type WindowOptions, type WindowStats,
+} from './window';

@@ -21,6 +21,8 @@ export interface NativeAddon {
   /** Heals and reports now what the loop would have. */
   reportStores: () => void;
 
+  /** What the first use of memory joins: IOL_WINDOW, or ''. */
+  windowAddress: (address: string) => void;
   windowConfigure: (maxBytes: number) => void;
   /** Gives up everything that has a handle; until windowReopen() nothing can be made. */
   windowClose: () => void;
@@ -143,6 +145,7 @@ export const defaultPoolHandle = -1;
 // Why a copy: V8 looks properties of an object literal up faster than those of the addon's exports.
 export const native: NativeAddon = { ...(loadAddon() as NativeAddon) };
 native.setErrorFactory(makeNativeError);
+native.windowAddress(process.env['IOL_WINDOW'] ?? '');
 
 /** The version of the library; the addon's is the same, or loading would have failed. */
 export const version: string = native.version();

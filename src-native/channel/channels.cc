@@ -13,6 +13,17 @@ constexpr uint32_t kAccept = kindOf(OpeningKind::Accept);
 constexpr uint32_t kConnect = kindOf(OpeningKind::Connect);
 constexpr uint32_t kRefuse = kindOf(OpeningKind::Refuse);
 
+// Why, as the peer says; of its word only what it may mean.
+Status refusalOf(uint32_t code) {
+  switch (static_cast<Code>(code)) {
+    case Code::Busy: return Status(Code::Busy, "channels of the other side");
+    case Code::TooLarge: return Status(Code::TooLarge, "ring", 0, Channels::kPeersRingBytesMax);
+    case Code::NoMemory: return Status(Code::NoMemory, "other side");
+    case Code::Refused: return Status(Code::Refused, "channel");
+    default: return Status(Code::AccessDenied, "channel");
+  }
+}
+
 }  // namespace
 
 Channels::~Channels() {
@@ -46,6 +57,16 @@ void Channels::close(Channel& channel) {
   if (channel.sender != nullptr) doorbell_.linger(std::move(channel.sender));
   remove(channel);
   dropLink(peer);
+}
+
+size_t Channels::abandon() {
+  size_t left = doorbell_.abandonLingering();
+  for (const std::unique_ptr<Channel>& channel : channels_) {
+    if (channel->sender != nullptr) left += channel->sender->abandon();
+    if (channel->receiver != nullptr) channel->receiver->abandon();
+  }
+  channels_.clear();
+  return left;
 }
 
 ChannelName Channels::nameOf(const Channel& channel, bool outwards) const {
@@ -101,7 +122,7 @@ bool Channels::onRelay(DomainName from, const uint8_t* bytes, std::vector<sys::F
   } else if (body.kind == kConnect && known != nullptr) {
     status = takeConnect(*known, fds);
   } else if (body.kind == kRefuse && known != nullptr) {
-    if (known->isOurs) listener_.onRefused(known->id, Status(Code::AccessDenied, "channel"));
+    if (known->isOurs) listener_.onRefused(known->id, refusalOf(body.code));
     close(*known);
     return true;
   }

@@ -71,6 +71,9 @@ class Channels {
   Result<uint64_t> open(DomainName to, const char* label, uint64_t ringBytes = kRingBytesDefault);
   // Sends what is queued, receives no more.
   void close(Channel& channel);
+  // The domain ends, in order or not: what was sent stays there for whom it was sent to, and peers
+  // hear of the end as of a death. Returns the holds that are left in flight.
+  size_t abandon();
   const std::vector<std::unique_ptr<Channel>>& all() const { return channels_; }
 
   // False: not about channels.

@@ -95,13 +95,16 @@ int32_t Doorbell::sleepMs() const {
   return timeout;
 }
 
+void Doorbell::withdraw() {
+  if ((sleep_ & 1) == 0) return;
+  IOL_CRASH_POINT(SleepWithdraw);
+  block_->sleep.store(++sleep_, std::memory_order_relaxed);
+  block_->figures.wakes++;
+}
+
 // Withdraw first: a press that comes after the bell was emptied is then at worst one too many.
 void Doorbell::wake() {
-  if ((sleep_ & 1) != 0) {
-    IOL_CRASH_POINT(SleepWithdraw);
-    block_->sleep.store(++sleep_, std::memory_order_relaxed);
-    block_->figures.wakes++;
-  }
+  withdraw();
   sys::Readiness ready[16];
   const uint32_t count = pollSet_.wait(ready);
   for (uint32_t index = 0; index < count; index++) {
@@ -122,21 +125,28 @@ bool Doorbell::spin() {
   return false;
 }
 
-void Doorbell::wait(int64_t timeoutMs) {
-  if (spinNs_ > 0 && spin()) return;
-  const int64_t start = sys::monotonicNs();
-  if (spinNs_ > 0 && spinsToSkip_ > 0) {
+bool Doorbell::spinForWork() {
+  if (spinNs_ <= 0) return false;
+  if (spin()) return true;
+  if (spinsToSkip_ > 0) {
     spinsToSkip_--;
-  } else if (spinNs_ > 0) {
-    while (sys::monotonicNs() - start < spinNs_) {
-      if (!spin()) continue;
-      spinsSkipped_ = 0;
-      return;
-    }
-    block_->figures.spinsInVain++;
-    spinsSkipped_ = std::min(spinsSkipped_ * 2 + 1, kSpinsSkippedMax);
-    spinsToSkip_ = spinsSkipped_;
+    return false;
   }
+  const int64_t start = sys::monotonicNs();
+  while (sys::monotonicNs() - start < spinNs_) {
+    if (!spin()) continue;
+    spinsSkipped_ = 0;
+    return true;
+  }
+  block_->figures.spinsInVain++;
+  spinsSkipped_ = std::min(spinsSkipped_ * 2 + 1, kSpinsSkippedMax);
+  spinsToSkip_ = spinsSkipped_;
+  return false;
+}
+
+void Doorbell::wait(int64_t timeoutMs) {
+  const int64_t start = sys::monotonicNs();
+  if (spinForWork()) return;
   if (!prepareToSleep()) return;
   const int64_t ownMs = sleepMs();
   int64_t sleepNs = ownMs < 0 ? -1 : ownMs * 1'000'000;
@@ -153,6 +163,13 @@ void Doorbell::linger(std::unique_ptr<Sender> sender) {
   sender->close();
   sender->settle();
   if (!sender->isSettled()) lingering_.push_back(std::move(sender));
+}
+
+size_t Doorbell::abandonLingering() {
+  size_t left = 0;
+  for (const std::unique_ptr<Sender>& sender : lingering_) left += sender->abandon();
+  lingering_.clear();
+  return left;
 }
 
 void Doorbell::sweepLingering() {

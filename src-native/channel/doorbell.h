@@ -54,6 +54,12 @@ class Doorbell {
   bool prepareToSleep();
   int32_t sleepMs() const;
   void wake();
+  // The first half of wake(), for a loop that saw nothing on fd(): no system call.
+  void withdraw();
+  // Spins as wait() does before it sleeps; true when there is something to look at.
+  bool spinForWork();
+  // Whether anybody could ring, or something that was sent is not yet taken.
+  bool isIdle() const { return links_.empty() && lingering_.empty(); }
 
   // For a program without a loop: returns when there is something to look at, or after the time.
   void wait(int64_t timeoutMs);
@@ -63,6 +69,8 @@ class Doorbell {
   void linger(std::unique_ptr<Sender> sender);
   size_t lingering() const { return lingering_.size(); }
   void sweepLingering();
+  // Sender::abandon for all of them; returns their holds.
+  size_t abandonLingering();
 
   const Stats& stats() const { return block_->figures; }
 

@@ -128,7 +128,10 @@ void Guest::readHost() {
     const Status status = socket_.receive(received);
     if (status.code() == Code::WouldBlock) return;
     if (!status.isOk()) return lose(status.code() == Code::Closed ? Status() : status);
+    const bool isAttaching = state_ == State::Attaching;
     takeMessage(received);
+    // Why: who has just been let in gets ready before anybody else has a word with it.
+    if (isAttaching) return;
   }
 }
 
@@ -284,6 +287,10 @@ Status Guest::detach() {
   if (domain_->liveHolds() > 0 || !domain_->pools().empty()) {
     return Status(Code::Busy, "domain", domain_->liveHolds());
   }
+  return leave();
+}
+
+Status Guest::leave() {
   IOL_TRY(send(makeMessage(MessageType::Detach)));
   state_ = State::Detached;
   domain_->setSegmentSource(nullptr);

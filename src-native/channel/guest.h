@@ -86,6 +86,10 @@ class Guest final : public SegmentSource {
   void unlink(DomainName peer);
   // Leaves in order: every hold must be back, every pool gone (Busy). Owners forget this domain.
   Status detach();
+  // The same whatever is held, as when the process ends: for a thread that ends in a process that
+  // lives on. What it owns stays with the host for those that were, or may be, sent it. Pools must
+  // be gone, the source of the domain's segments unset before they are.
+  Status leave();
   // Unmaps what is retired, and dead owners' segments in which nothing is held. onReady() begins
   // with it: take what onGranted() tells of before the next onReady(), or it is asked for again.
   void sweep();

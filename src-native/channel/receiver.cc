@@ -217,7 +217,7 @@ void Receiver::close() {
 
 // An owner is done in microseconds, or it is stopped.
 int32_t Receiver::retryMs() const {
-  if (!isTaken_) return -1;
+  if (!isTaken_ || isPaused_) return -1;
   return revokingTurns_ <= 10 ? 1 : 20;
 }
 

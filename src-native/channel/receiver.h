@@ -67,6 +67,8 @@ class Receiver {
   // Until resumed it keeps nobody awake, whatever the sender has published.
   void pause() { isPaused_ = true; }
   void resume() { isPaused_ = false; }
+  // The domain ends: nothing is told to the sender, whom the kernel or the host tells.
+  void abandon() { isClosed_ = true; }
 
  private:
   Receiver(Doorbell& doorbell, Link& link, const ChannelName& name);

@@ -199,8 +199,20 @@ void Sender::fail(Status status) {
   close();
 }
 
+size_t Sender::abandon() {
+  settle();
+  isClosed_ = true;
+  size_t left = 0;
+  while (!flights_.empty()) {
+    for (uint32_t slices = flights_.pop().slices; slices > 0; slices--, left++) {
+      (void)inFlight_.pop();
+    }
+  }
+  return left;
+}
+
 bool Sender::hasWork() const {
-  if (!peer_.isOpen() || isEndTold_ || isClosed_) return false;
+  if (!isAwaited_ || !peer_.isOpen() || isEndTold_ || isClosed_) return false;
   if (link_->isDead() || isPeerClosed_) return true;
   if (peer_.receiver().closed.load(std::memory_order_acquire) != 0) return true;
   const uint64_t consumed = peer_.receiver().consumed.load(std::memory_order_acquire);

@@ -66,6 +66,11 @@ class Sender final : public InFlightHolds {
   bool hasWork() const;
   // The same, and then no more until trySend() finds the ring full again.
   bool takeWork();
+  // Whether room or an end here keeps the domain awake.
+  void setAwaited(bool isAwaited) { isAwaited_ = isAwaited; }
+  // The domain ends: what is in flight stays held and untouched for the receiver, who is not told
+  // of a close. Returns the holds that are left so.
+  size_t abandon();
 
  private:
   struct Flight {
@@ -94,6 +99,7 @@ class Sender final : public InFlightHolds {
   uint64_t published_ = 0;  // Made known up to here.
   uint64_t consumed_ = 0;   // As last read, checked.
   uint64_t waitsFor_ = 0;
+  bool isAwaited_ = true;
   bool isClosed_ = false;
   bool isPeerClosed_ = false;
   bool isEndTold_ = false;

@@ -66,25 +66,7 @@ EnvState::~EnvState() {
   files_.clear();
   caches_.clear();
   pools_.clear();
-  retiredPools_.clear();
-  defaultPool_.reset();
-  if (domain_ != nullptr) domain_->setViewListener(nullptr);
-}
-
-Status EnvState::startSlowly() {
-  if (isWindowClosed_) return Status(Code::Closed, "window");
-  if (domain_ != nullptr) return {};
-  if (isShuttingDown_) return Status(Code::Closed, "environment");
-  IOL_TRY(sys::installFaultHandler());
-  Result<std::unique_ptr<Domain>> domain = Domain::create(Window::process());
-  if (!domain.isOk()) return domain.status();
-  Result<std::unique_ptr<Pool>> pool = Pool::create(*domain.value(), Pool::Options{});
-  if (!pool.isOk()) return pool.status();
-  domain_ = domain.take();
-  defaultPool_ = pool.take();
-  views_ = std::make_unique<Views>(*this);
-  domain_->setViewListener(views_.get());
-  return {};
+  if (domain_ != nullptr) endDomain();
 }
 
 Pool* EnvState::poolOf(int32_t handle) {
@@ -181,6 +163,7 @@ void EnvState::closeWindow() {
   reapRetiredPools();
   isWindowClosed_ = true;
   noteStaleViews();
+  leaveWindow();
 }
 
 void EnvState::closeCaches() {
@@ -283,6 +266,10 @@ napi_value EnvState::errorFactory() const { return valueOf(env_, errorFactory_);
 void EnvState::setImmutableReporter(napi_value reporter) {
   setReference(env_, &immutableReporter_, reporter);
 }
+void EnvState::setWindowReporters(napi_value onReady, napi_value onEvent) {
+  setReference(env_, &onReady_, onReady);
+  setReference(env_, &onEvent_, onEvent);
+}
 napi_value EnvState::asyncResource() const { return valueOf(env_, asyncResource_); }
 napi_value EnvState::scratchArray() { return valueOf(env_, scratchArray_); }
 
@@ -307,6 +294,8 @@ void EnvState::shutDown() {
   }
   closeCaches();
   waits_.shutDown();
+  if (participant_ != nullptr) participant_->shut(false);
+  host_.reset();
   uv_close(reinterpret_cast<uv_handle_t*>(wake_), [](uv_handle_t* handle) {
     EnvState* state = static_cast<EnvState*>(handle->data);
     delete reinterpret_cast<uv_async_t*>(handle);

@@ -1,6 +1,7 @@
 // node/env.h: what one JavaScript environment (the main thread or a worker) has of the library.
 //
 //   environment -> EnvState -> Domain -> default Pool, further pools
+//                           -> Participant: its part in a window with a host (guest, channels)
 //                           -> handle tables: drafts, aggregates, file caches, files
 //                           -> Views: the mappings that JavaScript sees
 //                           -> DiskPool: libuv's threads, for whatever waits for a disk
@@ -22,6 +23,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <vector>
 
 #include "aggregate/aggregate.h"
@@ -33,6 +35,8 @@
 #include "node/disk_pool.h"
 #include "node/external_bytes.h"
 #include "node/handles.h"
+#include "node/host_thread.h"
+#include "node/participant.h"
 #include "node/waits.h"
 #include "pool/domain.h"
 #include "pool/pool.h"
@@ -84,6 +88,9 @@ class EnvState {
   napi_env env() const { return env_; }
   uv_loop_t* loop() const { return loop_; }
   Domain& domain() { return *domain_; }
+  // Null while this thread's window is its process's alone.
+  Participant* participant() { return participant_.get(); }
+  HostThread* host() { return host_.get(); }
   Pool& defaultPool() { return *defaultPool_; }
   Views& views() { return *views_; }
   // Made at first use: until then a release costs nothing for it.
@@ -94,9 +101,21 @@ class EnvState {
   DiskPool& disk() { return disk_; }
 
   // Gives up everything that JavaScript has a handle of; until reopen() start() answers Closed.
-  // What native code holds for itself (connections, jobs) stays as it is.
+  // What native code holds for itself (connections, jobs) stays as it is, and if there is any, so
+  // does the domain. Otherwise a window with a host is left.
   void closeWindow();
-  void reopenWindow() { isWindowClosed_ = false; }
+  // Makes this process's window one that others attach to.
+  Status hostWindow(Host::Options options, const std::string& label);
+  // The address that start() joins when this process has no window yet: IOL_WINDOW's.
+  void setWindowAddress(std::string address) { windowAddress_ = std::move(address); }
+  const std::string& windowAddress() const { return windowAddress_; }
+  // Busy while something here uses the memory of the domain that there is.
+  Status checkMayJoin();
+  // The participant's domain becomes this environment's.
+  Status join(std::unique_ptr<Participant> participant);
+  // The same with a domain of this process, which hosts the window.
+  Status joinOwnProcess(const std::string& label);
+  Status reopenWindow();
 
   Handles<Aggregate>& aggregates() { return aggregates_; }
   Handles<DraftEntry>& drafts() { return drafts_; }
@@ -153,6 +172,12 @@ class EnvState {
   void setErrorFactory(napi_value factory);
   napi_value errorFactory() const;
   void setImmutableReporter(napi_value reporter);
+  static constexpr int32_t kHostEvents = 16;  // Behind Participant::Event; HostThread::Happened.
+  // Told of channels that have something (scratch: their handles), and of a window's events.
+  void setWindowReporters(napi_value onReady, napi_value onEvent);
+  void tellChannelsReady(uint32_t count);
+  void tellWindowEvent(int32_t what, const double (&numbers)[4], const std::string& text,
+                       const Status& why);
 
   // Numbers that do not fit one return value: a Float64Array shared with TypeScript.
   static constexpr size_t kScratchNumbers = 64;
@@ -165,6 +190,9 @@ class EnvState {
   // The two before are the copies to the program (CopyOut) that TypeScript made: times, bytes.
   static constexpr size_t kCopiedAt = kScratchNumbers - 4;
   napi_value scratchArray();
+  // The metadata of the message that was received last: a Uint8Array shared with TypeScript.
+  uint8_t* channelMetadata() { return channelMetadata_; }
+  napi_value makeChannelMetadata();
 
  private:
   explicit EnvState(napi_env env);
@@ -177,6 +205,12 @@ class EnvState {
   void runPosted();
   void closeCaches();
   void reapSlowly();
+  Status adoptDomain(Domain& domain);
+  Status startHosted(const HostAddress& address, const std::string& label);
+  void leaveWindow();
+  bool isInUse(size_t inFlight);
+  void endDomain();
+  void call(napi_ref function, size_t count, const napi_value* arguments);
 
   napi_env env_;
   uv_loop_t* loop_ = nullptr;
@@ -187,7 +221,11 @@ class EnvState {
   uint32_t claims_ = 0;
 
   // Declared in the order in which they are needed: destroyed the other way round.
-  std::unique_ptr<Domain> domain_;
+  std::unique_ptr<HostThread> host_;
+  std::unique_ptr<Participant> participant_;  // Its domain, unless there was one before.
+  std::unique_ptr<Domain> ownDomain_;
+  Domain* domain_ = nullptr;
+  std::string windowAddress_;
   std::unique_ptr<DerivedValues> derived_;
   std::unique_ptr<Views> views_;
   std::unique_ptr<Pool> defaultPool_;
@@ -218,9 +256,13 @@ class EnvState {
   napi_ref asyncResource_ = nullptr;
   napi_ref errorFactory_ = nullptr;
   napi_ref immutableReporter_ = nullptr;
+  napi_ref onReady_ = nullptr;
+  napi_ref onEvent_ = nullptr;
   napi_ref scratchArray_ = nullptr;
   double* scratch_ = nullptr;
   std::unique_ptr<CopyTally> copied_;
+  napi_ref channelMetadataArray_ = nullptr;
+  uint8_t* channelMetadata_ = nullptr;
 };
 
 }  // namespace iol::node

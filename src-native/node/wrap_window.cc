@@ -42,8 +42,8 @@ napi_value windowClose(napi_env env, napi_callback_info info) {
 
 napi_value windowReopen(napi_env env, napi_callback_info info) {
   Call<0> call(env, info, Needs::Nothing);
-  call.state().reopenWindow();
-  return call.undefined();
+  const Status status = call.state().reopenWindow();
+  return status.isOk() ? call.undefined() : call.fail(status);
 }
 
 // scratch: live holds of this environment, stores healed in the process, aggregates, drafts, then

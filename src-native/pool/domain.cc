@@ -165,6 +165,20 @@ bool Domain::forgetSegment(uint32_t number) {
   return true;
 }
 
+void Domain::forgetSegments() {
+  for (const std::unique_ptr<Segment>& segment : foreignSegments_) {
+    if (viewListener_ != nullptr) viewListener_->onSegmentRetired(*segment);
+    segments_.erase(segment->number());
+  }
+  foreignSegments_.clear();
+}
+
+void Domain::setSegmentSource(SegmentSource* source) {
+  source_ = source;
+  if (source == nullptr) return;
+  for (const Segment* segment : ownSegments()) Pool::ownOf(*segment).isPublished = false;
+}
+
 bool Domain::forgetOwner(DomainName owner) {
   for (const std::unique_ptr<Segment>& each : foreignSegments_) {
     if (each->owner() == owner) return false;

@@ -123,9 +123,12 @@ class Domain {
   void noteSegmentAnswer() { segmentAnswers_++; }
   // Unmaps a foreign segment; false while anything in it is held.
   bool forgetSegment(uint32_t number);
+  // Unmaps all of them, held or not: the domain ends.
+  void forgetSegments();
   // Gives up the hold table for an owner that is dead; false while anything of it is held.
   bool forgetOwner(DomainName owner);
-  void setSegmentSource(SegmentSource* source) { source_ = source; }
+  // A new source knows none of the segments.
+  void setSegmentSource(SegmentSource* source);
   SegmentSource* segmentSource() const { return source_; }
 
   // What other domains hold of this one's buffers.

@@ -1,0 +1,446 @@
+/**
+ * Channels: queues of aggregates between two domains of a window, one each way.
+ *
+ * The addon calls in once a turn of the loop, with the channels that have something; messages are then
+ * taken by calls into it, which cost a tenth.
+ */
+import { abortedError } from './abort';
+import {
+  adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike,
+} from './aggregate';
+import { closedError, IolError } from './errors';
+import { errorTable } from './error-codes.generated';
+import { onWindowClosed, type Kind } from './leaks';
+import { native } from './native';
+import { handleOf, Resource } from './resource';
+import {
+  byteLengthOf, illegalConstructor, outOfRange, validateAbortSignal, validateBytes, validateObject,
+} from './validate';
+
+declare module './native' {
+  interface NativeAddon {
+    /** What was received last. */
+    channelMetadata: Uint8Array;
+    /** 1 sent, 0 not now, -1 closed, -2 the peer is dead. */
+    channelSend: (channel: number, aggregate: number, metadata: Uint8Array | undefined) => number;
+    /** The aggregate, or as channelSend; scratch: its length, bytes of metadata. */
+    channelReceive: (channel: number) => number;
+    /** 1 a message, 2 room, 4 keeps the loop alive, 8 a turn of the loop. */
+    channelAwait: (channel: number, awaited: number) => void;
+    channelClose: (channel: number) => void;
+    /** scratch: bytes queued, ring's size; of the thread: rings, sleeps, wakes, spins in vain. */
+    channelStats: (channel: number) => void;
+  }
+}
+
+// Why constants: a call through one is inlined, through a property it is looked up.
+const {
+  aggregateConcat, aggregateDispose, channelAwait, channelClose, channelMetadata, channelReceive,
+  channelSend, channelStats, scratch,
+} = native;
+
+const sent = 1;
+const notNow = 0;
+const peerDead = -2;
+
+const awaitsMessage = 1;
+const awaitsRoom = 2;
+const keepsAlive = 4;
+const awaitsTurn = 8;
+
+/** Most bytes of a message's metadata. */
+const metadataBytesMax = 1024;
+const noMetadata = Buffer.alloc(0);
+
+/**
+ * Operations that were done at once since the loop had its last turn with us. Why bounded: a loop of
+ * awaits that are done at once would keep timers and sockets waiting for ever.
+ */
+const atOnceMax = 1024;
+let atOnce = 0;
+
+/** Names one domain for ever: a slot that is used again has another epoch. */
+export interface DomainName {
+  readonly slot: number;
+  readonly epoch: number;
+}
+
+/** The other end of a {@link Channel}. */
+export interface ChannelPeer extends DomainName {
+  /** What it was called when we connected to it by its label. */
+  readonly label?: string | undefined;
+}
+
+const makers = Symbol('makers');
+
+let makeMessage: (aggregate: Aggregate, metadata: Buffer) => Message;
+
+/** What came through a {@link Channel}: yours to dispose, which disposes its aggregate. */
+export class Message implements Disposable {
+  /** The sender's bytes, where the sender has them. */
+  readonly aggregate: Aggregate;
+  /** A copy of what was sent beside them: at most 1024 bytes. */
+  readonly metadata: Buffer;
+
+  static {
+    makeMessage = (aggregate, metadata) => new Message(makers, aggregate, metadata);
+  }
+
+  private constructor(caller: symbol, aggregate: Aggregate, metadata: Buffer) {
+    if (caller !== makers) throw illegalConstructor();
+    this.aggregate = aggregate;
+    this.metadata = metadata;
+  }
+
+  /** Releases the bytes. Idempotent. */
+  dispose(): void {
+    this.aggregate.dispose();
+  }
+
+  /** The same as {@link dispose}. */
+  [Symbol.dispose](): void {
+    this.dispose();
+  }
+}
+
+/** Somebody who waits: for a message, or for room. */
+interface Waiter {
+  /** Before it is answered: takes it off its signal. */
+  settle(): void;
+  reject(error: unknown): void;
+}
+
+interface Receiving extends Waiter {
+  resolve(message: Message | null): void;
+}
+
+interface Sending extends Waiter {
+  resolve(): void;
+  readonly aggregate: number;
+  readonly metadata: Uint8Array | undefined;
+}
+
+const channelKind: Kind = { subject: 'channel', release: channelClose };
+
+/** Channels that somebody waits for, by handle. */
+const awaited = new Map<number, Channel>();
+let runTurn: (channel: Channel) => void;
+let endAll: (channel: Channel) => void;
+
+/** For window.ts: makes the object of a channel that was opened. */
+export let adoptChannel: (handle: number, name: string, peer: ChannelPeer) => Channel;
+
+/** The addon's call: `scratch` has the handles of `count` channels. */
+export function onChannelsReady(count: number): void {
+  atOnce = 0;
+  const ready = Array.from(scratch.subarray(0, count));
+  for (const handle of ready) {
+    const channel = awaited.get(handle);
+    if (channel !== undefined) runTurn(channel);
+  }
+}
+
+onWindowClosed(() => {
+  const channels = [...awaited.values()];
+  awaited.clear();
+  for (const channel of channels) endAll(channel);
+});
+
+function failure(code: 'ERR_IOL_PEER_DEAD' | 'ERR_IOL_CLOSED'): IolError {
+  if (code === 'ERR_IOL_CLOSED') return closedError('channel');
+  return new IolError(code, `channel: ${errorTable[code].message}`);
+}
+
+function metadataOf(metadata: unknown): Uint8Array | undefined {
+  if (metadata === undefined) return undefined;
+  const bytes = typeof metadata === 'string' ? Buffer.from(metadata) : metadata;
+  validateBytes(bytes, 'metadata', 'of type string or an instance of Uint8Array');
+  const byteLength = byteLengthOf(bytes);
+  if (byteLength > metadataBytesMax) {
+    throw outOfRange('metadata.byteLength', `<= ${metadataBytesMax}`, byteLength);
+  }
+  return bytes;
+}
+
+function signalOf(options: { signal?: AbortSignal | undefined }): AbortSignal | undefined {
+  validateObject(options, 'options');
+  validateAbortSignal(options.signal, 'options.signal');
+  if (options.signal?.aborted) throw abortedError(options.signal);
+  return options.signal;
+}
+
+/** Puts a waiter into its queue; a signal takes it out again. */
+function enqueue<W extends Waiter>(
+  queue: W[],
+  waiter: W,
+  signal: AbortSignal | undefined,
+  onAbort: () => void,
+): void {
+  queue.push(waiter);
+  if (signal === undefined) return;
+  const giveUp = (): void => {
+    queue.splice(queue.indexOf(waiter), 1);
+    onAbort();
+    waiter.reject(abortedError(signal));
+  };
+  waiter.settle = () => signal.removeEventListener('abort', giveUp);
+  signal.addEventListener('abort', giveUp, { once: true });
+}
+
+const nothing = (): void => {};
+
+/** A queue of aggregates to one other domain, and one from it. Made by `window.connect()`. */
+export class Channel extends Resource {
+  /** What the side that opened it called it. */
+  readonly name: string;
+  readonly peer: ChannelPeer;
+  readonly #receivings: Receiving[] = [];
+  readonly #sendings: Sending[] = [];
+  #awaits = 0;
+  #isReferenced = true;
+
+  static {
+    adoptChannel = (handle, name, peer) => new Channel(makers, handle, name, peer);
+    runTurn = (channel) => channel.#turn();
+    endAll = (channel) => channel.#endAll();
+  }
+
+  private constructor(caller: symbol, handle: number, name: string, peer: ChannelPeer) {
+    if (caller !== makers) throw illegalConstructor();
+    super(channelKind, handle, true);
+    this.name = name;
+    this.peer = peer;
+  }
+
+  /** Whether it was closed on this side. */
+  get isClosed(): boolean {
+    return this.isDisposed;
+  }
+
+  /** Bytes of the ring that messages take which the other side has not yet received. */
+  get bytesQueued(): number {
+    channelStats(handleOf(this));
+    return scratch[0]!;
+  }
+
+  /**
+   * Sends the names of all bytes: none is copied, whatever their number; strings and arrays are
+   * copied into the default pool first. Messages arrive in the order of the calls.
+   *
+   * The bytes stay yours, to be released whenever you like; they are kept until the other side has
+   * taken them.
+   *
+   * @param metadata up to 1024 bytes beside them, which are copied.
+   * @returns once the message is in the ring, which may have to wait until the other side reads.
+   * @throws {IolError} `ERR_IOL_PEER_DEAD`, `ERR_IOL_CLOSED` by either side, `ERR_IOL_ABORTED` (not
+   * sent then), `ERR_IOL_TOO_MANY_SLICES` above 65,536.
+   */
+  async send(
+    bytes: BytesLike,
+    metadata?: Uint8Array | string,
+    options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<void> {
+    const handle = handleOf(this);
+    const signal = signalOf(options);
+    checkBytesLike(bytes, 'bytes');
+    const extra = metadataOf(metadata);
+    if (!(bytes instanceof HeldBytes)) {
+      using copy = Aggregate.from(bytes);
+      return await this.send(copy, extra, options);
+    }
+    if (this.#sendings.length === 0 && atOnce < atOnceMax) {
+      atOnce++;
+      if (this.#isSent(channelSend(handle, handleOf(bytes), extra))) return;
+    }
+    const aggregate = aggregateConcat(handleOf(bytes));
+    // Why a copy: the caller may use the memory again.
+    const kept = extra === undefined ? undefined : Uint8Array.from(extra);
+    await new Promise<void>((resolve, reject) => {
+      const sending: Sending = { aggregate, metadata: kept, resolve, reject, settle: nothing };
+      enqueue(this.#sendings, sending, signal, () => {
+        aggregateDispose(aggregate);
+        this.#update();
+      });
+      this.#update();
+    });
+  }
+
+  /**
+   * Sends if there is room, and nobody waits before: false if not. See {@link send}.
+   *
+   * Cost: under a microsecond; no system call while the other side is awake.
+   */
+  trySend(bytes: BytesLike, metadata?: Uint8Array | string): boolean {
+    const handle = handleOf(this);
+    const extra = metadataOf(metadata);
+    if (this.#sendings.length > 0) return false;
+    if (bytes instanceof HeldBytes) {
+      return this.#isSent(channelSend(handle, handleOf(bytes), extra));
+    }
+    checkBytesLike(bytes, 'bytes');
+    using copy = Aggregate.from(bytes);
+    return this.#isSent(channelSend(handle, handleOf(copy), extra));
+  }
+
+  /** Throws the end as an error. */
+  #isSent(outcome: number): boolean {
+    if (outcome === sent) return true;
+    if (outcome === notNow) return false;
+    throw failure(outcome === peerDead ? 'ERR_IOL_PEER_DEAD' : 'ERR_IOL_CLOSED');
+  }
+
+  /**
+   * The next message, in the order in which they were sent; null once the other side has closed the
+   * channel and everything was received. Closing this side ends waiting calls with null.
+   *
+   * @throws {IolError} `ERR_IOL_PEER_DEAD` when the other side ended without closing it and
+   * everything was received. `ERR_IOL_STALE` or `ERR_IOL_ACCESS_DENIED` cost one message, whose bytes
+   * were recycled after some sender's death, or are of a pool that this domain may not read: the next
+   * call goes on. `ERR_IOL_BAD_DESCRIPTOR` when the other side sent rubbish: the channel is closed.
+   * `ERR_IOL_ABORTED`: nothing was received.
+   */
+  async receive(options: { signal?: AbortSignal | undefined } = {}): Promise<Message | null> {
+    handleOf(this);
+    const signal = signalOf(options);
+    if (this.#receivings.length === 0 && atOnce < atOnceMax) {
+      atOnce++;
+      const message = this.#take();
+      if (message !== undefined) return message;
+    }
+    return await new Promise<Message | null>((resolve, reject) => {
+      const receiving: Receiving = { resolve, reject, settle: nothing };
+      enqueue(this.#receivings, receiving, signal, () => this.#update());
+      this.#update();
+    });
+  }
+
+  /**
+   * The next message if it is there and nobody waits for it; null at the end, undefined if there is
+   * none now. See {@link receive}.
+   */
+  tryReceive(): Message | null | undefined {
+    handleOf(this);
+    return this.#receivings.length > 0 ? undefined : this.#take();
+  }
+
+  #take(): Message | null | undefined {
+    const aggregate = channelReceive(handleOf(this));
+    if (aggregate === notNow) return undefined;
+    if (aggregate === peerDead) throw failure('ERR_IOL_PEER_DEAD');
+    if (aggregate < 0) return null;
+    const bytes = scratch[1]!;
+    const metadata = bytes === 0 ? noMetadata : Buffer.from(channelMetadata.subarray(0, bytes));
+    return makeMessage(adoptAggregate(aggregate, scratch[0]!), metadata);
+  }
+
+  /** All messages until the end. Each is yours to dispose. Leaving the loop does not close it. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
+    while (!this.isDisposed) {
+      const message = await this.receive();
+      if (message === null) return;
+      yield message;
+    }
+  }
+
+  /** What became possible since the last turn. */
+  #turn(): void {
+    while (this.#receivings.length > 0 && !this.isDisposed) {
+      try {
+        const message = this.#take();
+        if (message === undefined) break;
+        const receiving = this.#receivings.shift()!;
+        receiving.settle();
+        receiving.resolve(message);
+      } catch (error) {
+        this.#fail(this.#receivings, error);
+      }
+    }
+    while (this.#sendings.length > 0 && !this.isDisposed) {
+      const { aggregate, metadata } = this.#sendings[0]!;
+      try {
+        if (!this.#isSent(channelSend(handleOf(this), aggregate, metadata))) break;
+        this.#endSending(this.#sendings.shift()!);
+      } catch (error) {
+        const sending = this.#sendings[0]!;
+        this.#fail(this.#sendings, error);
+        aggregateDispose(sending.aggregate);
+      }
+    }
+    this.#update();
+  }
+
+  #endSending(sending: Sending): void {
+    aggregateDispose(sending.aggregate);
+    sending.settle();
+    sending.resolve();
+  }
+
+  #fail(queue: Waiter[], error: unknown): void {
+    const waiter = queue.shift()!;
+    waiter.settle();
+    waiter.reject(error);
+  }
+
+  /** Tells the addon what this channel is awaited for. */
+  #update(): void {
+    if (this.isDisposed) return;
+    let awaits = (this.#receivings.length > 0 ? awaitsMessage : 0) |
+      (this.#sendings.length > 0 ? awaitsRoom : 0);
+    if (awaits !== 0 && atOnce >= atOnceMax) awaits |= awaitsTurn;
+    if (awaits !== 0 && this.#isReferenced) awaits |= keepsAlive;
+    if (awaits === this.#awaits) return;
+    this.#awaits = awaits;
+    const handle = handleOf(this);
+    if (awaits === 0) awaited.delete(handle);
+    else awaited.set(handle, this);
+    channelAwait(handle, awaits);
+  }
+
+  #endAll(): void {
+    for (const receiving of this.#receivings.splice(0)) {
+      receiving.settle();
+      receiving.resolve(null);
+    }
+    for (const sending of this.#sendings.splice(0)) {
+      sending.settle();
+      aggregateDispose(sending.aggregate);
+      sending.reject(closedError('channel'));
+    }
+  }
+
+  /**
+   * Ends both directions. What was sent is still received by the other side, which then gets its end;
+   * what it sends from now on is not received here, and its next send fails. Idempotent.
+   */
+  close(): void {
+    this.dispose();
+  }
+
+  /** The same as {@link close}. */
+  override dispose(): void {
+    if (this.isDisposed) return;
+    awaited.delete(handleOf(this));
+    super.dispose();
+    this.#endAll();
+  }
+
+  /** Waiting calls keep the process alive (the default). */
+  ref(): this {
+    this.#isReferenced = true;
+    this.#update();
+    return this;
+  }
+
+  /** Waiting calls do not keep the process alive. */
+  unref(): this {
+    this.#isReferenced = false;
+    this.#update();
+    return this;
+  }
+
+  protected override inspectFields(): Record<string, unknown> {
+    const { name, peer, bytesQueued } = this;
+    return { name, peer, bytesQueued };
+  }
+}
+
