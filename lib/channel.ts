@@ -127,7 +127,14 @@ const awaited = new Map<number, Channel>();
 let runTurn: (channel: Channel) => void;
 let endAll: (channel: Channel) => void;
 
-/** For window.ts: makes the object of a channel that was opened. */
+/** For io.ts: at most `size` (at least 1) bytes of the messages in their order; null at the end. */
+export let readChannel: (
+  channel: Channel,
+  size: number,
+  signal: AbortSignal | undefined,
+) => Promise<Aggregate | null>;
+
+/** For membership.ts: makes the object of a channel that was opened. */
 export let adoptChannel: (handle: number, name: string, peer: ChannelPeer) => Channel;
 
 /** The addon's call: `scratch` has the handles of `count` channels. */
@@ -196,6 +203,9 @@ export class Channel extends Resource {
   readonly peer: ChannelPeer;
   readonly #receivings: Receiving[] = [];
   readonly #sendings: Sending[] = [];
+  /** What iolRead has left of a message, and the last iolRead. */
+  #rest: Aggregate | undefined;
+  #reading: Promise<unknown> | undefined;
   #awaits = 0;
   #isReferenced = true;
 
@@ -203,6 +213,12 @@ export class Channel extends Resource {
     adoptChannel = (handle, name, peer) => new Channel(makers, handle, name, peer);
     runTurn = (channel) => channel.#turn();
     endAll = (channel) => channel.#endAll();
+    readChannel = (channel, size, signal) => {
+      const before = channel.#reading;
+      const reading = channel.#read(before, size, signal);
+      channel.#reading = reading.catch(() => {});
+      return reading;
+    };
   }
 
   private constructor(caller: symbol, handle: number, name: string, peer: ChannelPeer) {
@@ -342,6 +358,24 @@ export class Channel extends Resource {
     }
   }
 
+  async #read(
+    before: Promise<unknown> | undefined,
+    size: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Aggregate | null> {
+    await before;
+    while (this.#rest === undefined) {
+      const message = await this.receive({ signal });
+      if (message === null) return null;
+      if (message.aggregate.byteLength > 0) this.#rest = message.aggregate;
+      else message.dispose();
+    }
+    const rest = this.#rest;
+    if (rest.byteLength > size) return rest.split(size);
+    this.#rest = undefined;
+    return rest;
+  }
+
   /** What became possible since the last turn. */
   #turn(): void {
     while (this.#receivings.length > 0 && !this.isDisposed) {
@@ -397,6 +431,8 @@ export class Channel extends Resource {
   }
 
   #endAll(): void {
+    this.#rest?.dispose();
+    this.#rest = undefined;
     for (const receiving of this.#receivings.splice(0)) {
       receiving.settle();
       receiving.resolve(null);

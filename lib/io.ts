@@ -6,6 +6,7 @@
  */
 import { abortedError, orAborted } from './abort';
 import { adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike } from './aggregate';
+import { Channel, readChannel } from './channel';
 import { descriptorOf, ioEnd, ioFile, ioNotNow, ready, type Descriptor } from './descriptor';
 import { IolError, isIolError } from './errors';
 import { FileCache, knownDefaultCache } from './file-cache';
@@ -24,10 +25,16 @@ export type { Descriptor } from './descriptor';
 
 const scratch = native.scratch;
 
-/** A stream that somebody else reads, too, is everybody's between two calls. */
-export type Source = Descriptor | StreamSource;
-/** A stream (`net.Socket`) is written to in the order of its own writes. */
-export type Sink = Descriptor | StreamSink;
+/**
+ * A stream that somebody else reads, too, is everybody's between two calls. A channel gives the bytes of
+ * its messages, without their metadata.
+ */
+export type Source = Descriptor | StreamSource | Channel;
+/**
+ * A stream (`net.Socket`) is written to in the order of its own writes. To a channel the bytes go as
+ * one message: by name, none is copied.
+ */
+export type Sink = Descriptor | StreamSink | Channel;
 
 /** Where a read begins, and where its bytes go. */
 export interface ReadOptions {
@@ -73,6 +80,11 @@ function positionOf(position: unknown): number {
 
 function refusePosition(position: number): void {
   if (position >= 0) throw invalidValue('options.position', 'is not for streams', position);
+}
+
+/** Of what is no file. */
+function refuseSync(sync: number, fsync: unknown): void {
+  if (sync !== 0) throw invalidValue('options.fsync', 'is not for streams', fsync);
 }
 
 function syncOf(fsync: unknown): number {
@@ -144,6 +156,15 @@ export async function iolRead(
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
   const targets = targetsOf(options.pool);
+  if (source instanceof Channel) {
+    refusePosition(position);
+    if (options.pool !== undefined) {
+      throw invalidValue('options.pool', 'is not for channels', options.pool);
+    }
+    if (signal?.aborted) throw abortedError(signal);
+    handleOf(source);
+    return size === 0 ? Aggregate.empty() : await readChannel(source, size, signal);
+  }
   if (isStream(source)) {
     refusePosition(position);
     if (signal?.aborted) throw abortedError(signal);
@@ -243,8 +264,9 @@ export function iolReadSync(
 }
 
 function checkNoStream(value: unknown, name: string): void {
-  if (!isStream(value)) return;
-  const message = `The ${name} is a stream, which cannot be waited for on this thread: use a promise`;
+  const isChannel = value instanceof Channel;
+  if (!isChannel && !isStream(value)) return;
+  const message = `The ${name} is a ${isChannel ? 'channel' : 'stream'}, which cannot be waited for on this thread: use a promise`;
   throw new IolError('ERR_IOL_UNSUPPORTED', message);
 }
 
@@ -287,9 +309,16 @@ export async function iolWrite(
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
   const sync = syncOf(options.fsync);
+  if (sink instanceof Channel) {
+    refusePosition(position);
+    refuseSync(sync, options.fsync);
+    using held = heldFor(bytes);
+    await sink.send(held, undefined, { signal });
+    return held.byteLength;
+  }
   if (isStream(sink)) {
     refusePosition(position);
-    if (sync !== 0) throw invalidValue('options.fsync', 'is not for streams', options.fsync);
+    refuseSync(sync, options.fsync);
     using held = heldFor(bytes);
     if (signal?.aborted) throw abortedError(signal);
     return await writeToStream(sink, held, { signal });

@@ -139,7 +139,7 @@ const onEvent: EventReporter = (what, first, second, third, fourth, text, error)
 onWindowClosed(() => {
   const ended = [...connecting.values()];
   connecting.clear();
-  for (const { reject } of ended) reject(closedError('window'));
+  for (const each of ended) each.reject(closedError('window'));
 });
 
 native.windowReporters(onChannelsReady, onEvent);

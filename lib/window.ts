@@ -185,8 +185,8 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
    * with this thread's window.
    *
    * @throws {IolError} `ERR_IOL_BUSY` when the window is open here already, `maxBytes` differs from
-   * what it has had since its first use in the process, or another thread is the host.
-   * `ERR_IOL_SYSTEM` (EADDRINUSE, EACCES, …) for the address.
+   * what it has had since its first use in the process, another thread is the host, or somebody
+   * answers at the path already. `ERR_IOL_SYSTEM` (EADDRINUSE, EACCES, …) for the address.
    */
   // eslint-disable-next-line @typescript-eslint/require-await -- Its failures are rejections.
   static async create(options: WindowOptions = {}): Promise<Window> {
@@ -283,6 +283,7 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
 
   /** The environment for a child that is to attach: that of this process, `extra`, and `IOL_WINDOW`. */
   env(extra: NodeJS.ProcessEnv = {}): NodeJS.ProcessEnv {
+    this.#check();
     validateObject(extra, 'extra');
     return { ...process.env, ...extra, IOL_WINDOW: this.#address };
   }

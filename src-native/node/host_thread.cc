@@ -32,8 +32,7 @@ Result<std::unique_ptr<HostThread>> HostThread::start(Host::Options options, Tel
   if (!ready.isOk()) return ready.status();
   Result<sys::Wakeup> wakeup = sys::Wakeup::create();
   if (!wakeup.isOk()) return wakeup.status();
-  std::unique_ptr<HostThread> thread(
-      new HostThread(std::move(tell), ready.take(), wakeup.take()));
+  std::unique_ptr<HostThread> thread(new HostThread(std::move(tell), ready.take(), wakeup.take()));
   // Under the lock all along: of two environments that start one, the second is told.
   std::lock_guard<std::mutex> lock(processMutex);
   if (process().isHosted) return Status(Code::Busy, "window (this process hosts one already)");

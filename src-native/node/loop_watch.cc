@@ -94,7 +94,8 @@ void LoopWatch::prepare() {
   if (!sleep.isAllowed) {
     uv_idle_start(&idle_, [](uv_idle_t*) {});
   } else if (sleep.mostMs >= 0) {
-    uv_timer_start(&timer_, [](uv_timer_t*) {}, static_cast<uint64_t>(sleep.mostMs), 0);
+    uv_timer_start(
+        &timer_, [](uv_timer_t*) {}, static_cast<uint64_t>(sleep.mostMs), 0);
   }
 }
 

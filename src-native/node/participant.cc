@@ -32,8 +32,7 @@ Status Participant::open(EnvState& state, Pool& lists) {
   state_ = &state;
   Result<std::unique_ptr<Doorbell>> doorbell = Doorbell::create(guest_->domain());
   if (!doorbell.isOk()) return doorbell.status();
-  Result<LoopWatch*> watch =
-      LoopWatch::start(state, *this, guest_->fd(), doorbell.value()->fd());
+  Result<LoopWatch*> watch = LoopWatch::start(state, *this, guest_->fd(), doorbell.value()->fd());
   if (!watch.isOk()) return watch.status();
   doorbell_ = doorbell.take();
   watch_ = watch.value();
@@ -125,14 +124,12 @@ bool Participant::isReady(const ChannelEntry& entry) const {
 }
 
 LoopClient::Sleep Participant::beforeSleep(bool willSleep) {
+  doorbell_->domain().settleInFlight();
+  doorbell_->sweepLingering();
+  updateWatch();
   if (!willSleep) return {};
-  if (awaited_.empty()) {
-    // Nothing that a peer could ring for: only what was sent is to be settled now and then.
-    doorbell_->domain().settleInFlight();
-    doorbell_->sweepLingering();
-    updateWatch();
-    return {true, doorbell_->sleepMs()};
-  }
+  // Nothing that a peer could ring for: only what was sent is to be settled now and then.
+  if (awaited_.empty()) return {true, doorbell_->sleepMs()};
   bool mustRetry = false;
   for (const int32_t handle : awaited_) {
     const ChannelEntry& entry = *entries_.get(handle);
@@ -233,9 +230,8 @@ void Participant::onChannel(Channel& channel) {
   for (const Request& each : requests_) {
     if (channel.isOurs && each.channel == channel.id) request = static_cast<double>(each.id);
   }
-  std::erase_if(requests_, [&](const Request& each) {
-    return static_cast<double>(each.id) == request;
-  });
+  std::erase_if(requests_,
+                [&](const Request& each) { return static_cast<double>(each.id) == request; });
   reports_.push_back({Event::Opened,
                       {request, static_cast<double>(handle), static_cast<double>(channel.peer.slot),
                        static_cast<double>(channel.peer.epoch)},

@@ -38,7 +38,7 @@ constexpr uint32_t kAwaitTurn = 8;  // Tell in the next turn, whatever there is.
 struct ChannelEntry {
   Channel* channel = nullptr;
   uint32_t awaited = 0;
-  bool mustRetry = false;   // The host was too busy to hear of a segment.
+  bool mustRetry = false;  // The host was too busy to hear of a segment.
   bool isTurnDue = false;
 };
 
@@ -91,7 +91,7 @@ class Participant final : public LoopClient, GuestListener, ChannelsListener {
   };
   struct Request {
     uint64_t id;
-    std::string label;    // Not yet found.
+    std::string label;     // Not yet found.
     uint64_t channel = 0;  // Its id once it is being opened.
     std::string name;
     uint64_t ringBytes;

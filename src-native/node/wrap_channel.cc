@@ -42,8 +42,7 @@ napi_value windowHost(napi_env env, napi_callback_info info) {
   options.domainsMax = static_cast<uint32_t>(call.bytesAt(2));
   options.domainBytesMax = call.bytesAt(3);
   const std::string socket = options.socket;
-  const Status status =
-      call.state().hostWindow(std::move(options), textAt(env, call.value(0)));
+  const Status status = call.state().hostWindow(std::move(options), textAt(env, call.value(0)));
   if (!status.isOk()) return call.fail(status, socket.empty() ? nullptr : socket.c_str());
   return call.undefined();
 }
@@ -273,26 +272,24 @@ napi_value channelStats(napi_env env, napi_callback_info info) {
   if (entry == nullptr) return nullptr;
   entry->channel->sender->settle();
   const Doorbell::Stats& stats = call.state().participant()->doorbell().stats();
-  const uint64_t numbers[] = {entry->channel->sender->bytesQueued(), entry->channel->ringBytes,
-                              stats.rings, stats.sleeps, stats.wakes, stats.spinsInVain};
+  const uint64_t numbers[] = {entry->channel->sender->bytesQueued(),
+                              entry->channel->ringBytes,
+                              stats.rings,
+                              stats.sleeps,
+                              stats.wakes,
+                              stats.spinsInVain};
   double* out = call.state().scratch();
   for (const uint64_t number : numbers) *out++ = static_cast<double>(number);
   return call.undefined();
 }
 
 constexpr Export kExports[] = {
-    {"windowAddress", windowAddress},
-    {"windowHost", windowHost},
-    {"windowAttach", windowAttach},
-    {"windowFacts", windowFacts},
-    {"windowUndumpable", windowUndumpable},
-    {"windowReporters", windowReporters},
-    {"windowConnect", windowConnect},
-    {"windowListen", windowListen},
-    {"channelSend", channelSend},
-    {"channelReceive", channelReceive},
-    {"channelAwait", channelAwait},
-    {"channelClose", channelClose},
+    {"windowAddress", windowAddress},       {"windowHost", windowHost},
+    {"windowAttach", windowAttach},         {"windowFacts", windowFacts},
+    {"windowUndumpable", windowUndumpable}, {"windowReporters", windowReporters},
+    {"windowConnect", windowConnect},       {"windowListen", windowListen},
+    {"channelSend", channelSend},           {"channelReceive", channelReceive},
+    {"channelAwait", channelAwait},         {"channelClose", channelClose},
     {"channelStats", channelStats},
 };
 

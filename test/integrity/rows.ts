@@ -117,6 +117,32 @@ const windowTable: Table<Window> = {
     id: { use: (w) => w.id, allowed: always },
     defaultPool: { use: (w) => w.defaultPool, allowed: always },
     isClosed: { use: (w) => w.isClosed, allowed: always },
+    domain: { use: (w) => w.domain, allowed: always },
+    isHost: { use: (w) => w.isHost, allowed: always },
+    address: { use: (w) => w.address, allowed: always },
+    isAttached: { use: (w) => w.isAttached, allowed: always },
+    ref: { use: (w) => w.ref(), allowed: always },
+    unref: { use: (w) => w.unref(), allowed: always },
+    env: {
+      use: (w) => w.env({ A: 'b' }),
+      wrong: [[(w) => w.env(5 as never), type], [(w) => w.env(null as never), type]],
+    },
+    connect: {
+      use: (w) => w.connect('nobody').catch((error: Error & { code: string }) => {
+        if (error.code !== 'ERR_IOL_NO_DOMAIN') throw error;
+      }),
+      wrong: [
+        ...[undefined, 5, {}, { slot: 1 }].map((to): Wrong<Window> => [(w) => w.connect(to as never), type]),
+        ...['', 'x'.repeat(32), 'ä'].map((to): Wrong<Window> => [(w) => w.connect(to), value]),
+        [(w) => w.connect('x', 5 as never), type],
+        [(w) => w.connect('x', { name: 5 as never }), type],
+        [(w) => w.connect('x', { name: 'x'.repeat(24) }), value],
+        [(w) => w.connect('x', { ringBytes: 2048 }), range],
+        [(w) => w.connect('x', { ringBytes: 5000 }), value],
+        [(w) => w.connect('x', { ringBytes: 512 * 1024 }), range],
+        [(w) => w.connect('x', { signal: 5 as never }), type],
+      ],
+    },
     createPool: {
       use: (w) => drop(w.createPool()),
       wrong: [
@@ -141,6 +167,29 @@ const windowTable: Table<Window> = {
         [() => Window.create(5 as never), type],
         [() => Window.create({ maxBytes: -1 }), range],
         [() => Window.create({ strict: 1 as never }), type],
+        [() => Window.create({ label: 'x'.repeat(32) }), value],
+        [() => Window.create({ label: 5 as never }), type],
+        [() => Window.create({ address: 'x' }), value],
+        [() => Window.create({ address: 5 as never }), type],
+        [() => Window.create({ domainsMax: 0 }), range],
+        [() => Window.create({ domainMaxBytes: -1 }), range],
+        [() => Window.create({ spinUs: -1 }), range],
+        [() => Window.create({ undumpable: 1 as never }), type],
+      ],
+    },
+    'static attach': {
+      use: () => Window.attach({ address: `@x#${'0'.repeat(32)}` }).catch((error: Error & { code: string }) => {
+        if (!['ERR_IOL_BUSY', 'ERR_IOL_SYSTEM'].includes(error.code)) throw error;
+      }),
+      allowed: always,
+      wrong: [
+        [() => Window.attach(5 as never), type],
+        [() => Window.attach({ address: 5 as never }), type],
+        [() => Window.attach({ address: '' }), value],
+        [() => Window.attach({ address: 'x', label: 'ä' }), value],
+        [() => Window.attach({ address: 'x', timeoutMs: 0 }), range],
+        [() => Window.attach({ address: 'x', maxBytes: -1 }), range],
+        [() => Window.attach({ address: 'x', spinUs: 0.5 }), range],
       ],
     },
   },
