@@ -1,4 +1,4 @@
-// node/host_thread.h: the window's host, on a thread of its own, and where this process's window is.
+// node/host_thread.h: the host on a thread of its own, and which window this process is in.
 //
 // Why a thread: attaching and granting never wait for anybody's JavaScript, a busy or stopped
 // debugger included. The host uses of Window only what any thread may use.
