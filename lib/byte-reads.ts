@@ -11,8 +11,15 @@ const { aggregatePeek, aggregateSliceCount, aggregateViewAt, scratch } = native;
 /** The scratch's places for a value that is on its way, and for the count of stale views. */
 export const valueBytes = Buffer.from(scratch.buffer, 8 * (scratch.length - 2), 8);
 export const staleViews = new Int32Array(scratch.buffer, 8 * (scratch.length - 1), 1);
-/** Copies made here by `copyOut` that the addon adds to its own figures: how many, of how many bytes. */
-export const copiedOut = new Float64Array(scratch.buffer, 8 * (scratch.length - 4), 2);
+/** What the addon adds to its own figures of `copyOut`: how many copies, of how many bytes. */
+const copiedOut = new Float64Array(scratch.buffer, 8 * (scratch.length - 4), 2);
+
+/** Counts a copy of bytes that was made without the addon. */
+export function noteCopyOut(byteLength: number): void {
+  if (byteLength === 0) return;
+  copiedOut[0]!++;
+  copiedOut[1]! += byteLength;
+}
 
 /** What is known of the slices, until they are others. */
 export interface Known {

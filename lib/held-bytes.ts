@@ -6,7 +6,7 @@ import { constants } from 'node:buffer';
 import { inspect, types } from 'node:util';
 
 import type { Aggregate } from './aggregate';
-import { ByteReads, copiedOut } from './byte-reads';
+import { ByteReads, noteCopyOut } from './byte-reads';
 import type { ReadonlyBytes } from './bytes';
 import { needleOf, needleOrByte, placeOf, type BytesLike } from './bytes-like';
 import { Cursor } from './cursor';
@@ -225,8 +225,7 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
       const whole = this.wholeView();
       if (whole !== undefined && targetStart + whole.length <= byteLengthOf(target)) {
         setBytes.call(target, whole, targetStart);
-        copiedOut[0]!++;
-        copiedOut[1]! += whole.length;
+        noteCopyOut(whole.length);
         return whole.length;
       }
     }

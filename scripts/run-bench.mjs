@@ -7,7 +7,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { describeMachine, loadWarning, machineBlock } from '../bench/lib/machine.mjs';
 import { nativeSuites, runNative } from '../bench/micro/native.mjs';
-import { tableOf } from '../bench/micro/report.mjs';
+import { slowerTable, tableOf } from '../bench/micro/report.mjs';
 
 const root = path.join(import.meta.dirname, '..');
 const folder = path.join(root, 'bench/micro');
@@ -95,6 +95,7 @@ for (const name of wanted) {
   }
 }
 if (rows.length === 0 && process.exitCode === undefined) fail(`no case has "${options.case}" in its name`);
+if (rows.some(({ metric }) => metric === 'ops/s')) console.log(`\n${slowerTable(rows)}`);
 console.log(`\n${describeMachine(machine)}`);
 const run = { bench: 'micro', quick: options.quick, suites: wanted };
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify({ machine, run, rows }, null, 2)}\n`);

@@ -15,8 +15,15 @@ function indexOfAbsent({ io, bl, buffer, list }) {
   };
 }
 
+/**
+ * Memory that lies in step with nobody's. What it is copied to or compared with is otherwise a quarter slower for whose
+ * bytes happen to begin at another place in their cache line: buffers of the heap all begin at the same.
+ */
+const outOfStep = (byteLength) => Buffer.allocUnsafeSlow(byteLength + 8).subarray(8);
+
 function equals({ io, bl, buffer, list, pieces }) {
-  const other = Buffer.from(buffer);
+  const other = outOfStep(buffer.length);
+  buffer.copy(other);
   const otherList = list && new Uint8ArrayList(...pieces.map((piece) => Uint8Array.from(piece)));
   return {
     'io-lite': () => io.equals(other),
@@ -113,7 +120,7 @@ function walk({ io, bl, buffer, list }) {
 }
 
 function copyOut({ io, bl, buffer, list, byteLength }) {
-  const target = Buffer.alloc(byteLength);
+  const target = outOfStep(byteLength);
   const done = () => target[byteLength - 1];
   return {
     'io-lite': () => { io.copyTo(target); return done(); },

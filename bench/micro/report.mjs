@@ -56,3 +56,28 @@ export function tableOf(bench, rows) {
   const isRate = rows.some((row) => row.metric === 'ratio_to_best_rival');
   return (isRate ? rateTable : plainTable)(bench, rows);
 }
+
+/** Every rate below a rival's, and every cost above one's, the worst first: a line for each case and rival. */
+export function slowerTable(rows) {
+  const found = [];
+  const compare = (metric, ratioOf, shown) => {
+    const suites = new Map();
+    for (const row of rows.filter((each) => each.metric === metric)) {
+      const key = `${row.bench}: ${row.case}`;
+      suites.set(key, [...(suites.get(key) ?? []), row]);
+    }
+    for (const [name, values] of suites) {
+      const ours = values.find(({ subject }) => subject === OURS);
+      for (const { subject, value } of values) {
+        if (ours === undefined || subject.startsWith(OURS)) continue;
+        const times = ratioOf(ours.value, value);
+        if (times < 1) found.push({ times, cells: [name, subject, shown(ours.value), shown(value), ratio(times)] });
+      }
+    }
+  };
+  compare('ops/s', (ours, rivals) => ours / rivals, scaled);
+  compare('cpu_ms_per_gib', (ours, rivals) => rivals / ours, (value) => `${scaled(value)} ms`);
+  if (found.length === 0) return 'Slower than a rival: nothing that was measured.';
+  const lines = found.sort((a, b) => a.times - b.times).map(({ cells }) => cells);
+  return table([['Slower than a rival, worst first', 'rival', OURS, 'the rival', 'x'], ...lines]);
+}

@@ -38,6 +38,12 @@ describe('npm run bench', function () {
     });
     assert.ok(rows.some(({ subject, metric }) => subject === 'io-lite' && metric === 'ratio_to_best_rival'));
     assert.match(result.stdout, /create: operations\/s +io-lite +bl +Buffer/);
+    const rates = rows.filter(({ metric }) => metric === 'ops/s');
+    const ours = rates.find(({ subject }) => subject === 'io-lite')!;
+    const slower = String(result.stdout).slice(result.stdout.indexOf('Slower than a rival'));
+    for (const { subject, value } of rates.filter((row) => row !== ours)) {
+      assert.equal(new RegExp(`create: from bytes, 64 B +${subject} `).test(slower), value > ours.value);
+    }
   });
 
   for (const [name, args, message] of [
