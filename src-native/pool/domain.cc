@@ -229,6 +229,7 @@ void Domain::forgetPeer(DomainName peer) { noteDeath(peers_.remove(peer, ownSegm
 
 void Domain::settleInFlight() {
   for (InFlightHolds* each : inFlight_) each->settle();
+  for (const ForeignHolds& each : foreignHolds_) each.table->forgetTime();
 }
 
 Pool* Domain::poolOf(const Slice& slice) const {

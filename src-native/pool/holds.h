@@ -49,6 +49,10 @@ class HoldTable {
   // For the owner that frees a slot nobody holds: true when the bit was left set; clears it.
   bool clearKernelVisible(uint32_t ordinal, uint32_t chunk, uint32_t slot);
 
+  // Before a sleep: a chunk's time is then looked up anew, else each 64th time only, so that a busy
+  // domain's are a little early.
+  void forgetTime() { raised_ = 0; }
+
   uint64_t liveHolds() const { return liveHolds_; }
   const sys::Fd& readOnlyFd() const { return readOnlyFd_; }
 
@@ -63,6 +67,8 @@ class HoldTable {
   sys::Fd readOnlyFd_;
   uint8_t* base_ = nullptr;
   bool isForeign_ = false;  // Of another domain's buffers: says since when, too.
+  uint32_t seconds_ = 0;    // As last looked at, and chunks raised since.
+  uint32_t raised_ = 0;
   uint64_t liveHolds_ = 0;  // Sum of all counts.
 };
 

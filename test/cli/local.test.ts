@@ -1,6 +1,9 @@
 /** A window without a host, looked at by the CLI and by a program. */
 import { strict as assert } from 'node:assert';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import fs from 'node:fs';
+import path from 'node:path';
 import { inspectWindows, type WindowReport } from 'io-lite/inspect';
 import { layouts } from '../../lib/layout.generated';
 import { iol, iolJson, Program } from './world';
@@ -146,6 +149,25 @@ describe('iol: a window of one process', function () {
     assert.equal(top.code, 0);
     assert.ok(top.stdout.startsWith(id));
     assert.match(top.stdout, /ALLOC\/S/);
+  });
+
+  it('is live on a terminal until q', async function () {
+    if (spawnSync('script', ['--version']).status !== 0) this.skip();
+    const main = path.join(__dirname, '../../dist/cli/main.js');
+    const command = `"${process.execPath}" "${main}" top --window ${id} --interval 0.1`;
+    const child = spawn('script', ['-qec', command, '/dev/null'], { env: { ...process.env, TERM: 'xterm', NO_COLOR: '' } });
+    const gone = once(child, 'exit');
+    let text = '';
+    let frames = 0;
+    for await (const piece of child.stdout.setEncoding('utf8')) {
+      text += piece as string;
+      const drawn = text.split('q ends').length - 1;
+      if (drawn > frames && drawn === 2) child.stdin.write('q');
+      frames = drawn;
+    }
+    assert.deepEqual(await gone, [0, null]);
+    assert.ok(text.startsWith('\x1b[?1049h') && text.trimEnd().endsWith('\x1b[?1049l'), JSON.stringify(text.slice(-40)));
+    assert.ok(text.includes(id) && text.includes('\x1b[1m'), 'titles are bold on a terminal');
   });
 
   it('has no leaks, until it holds more and more', async () => {
