@@ -4,7 +4,8 @@
 // crash_points.def), so that a test can end a participant between any two of them. Programs built
 // without IOL_CRASH_POINTS have none of this.
 //
-//   IOL_CRASH=RingPublish:3 ./program      SIGKILL at the third passage
+//   IOL_CRASH=RingPublish:3 ./program                SIGKILL at the third passage
+//   IOL_CRASH=GenerationMark:1:stop,RingPublish:3    SIGSTOP at the first; once continued, the next
 //
 // Threads     any; arm before the threads start.
 // Cost        one load and compare in a test build; nothing otherwise.
@@ -29,8 +30,9 @@ constexpr bool kHasCrashPoints = true;
 extern CrashPoint armedCrashPoint;
 void passArmedCrashPoint();
 
-// "NAME:n": the n-th passage from now on kills the process. False when there is no such point.
-bool armCrashPoint(const char* nameAndPassage);
+// "NAME:n": the n-th passage from now on kills the process; "NAME:n:stop" stops it there, and what
+// follows a comma is armed. False when there is no such point.
+bool armCrashPoint(const char* orders);
 
 inline void passCrashPoint(CrashPoint point) {
   if (armedCrashPoint == point) passArmedCrashPoint();

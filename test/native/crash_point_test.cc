@@ -2,6 +2,7 @@
 #include "base/crash_point.h"
 
 #include <signal.h>
+#include <sys/wait.h>
 
 #include <string>
 
@@ -29,6 +30,16 @@ TEST(aProcessDiesAtTheNthPassageOfItsCrashPoint) {
   CHECK_EQ(dieAt("HoldRaise:3"), 128 + SIGKILL);
   CHECK_EQ(dieAt("HoldRaise:4"), 0);
   CHECK_EQ(dieAt("NoSuchPlace:1"), 3);
+}
+
+TEST(aProcessStopsAtOnePointAndDiesAtTheNext) {
+  if (!kHasCrashPoints) SKIP("built without crash points");
+  const int pid = test::startChild("diesAtACrashPoint", {"HoldRaise:1:stop,HoldRaise:2"}, -1);
+  int status = 0;
+  CHECK_EQ(::waitpid(pid, &status, WUNTRACED), pid);
+  CHECK(WIFSTOPPED(status));
+  ::kill(pid, SIGCONT);
+  CHECK_EQ(test::awaitChild(pid), 128 + SIGKILL);
 }
 
 }  // namespace

@@ -231,7 +231,7 @@ enum class Deed : uint32_t {
 struct Instruction {
   Deed deed = Deed::Check;
   BufferName name;
-  char text[40] = {};
+  char text[80] = {};
 };
 struct Answer {
   uint32_t code = 0;  // A Code; 255: see value.

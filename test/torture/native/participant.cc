@@ -2,12 +2,14 @@
 #include "participant.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 
 #include "base/crash_point.h"
@@ -164,6 +166,28 @@ bool Participant::tryAttach(const std::string& address) {
   return true;
 }
 
+void Participant::noteWait() {
+  char text[80] = {};
+  if (schedule_ < 0) schedule_ = ::open("/proc/self/schedstat", O_RDONLY | O_CLOEXEC);
+  if (::pread(schedule_, text, sizeof text - 1, 0) <= 0) return;
+  const char* const second = std::strchr(text, ' ');
+  if (second == nullptr) return;
+  waited_[turns_++ % kTurnsKept] = {sys::monotonicNs(), std::strtoll(second, nullptr, 10)};
+}
+
+// At least: counted from the beginning of the turn that was the last one then.
+int64_t Participant::waitedSince(int64_t ns) const {
+  if (turns_ == 0) return 0;
+  const Waited& now = waited_[(turns_ - 1) % kTurnsKept];
+  int64_t waitedNs = 0;
+  for (uint32_t back = 0; back < turns_ && back < kTurnsKept; back++) {
+    const Waited& then = waited_[(turns_ - 1 - back) % kTurnsKept];
+    waitedNs = now.waitedNs - then.waitedNs;
+    if (then.atNs <= ns) break;
+  }
+  return waitedNs;
+}
+
 void Participant::takeOrders() {
   const uint32_t armed = seat_.armed.exchange(0);
   if (armed == 0) return;
@@ -203,6 +227,7 @@ void Participant::turn() {
   }
   sleep(untilNs);
   const int64_t beganNs = seat_.turnBeganNs.load();
+  noteWait();
   doorbell_->wake();
   guest_->onReady();
   if (!suspicion_.empty() && guest_->state() == Guest::State::Attached) complain(suspicion_);

@@ -54,6 +54,8 @@ class Participant final : GuestListener, ChannelsListener {
   bool tryAttach(const std::string& address);
   void turn();
   void sleep(int64_t untilNs);
+  void noteWait();
+  int64_t waitedSince(int64_t ns) const;
   void takeOrders();
   bool leave(int64_t deadlineNs);
   void standUp();
@@ -107,6 +109,15 @@ class Participant final : GuestListener, ChannelsListener {
   uint64_t serials_;
   uint32_t windowSeen_ = 0;
   bool isLeaving_ = false;
+  // How long this process had waited for a processor, at the last turns' beginnings.
+  struct Waited {
+    int64_t atNs = 0;
+    int64_t waitedNs = 0;
+  };
+  static constexpr uint32_t kTurnsKept = 512;
+  Waited waited_[kTurnsKept];
+  uint32_t turns_ = 0;
+  int schedule_ = -1;  // /proc/self/schedstat
   uint32_t sleepless_ = 0;
   int64_t attachedNs_ = 0;
   int64_t leaveNs_ = 0;

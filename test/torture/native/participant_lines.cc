@@ -189,7 +189,9 @@ void Participant::noteTransit(Line& line, int64_t sentNs, int64_t now) {
     line.waitsSinceNs = 0;
   }
   if (sentNs < line.waitedUntilNs) wokenNs = std::max(wokenNs, board_.anyWokenAtNs.load());
-  if (sentNs > wokenNs) board_.transit.add(now - sentNs);
+  if (sentNs <= wokenNs) return;
+  board_.transit.add(now - sentNs);
+  board_.stalls.add(std::max<int64_t>(now - sentNs - waitedSince(sentNs), 1));
 }
 
 // Only a name of somebody else's buffer can be stale, and only when who sent it has died.

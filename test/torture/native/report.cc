@@ -69,12 +69,12 @@ std::string Controller::progress() const {
   const Totals& totals = board_.totals;
   std::snprintf(line, sizeof line,
                 "%6.1f s  %llu kills (%llu at named points, %llu hosts)  %llu messages, %.1f GB  "
-                "%llu stale  %llu rounds  transit p99.9 %.1f ms, max %.1f ms",
+                "%llu stale  %llu rounds  stall p99.9 %.1f ms, max %.1f ms",
                 static_cast<double>(sys::monotonicNs() - beganNs_) / 1e9,
                 Number{killsAtRandom_ + killsAtPoints_ + hostKills_}, Number{killsAtPoints_},
                 Number{hostKills_}, Number{totals.messages.load()},
                 static_cast<double>(totals.bytes.load()) / 1e9, Number{totals.stale.load()},
-                Number{rounds_}, board_.transit.ms(0.999), board_.transit.maxMs());
+                Number{rounds_}, board_.stalls.ms(0.999), board_.stalls.maxMs());
   return line;
 }
 
@@ -83,8 +83,9 @@ void Controller::report(bool isRight) const {
   std::printf("%s\n", progress().c_str());
   for (const auto& [name, histogram] :
        {std::pair{"publish to receive", &board_.transit},
+        std::pair{"  less waits for CPU", &board_.stalls},
         std::pair{"wait for a grant", &board_.waits}, std::pair{"turn", &board_.turns}}) {
-    std::printf("%-19s p50 %.3f  p99 %.3f  p99.9 %.3f  max %.3f ms, %llu times\n", name,
+    std::printf("%-21s p50 %.3f  p99 %.3f  p99.9 %.3f  max %.3f ms, %llu times\n", name,
                 histogram->ms(0.5), histogram->ms(0.99), histogram->ms(0.999), histogram->maxMs(),
                 Number{histogram->count()});
   }
@@ -136,8 +137,8 @@ void Controller::reportJson(bool isRight) const {
               Number{totals.bytes.load()}, Number{totals.stale.load()},
               Number{totals.forwarded.load()}, Number{totals.opened.load()}, Number{rounds_});
   for (const auto& [name, histogram] :
-       {std::pair{"transitMs", &board_.transit}, std::pair{"waitMs", &board_.waits},
-        std::pair{"turnMs", &board_.turns}}) {
+       {std::pair{"transitMs", &board_.transit}, std::pair{"stallMs", &board_.stalls},
+        std::pair{"waitMs", &board_.waits}, std::pair{"turnMs", &board_.turns}}) {
     std::printf("\"%s\":{\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f},", name,
                 histogram->ms(0.5), histogram->ms(0.99), histogram->ms(0.999), histogram->maxMs());
   }

@@ -91,6 +91,7 @@ struct Scoreboard {
   char address[128];
   Histogram turns;    // From waking to falling asleep.
   Histogram transit;  // From publishing to receiving, both ends running.
+  Histogram stalls;   // The same less what the receiver waited for a processor.
   Histogram waits;    // Of a message, for a grant or for an owner that revokes.
   Totals totals;
   Seat seats[kSeatsMax];
