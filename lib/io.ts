@@ -135,6 +135,10 @@ function orEnd(handle: number): Aggregate | null {
  * large enough (EINVAL). Files that the kernel makes on the way (`/proc`, `/sys`) give what one
  * read(2) gives, up to 64 KiB.
  *
+ * A read into a pool that was asked for has at most 16 MiB of a file. When there is no room for so
+ * much a read is short, too; `ERR_IOL_POOL_FULL` and its like mean that there
+ * is none at all. A message is read whole or not at all.
+ *
  * Cost: what is cached and asked for by position, two system calls and no copy; else one system call
  * (pipes, sockets) or two thread switches and the disk (files).
  *

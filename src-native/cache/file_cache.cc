@@ -289,8 +289,7 @@ Result<Draft> FileCache::allocate(uint64_t bytes) {
   for (;;) {
     auto draft = pool_.allocate(bytes);
     if (draft.isOk()) return draft;
-    const Code code = draft.status().code();
-    if (code != Code::PoolFull && code != Code::WindowFull && code != Code::NoMemory) return draft;
+    if (!isShortage(draft.status())) return draft;
     settleRuns();
     // Why unreferenced only: dropping the others would free nothing.
     PolicyEntry* victim =

@@ -140,7 +140,13 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   // The same of whatever version has these facts; WouldBlock at the file's end too.
   Result<Aggregate> tryRead(const sys::FileFacts& facts, uint64_t offset, uint64_t length);
   // The same, reading what is missing. `done` as in open().
-  void read(const CachedFilePtr& file, uint64_t offset, uint64_t length, ReadDone done);
+  void read(const CachedFilePtr& file, uint64_t offset, uint64_t length, ReadDone done) {
+    read(file, offset, length, MayBe::Whole, std::move(done));
+  }
+  // Short: when there is no room for all, those before the first that there is none for.
+  enum class MayBe : uint8_t { Whole, Short };
+  void read(const CachedFilePtr& file, uint64_t offset, uint64_t length, MayBe mayBe,
+            ReadDone done);
 
   // Puts bytes that the program already has into the cache as [offset, offset + its length) of
   // this version, replacing what overlaps. Takes its own holds. FileChanged also while a write

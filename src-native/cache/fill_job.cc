@@ -15,23 +15,26 @@ constexpr uint32_t kFillsPerRead = 3;
 
 }  // namespace
 
-void FileCache::read(const CachedFilePtr& file, uint64_t offset, uint64_t length, ReadDone done) {
+void FileCache::read(const CachedFilePtr& file, uint64_t offset, uint64_t length, MayBe mayBe,
+                     ReadDone done) {
   if (isClosed_ || file->owner_ != this) return done(Status(Code::Closed, "file cache"));
   const uint64_t size = file->byteLength();
   const uint64_t from = std::min(offset, size);
   const uint64_t end = from + std::min(length, size - from);
-  auto read = std::make_shared<FileRead>(shared_from_this(), file, from, end, std::move(done));
+  auto read =
+      std::make_shared<FileRead>(shared_from_this(), file, from, end, mayBe, std::move(done));
   read->advance();
 }
 
 // ---- FileRead ----------------------------------------------------------------------------------
 
 FileRead::FileRead(std::shared_ptr<FileCache> cache, CachedFilePtr file, uint64_t from,
-                   uint64_t end, FileCache::ReadDone done)
+                   uint64_t end, FileCache::MayBe mayBe, FileCache::ReadDone done)
     : cache_(std::move(cache)),
       file_(std::move(file)),
       next_(from),
       end_(end),
+      mayBe_(mayBe),
       done_(std::move(done)) {}
 
 FileRead::~FileRead() {
@@ -84,7 +87,12 @@ Status FileRead::addPieces() {
     FillJob* fill = pending != version.fills.end() ? *pending : nullptr;
     if (fill == nullptr) {
       auto started = startFill(next_);
-      if (!started.isOk()) return started.status();
+      if (!started.isOk()) {
+        const bool isShort = mayBe_ == FileCache::MayBe::Short && !pieces_.empty();
+        if (!isShort || !isShortage(started.status())) return started.status();
+        end_ = next_;
+        return {};
+      }
       fill = started.value();
     }
     const uint64_t count = std::min(fill->end(), end_) - next_;

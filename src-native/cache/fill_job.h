@@ -25,7 +25,7 @@ class FillJob;
 class FileRead : public std::enable_shared_from_this<FileRead> {
  public:
   FileRead(std::shared_ptr<FileCache> cache, CachedFilePtr file, uint64_t from, uint64_t end,
-           FileCache::ReadDone done);
+           FileCache::MayBe mayBe, FileCache::ReadDone done);
   ~FileRead();
 
   // Takes what is cached and starts what is missing, a few extents at a time. Calls back when
@@ -42,7 +42,8 @@ class FileRead : public std::enable_shared_from_this<FileRead> {
   std::shared_ptr<FileCache> cache_;
   const CachedFilePtr file_;
   uint64_t next_;
-  const uint64_t end_;
+  uint64_t end_;
+  const FileCache::MayBe mayBe_;
   FileCache::ReadDone done_;   // Empty once called.
   std::vector<Slice> pieces_;  // Segment null while on its way.
   uint32_t waitingFor_ = 0;

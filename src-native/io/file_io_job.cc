@@ -21,7 +21,8 @@ Result<std::unique_ptr<FileReadJob>> FileReadJob::plan(Pool& pool, const Endpoin
   std::unique_ptr<FileReadJob> job(new FileReadJob(pool.domain(), own.take(), facts, from));
   const uint64_t there = facts.size > from ? facts.size - from : 0;
   for (uint64_t left = std::min(size, there); left > 0;) {
-    auto draft = pool.allocate(std::min(left, kExtentBytesMax));
+    auto draft = pool.allocateUpTo(std::min(left, kExtentBytesMax));
+    if (isShortage(draft.status()) && !job->drafts_.empty()) break;
     if (!draft.isOk()) return draft.status();
     left -= draft.value().byteLength();
     job->drafts_.push_back(draft.take());
@@ -75,7 +76,7 @@ Result<std::unique_ptr<SyntheticReadJob>> SyntheticReadJob::plan(Pool& pool, con
                                                                  const FileReadOptions& options) {
   auto own = sys::duplicate(source.fd);
   if (!own.isOk()) return own.status();
-  auto draft = pool.allocate(std::min<uint64_t>(options.size, kReadBytesMax));
+  auto draft = pool.allocateUpTo(std::min<uint64_t>(options.size, kReadBytesMax));
   if (!draft.isOk()) return draft.status();
   return std::unique_ptr<SyntheticReadJob>(
       new SyntheticReadJob(pool.domain(), own.take(), draft.take(), options.position));

@@ -33,8 +33,10 @@ Result<Aggregate> tryRead(Pool& pool, const Endpoint& source, uint64_t size, uin
     wanted = std::max<uint64_t>(message.value().bytes, 1);
     if (isEmptyMessage != nullptr) *isEmptyMessage = message.value().bytes == 0;
   }
-  auto draft = pool.allocate(wanted);
+  const bool isMessage = source.modes.kind == sys::FdKind::MessageSocket;
+  auto draft = isMessage ? pool.allocate(wanted) : pool.allocateUpTo(wanted);
   if (!draft.isOk()) return draft.status();
+  wanted = draft.value().byteLength();
   auto count = sys::readNow(source.fd, source.modes, draft.value().bytes(), wanted);
   if (!count.isOk()) return count.status();
   if (count.value() > 0) {

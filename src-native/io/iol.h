@@ -39,6 +39,9 @@ struct Endpoint {
 };
 Result<Endpoint> inspect(int fd);
 
+// A read for which the pool has no room is short; only when nothing fits it fails. Messages are read
+// whole or not at all.
+
 // Up to `size` bytes that are there now; of a message all, or TooLarge, and it stays. An empty
 // aggregate is the end, or, when `isEmptyMessage` says so, a message of no bytes. What needsJob()
 // answers WouldBlock: use readFile. Directories are System EISDIR.

@@ -107,6 +107,16 @@ Result<Draft> Pool::allocate(uint64_t byteLength) {
       byteLength);
 }
 
+Result<Draft> Pool::allocateUpTo(uint64_t bytesMax) {
+  Result<Draft> draft = allocate(bytesMax);
+  const Status shortage = draft.status();
+  for (uint64_t bytes = bytesMax / 2; isShortage(draft.status()); bytes /= 2) {
+    if (bytes < kSmallUnitBytes) return shortage;
+    draft = allocate(bytes);
+  }
+  return draft;
+}
+
 Result<Draft> Pool::allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t units,
                                  uint64_t byteLength) {
   if (list.empty()) {
@@ -131,10 +141,7 @@ Result<Draft> Pool::allocateChunks(uint64_t byteLength) {
 
 Result<Draft> Pool::allocateSegment(uint64_t byteLength) {
   Result<Draft> draft = tryAllocateSegment(byteLength);
-  if (draft.isOk() || draft.status().code() == Code::System) return draft;
-  // At a limit: free memory that is kept for reuse may make the room.
-  collect();
-  if (trim(0) == 0) return draft;
+  if (draft.isOk() || !makeRoom(draft.status())) return draft;
   return tryAllocateSegment(byteLength);
 }
 

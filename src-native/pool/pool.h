@@ -27,6 +27,12 @@
 
 namespace iol {
 
+// Whether a smaller allocation, or the same one later, may succeed.
+inline bool isShortage(const Status& status) {
+  const Code code = status.code();
+  return code == Code::PoolFull || code == Code::WindowFull || code == Code::NoMemory;
+}
+
 // Memory that is being filled. Move-only; an abandoned draft gives its memory back.
 class Draft {
  public:
@@ -88,6 +94,8 @@ class Pool {
   ~Pool();
 
   Result<Draft> allocate(uint64_t byteLength);
+  // The same, or less when there is no room for so much; fails when there is for nothing.
+  Result<Draft> allocateUpTo(uint64_t bytesMax);
 
   // The buffer's name is about to leave this domain: from now on freeing follows the protocol.
   void exportBuffer(const Slice& slice);
@@ -137,6 +145,7 @@ class Pool {
   Result<Span*> tryCarveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t bufferBytes,
                              uint64_t spanBytes, ClassList* list);
   void releaseSpan(Span& span);
+  bool makeRoom(const Status& shortage);
   void listSpan(Span& span);
   void unlistSpan(Span& span);
   Result<OwnSegment*> addSegment(uint32_t unitBytes, uint64_t totalBytes);

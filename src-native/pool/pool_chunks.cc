@@ -57,11 +57,24 @@ Result<Span*> Pool::carveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t buff
                               uint64_t spanBytes, ClassList* list) {
   settleJobs(false);
   Result<Span*> span = tryCarveSpan(unitBytes, chunks, bufferBytes, spanBytes, list);
-  if (span.isOk() || span.status().code() == Code::System) return span;
-  // At a limit: free memory that is carved or lies elsewhere may make the room.
-  collect();
-  if (trim(0) == 0) return span;
+  if (span.isOk() || !makeRoom(span.status())) return span;
   return tryCarveSpan(unitBytes, chunks, bufferBytes, spanBytes, list);
+}
+
+// At a limit: free memory that is kept for reuse may make the room, and at one that is not the
+// pool's own that of the domain's other pools.
+bool Pool::makeRoom(const Status& shortage) {
+  if (shortage.code() == Code::System) return false;
+  collect();
+  if (trim(0) > 0) return true;
+  if (shortage.subject() == options_.name) return false;
+  uint64_t freed = 0;
+  for (Pool* other : domain_.pools()) {
+    if (other == this) continue;
+    other->collect();
+    freed += other->trim(0);
+  }
+  return freed > 0;
 }
 
 Result<Span*> Pool::tryCarveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t bufferBytes,

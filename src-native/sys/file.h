@@ -97,7 +97,9 @@ Result<size_t> writeNow(int fd, const FdModes& modes, const iovec* vectors, int 
 // Of the message that is next in a MessageSocket; WouldBlock when none is.
 struct NextMessage {
   uint64_t bytes = 0;
-  bool isEnd = false;  // Not a message of no bytes: nothing will come any more.
+  // Not a message of no bytes: nothing will come any more. Empty messages that nothing but the end
+  // of a sequence follows cannot be told from it.
+  bool isEnd = false;
 };
 Result<NextMessage> nextMessage(int fd);
 

@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -67,16 +68,37 @@ Result<size_t> writeDevice(int fd, const FdModes& modes, const iovec* vectors, i
   return countOf(uninterrupted([&] { return ::write(fd, vectors->iov_base, length); }), "write");
 }
 
-}  // namespace
-
-Result<NextMessage> nextMessage(int fd) {
+Result<NextMessage> peekMessage(int fd) {
   const ssize_t bytes =
       uninterrupted([&] { return ::recv(fd, nullptr, 0, MSG_PEEK | MSG_TRUNC | MSG_DONTWAIT); });
   if (bytes < 0) return waitedFor("recv");
-  NextMessage next{static_cast<uint64_t>(bytes), false};
-  // Why: messages in sequence end as a stream does, and may have no bytes, as datagrams do.
-  if (bytes == 0) next.isEnd = isReady(fd, POLLRDHUP);
+  return NextMessage{static_cast<uint64_t>(bytes), false};
+}
+
+// Nothing comes any more. A sequence ends with messages of no bytes without end; datagrams with
+// none.
+Result<NextMessage> lastMessage(int fd) {
+  // Why again: the last message may have come just before the end.
+  auto next = peekMessage(fd);
+  if (next.status().code() == Code::WouldBlock) return NextMessage{0, true};
+  if (!next.isOk() || next.value().bytes > 0) return next;
+  int type = 0;
+  socklen_t size = sizeof type;
+  int queued = 0;
+  const bool isSequence =
+      ::getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+  const bool isEmpty = ::ioctl(fd, FIONREAD, &queued) == 0 && queued == 0;
+  next.value().isEnd = isSequence && isEmpty;
   return next;
+}
+
+}  // namespace
+
+Result<NextMessage> nextMessage(int fd) {
+  auto next = peekMessage(fd);
+  const bool isNothing = next.status().code() == Code::WouldBlock;
+  const bool isMaybeEnd = isNothing || (next.isOk() && next.value().bytes == 0);
+  return isMaybeEnd && isReady(fd, POLLRDHUP) ? lastMessage(fd) : next;
 }
 
 Result<size_t> readNow(int fd, const FdModes& modes, void* to, size_t length) {

@@ -273,6 +273,30 @@ TEST(freeMemoryMakesRoomForALargeBuffer) {
   CHECK(world.pool->allocate(40 << 20).isOk());
 }
 
+TEST(freeMemoryOfOnePoolMakesRoomForAnother) {
+  World world(16ull << 20);
+  auto other = Pool::create(*world.domain, {}).take();
+  { const auto all = world.pool->allocate(10u << 20).take(); }
+  CHECK(world.pool->stats().bytesFree > 8u << 20);
+  auto bytes = other->allocate(10u << 20);
+  CHECK(bytes.isOk());
+  CHECK(world.pool->stats().bytesFree < 8u << 20);
+  CHECK_EQ(world.pool->allocate(10u << 20).status().code(), Code::WindowFull);
+}
+
+TEST(asMuchAsThereIsRoomFor) {
+  Pool::Options options;
+  options.maxBytes = 1u << 20;
+  World world(4ull << 30, options);
+  CHECK_EQ(world.pool->allocateUpTo(100).value().byteLength(), 100u);
+  const auto most = world.pool->allocateUpTo(64u << 20).take();
+  CHECK_EQ(most.byteLength(), 1u << 20);
+  const Status full = world.pool->allocateUpTo(1000).status();
+  CHECK_EQ(full.code(), Code::PoolFull);
+  CHECK_EQ(full.value(), 1000u);
+  CHECK_EQ(world.pool->stats().drafts, 1u);
+}
+
 TEST(anAbandonedDraftGivesItsMemoryBack) {
   World world;
   { Draft draft = world.pool->allocate(1000).take(); }
