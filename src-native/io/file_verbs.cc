@@ -21,8 +21,8 @@ Status checkFile(const Endpoint& endpoint, bool isAllowed, const char* syscall) 
   return {};
 }
 
-// Of one read that does not go through the cache. Why: its memory is committed on this thread, 0.4 ms
-// a MiB; a longer read is short.
+// Of one read that does not go through the cache. Why: its memory is committed on this thread, at
+// 0.4 ms a MiB; a longer read is short.
 constexpr uint64_t kPlannedBytesMax = 16 << 20;
 
 // Neither size nor version say anything about its bytes.

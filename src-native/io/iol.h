@@ -39,8 +39,8 @@ struct Endpoint {
 };
 Result<Endpoint> inspect(int fd);
 
-// A read for which the pool has no room is short; only when nothing fits it fails. Messages are read
-// whole or not at all.
+// A read for which the pool has no room is short; only when nothing fits it fails. Messages are
+// read whole or not at all.
 
 // Up to `size` bytes that are there now; of a message all, or TooLarge, and it stays. An empty
 // aggregate is the end, or, when `isEmptyMessage` says so, a message of no bytes. What needsJob()
