@@ -6,6 +6,8 @@
 #include <sys/un.h>
 #include <time.h>
 
+#include "sys/uninterrupted.h"
+
 namespace iol::sys {
 namespace {
 
@@ -49,12 +51,13 @@ Result<Fd> Bell::makeButton() const {
 void Bell::clear() const {
   char bytes[8];
   for (int press = 0; press < kPressesAtOnce; press++) {
-    if (::recv(fd_.get(), bytes, sizeof bytes, MSG_DONTWAIT) < 0 && errno != EINTR) return;
+    const auto drop = [&] { return ::recv(fd_.get(), bytes, sizeof bytes, MSG_DONTWAIT); };
+    if (uninterrupted(drop) < 0) return;
   }
 }
 
 void pressButton(const Fd& button) {
-  while (::send(button.get(), "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0 && errno == EINTR) continue;
+  (void)uninterrupted([&] { return ::send(button.get(), "!", 1, MSG_DONTWAIT | MSG_NOSIGNAL); });
 }
 
 void sleepUntilReadable(const Fd& fd, int64_t timeoutNs) {

@@ -19,6 +19,7 @@
 
 #include "base/copy.h"
 #include "sys/memory.h"
+#include "sys/uninterrupted.h"
 
 namespace iol::sys {
 namespace {
@@ -131,8 +132,8 @@ Result<uint64_t> readAll(int fd, uint64_t offset, uint8_t* to, uint64_t length, 
   uint64_t done = 0;
   while (done < length) {
     const iovec vector = {to + done, length - done};
-    const ssize_t bytes = ::preadv2(fd, &vector, 1, static_cast<off_t>(offset + done), flags);
-    if (bytes < 0 && errno == EINTR) continue;
+    const auto at = static_cast<off_t>(offset + done);
+    const ssize_t bytes = uninterrupted([&] { return ::preadv2(fd, &vector, 1, at, flags); });
     if (bytes < 0) return Status::system("preadv2", errno);
     if (bytes == 0) break;
     done += static_cast<uint64_t>(bytes);

@@ -5,6 +5,8 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "sys/uninterrupted.h"
+
 namespace iol::sys {
 
 Result<std::pair<Fd, Fd>> socketPair() {
@@ -37,10 +39,8 @@ Status sendOne(const Fd& socket, const void* bytes, size_t length,
     header->cmsg_len = CMSG_LEN(descriptors.size() * sizeof(int));
     ::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size() * sizeof(int));
   }
-  while (::sendmsg(socket.get(), &message, MSG_NOSIGNAL | flags) < 0) {
-    if (errno != EINTR) return Status::system("sendmsg", errno);
-  }
-  return {};
+  const auto send = [&] { return ::sendmsg(socket.get(), &message, MSG_NOSIGNAL | flags); };
+  return uninterrupted(send) < 0 ? Status::system("sendmsg", errno) : Status();
 }
 
 Result<Message> receiveOne(const Fd& socket, void* bytes, size_t capacity, int flags) {
@@ -51,10 +51,9 @@ Result<Message> receiveOne(const Fd& socket, void* bytes, size_t capacity, int f
   message.msg_iovlen = 1;
   message.msg_control = control;
   message.msg_controllen = sizeof control;
-  ssize_t length;
-  while ((length = ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags)) < 0) {
-    if (errno != EINTR) return Status::system("recvmsg", errno);
-  }
+  const ssize_t length =
+      uninterrupted([&] { return ::recvmsg(socket.get(), &message, MSG_CMSG_CLOEXEC | flags); });
+  if (length < 0) return Status::system("recvmsg", errno);
   Message received{static_cast<size_t>(length), {}};
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "sys/uninterrupted.h"
 
 #ifdef IOL_ONE_MAPPING
 #include <map>
@@ -125,21 +126,18 @@ void replaceByZeros(uint8_t* address, uint64_t bytes) {
 }
 
 Status commit(const Fd& memory, uint64_t offset, uint64_t bytes) {
-  while (::fallocate(memory.get(), 0, static_cast<off_t>(offset), static_cast<off_t>(bytes)) != 0) {
-    if (errno == EINTR) continue;
-    return Status::system("fallocate", errno);
-  }
-  return {};
+  const auto from = static_cast<off_t>(offset);
+  const auto length = static_cast<off_t>(bytes);
+  const auto take = [&] { return ::fallocate(memory.get(), 0, from, length); };
+  return uninterrupted(take) != 0 ? Status::system("fallocate", errno) : Status();
 }
 
 Status punchHole(const Fd& memory, uint64_t offset, uint64_t bytes) {
   constexpr int kMode = FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE;
-  while (::fallocate(memory.get(), kMode, static_cast<off_t>(offset), static_cast<off_t>(bytes)) !=
-         0) {
-    if (errno == EINTR) continue;
-    return Status::system("fallocate(PUNCH_HOLE)", errno);
-  }
-  return {};
+  const auto from = static_cast<off_t>(offset);
+  const auto length = static_cast<off_t>(bytes);
+  const auto give = [&] { return ::fallocate(memory.get(), kMode, from, length); };
+  return uninterrupted(give) != 0 ? Status::system("fallocate(PUNCH_HOLE)", errno) : Status();
 }
 
 Result<uint64_t> allocatedBytes(const Fd& memory) {

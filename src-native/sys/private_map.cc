@@ -13,6 +13,7 @@
 
 #include "base/check.h"
 #include "sys/memory.h"
+#include "sys/uninterrupted.h"
 
 namespace iol::sys {
 namespace {
@@ -74,8 +75,7 @@ bool scan(int pagemap, uint64_t base, uint64_t bytes, std::vector<ByteRange>& fo
   request.inverted = request.allOf = kScanFile;  // Not of a file, ...
   request.anyOf = kScanPresent | kScanSwapped;   // ... and there.
   while (request.start < request.end) {
-    const int count = ::ioctl(pagemap, kPagemapScan, &request);
-    if (count < 0 && errno == EINTR) continue;
+    const int count = uninterrupted([&] { return ::ioctl(pagemap, kPagemapScan, &request); });
     if (count < 0) return false;
     for (int index = 0; index < count; index++) {
       append(found, regions[index].start - base, regions[index].end - base);
@@ -93,8 +93,8 @@ bool readPagemap(int pagemap, uint64_t base, uint64_t bytes, std::vector<ByteRan
   for (uint64_t first = 0; first < pages;) {
     const size_t wanted = std::min(kBatch, pages - first) * sizeof(uint64_t);
     const auto at = static_cast<off_t>((base / kPageBytes + first) * sizeof(uint64_t));
-    const ssize_t got = ::pread(pagemap, words.data(), wanted, at);
-    if (got < 0 && errno == EINTR) continue;
+    const auto read = [&] { return ::pread(pagemap, words.data(), wanted, at); };
+    const ssize_t got = uninterrupted(read);
     if (got < static_cast<ssize_t>(sizeof(uint64_t))) return false;
     const uint64_t count = static_cast<uint64_t>(got) / sizeof(uint64_t);
     for (uint64_t index = 0; index < count; index++) {

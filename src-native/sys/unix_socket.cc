@@ -52,10 +52,8 @@ Result<Address> toAddress(const std::string& text) {
 
 int connectTo(const Fd& socket, const Address& address) {
   const auto* name = reinterpret_cast<const sockaddr*>(&address.name);
-  while (::connect(socket.get(), name, address.length) != 0) {
-    if (errno != EINTR) return errno;
-  }
-  return 0;
+  const auto connect = [&] { return ::connect(socket.get(), name, address.length); };
+  return uninterrupted(connect) != 0 ? errno : 0;
 }
 
 // The lock file beside a path: whoever has it locked may judge and replace what lies at the path.

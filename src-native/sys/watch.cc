@@ -6,6 +6,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include "sys/uninterrupted.h"
+
 namespace iol::sys {
 namespace {
 
@@ -48,8 +50,7 @@ void Watcher::remove(int watch) {
 void Watcher::drain(std::vector<WatchEvent>& events) {
   alignas(inotify_event) char buffer[4096];
   for (;;) {
-    const ssize_t bytes = ::read(fd_.get(), buffer, sizeof buffer);
-    if (bytes < 0 && errno == EINTR) continue;
+    const ssize_t bytes = uninterrupted([&] { return ::read(fd_.get(), buffer, sizeof buffer); });
     if (bytes <= 0) return;
     for (ssize_t at = 0; at < bytes;) {
       const auto& event = *reinterpret_cast<const inotify_event*>(buffer + at);
