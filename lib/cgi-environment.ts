@@ -21,6 +21,11 @@ export interface CgiTarget {
   readonly environment?: Readonly<Record<string, string>>;
 }
 
+/** What a request says, in whichever process. */
+export type RequestFacts = Pick<
+  HttpRequest, 'address' | 'header' | 'method' | 'rawHeaders' | 'target' | 'versionMinor'
+>;
+
 // Of one connection and not of the request, or dangerous: an HTTP_PROXY would be taken for the
 // proxy of the program's own requests (CVE-2016-5385).
 const withheld = new Set([
@@ -76,7 +81,7 @@ export interface CgiFacts {
 
 /** The environment as `NAME=VALUE`, bytes as latin1. */
 export function environmentOf(
-  request: HttpRequest, target: CgiTarget, { length, url, software }: CgiFacts,
+  request: RequestFacts, target: CgiTarget, { length, url, software }: CgiFacts,
 ): string[] {
   const rawHeaders = request.rawHeaders;
   const client = request.address('client');

@@ -17,6 +17,10 @@ import {
 } from './validate';
 
 export type { CgiTarget } from './cgi-environment';
+export { CgiResponseHead, type CgiFields } from './cgi-head';
+export { CgiRequest, CgiRequestBody } from './cgi-request';
+export { serve, type CgiHandler } from './cgi-serve';
+export { CgiWorkers, type CgiWorkersOptions, type CgiWorkersStats } from './cgi-workers';
 
 /** Bounds of a {@link CgiGateway}. */
 export interface CgiGatewayOptions {

@@ -44,6 +44,10 @@ declare module './native' {
     httpEnd(server: NativeServer, slot: number, epoch: number): boolean;
     httpAbort(server: NativeServer, slot: number, epoch: number): void;
     httpHeader(server: NativeServer, slot: number, epoch: number, name: string): string | undefined;
+    /** Copies the head as it was received; its length, also when it does not fit. */
+    httpCopyHead(
+      server: NativeServer, slot: number, epoch: number, to: Uint8Array, at: number,
+    ): number;
     /** Names and values in turn. */
     httpHeaders(server: NativeServer, slot: number, epoch: number): string[];
     /** The host; scratch[0] is the port. */
@@ -137,6 +141,8 @@ export class HttpRequest {
   private lastChunk: Aggregate | undefined;
   private bodyReader: HttpRequestBody | undefined;
   private leaving: AbortController | undefined;
+  /** @internal Called when the client has left before the answer was complete. */
+  whenLeft: (() => void) | undefined;
   private waiters: Waiter[] | undefined;
   private registry: Map<number, HttpRequest> | undefined;
 
@@ -383,6 +389,15 @@ export class HttpRequest {
     this.settleWaiters(undefined);
   }
 
+  /**
+   * @internal Copies the head as it was received to `to`, from `at` on, if it fits (reason `head`);
+   * its length.
+   */
+  copyHead(to: Uint8Array, at: number): number {
+    if (!this.isOpen) throw closedError('request');
+    return native.httpCopyHead(this.server, this.slot, this.epoch, to, at);
+  }
+
   /** @internal More of the body may be there. */
   continueBody(): void {
     this.bodyReader?.continue();
@@ -393,6 +408,7 @@ export class HttpRequest {
     this.finish(State.Left);
     this.settleWaiters(leftError);
     this.leaving?.abort(leftError());
+    this.whenLeft?.();
   }
 
   /** @internal The callback has returned without an answer: from now on events are for it. */

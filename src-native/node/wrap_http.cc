@@ -3,6 +3,7 @@
 // A server is an external; a request is two numbers, slot and epoch. Calls on a request answer
 // whether its client is still there: false is no error, the answer has nowhere to go.
 
+#include <algorithm>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -289,6 +290,30 @@ napi_value httpHeaders(napi_env env, napi_callback_info info) {
   return list;
 }
 
+// httpCopyHead(server, slot, epoch, to, at) -> its length, also when it does not fit
+napi_value httpCopyHead(napi_env env, napi_callback_info info) {
+  Call<5> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  http::ByteSpan storage[http::kSpansMax];
+  const std::optional<http::RequestView> request =
+      server.connections() != nullptr ? server.connections()->view(requestAt(call, 1), storage)
+                                      : std::nullopt;
+  if (!request) return call.failClosed("request");
+  const auto to = call.spanAt(3);
+  const uint64_t at = call.bytesAt(4);
+  const uint32_t length = request->head.byteLength;
+  if (at <= to.length && length <= to.length - at) {
+    uint32_t copied = 0;
+    for (const http::ByteSpan& span : storage) {
+      if (copied == length) break;
+      const uint32_t bytes = std::min(span.length, length - copied);
+      copyBytes(to.data + at + copied, span.data, bytes, CopyReason::Head);
+      copied += bytes;
+    }
+  }
+  return call.number(length);
+}
+
 // httpAddress(server, slot, epoch, isServer) -> host; scratch[0]: port
 napi_value httpAddress(napi_env env, napi_callback_info info) {
   Call<4> call(env, info, Needs::Nothing);
@@ -399,6 +424,7 @@ constexpr Export kExports[] = {
     {"httpHeader", httpHeader},
     {"httpHeaders", httpHeaders},
     {"httpAddress", httpAddress},
+    {"httpCopyHead", httpCopyHead},
     {"httpReadBody", httpReadBody},
     {"httpMethod", httpMethod},
     {"httpStats", httpStats},

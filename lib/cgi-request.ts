@@ -1,0 +1,382 @@
+/**
+ * One request, as a worker has it: what was asked, the body as it arrives, the answer.
+ */
+import { abortedError } from './abort';
+import { Aggregate, HeldBytes } from './aggregate';
+import { readBytes, type ByteSource } from './byte-source';
+import { environmentOf, type CgiTarget } from './cgi-environment';
+import {
+  creditBytes, Frame, frame, hasBody, isLast, textBytesMax, textInPayload, type Received,
+} from './cgi-frames';
+import { CgiResponseHead } from './cgi-head';
+import { closedError, IolError } from './errors';
+import { invalidType, outOfRange, validateInteger, validateString } from './validate';
+
+/** The way back to the server. @internal */
+export interface Reply {
+  (bytes: HeldBytes | undefined, metadata: Uint8Array): void;
+}
+
+/** What is the same for all requests of a worker. @internal */
+export interface WorkerFacts {
+  readonly target: Omit<CgiTarget, 'pathInfo'>;
+  readonly software: string;
+}
+
+interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+function leftError(): IolError {
+  return new IolError('ERR_IOL_ABORTED', 'The client has left, or nobody waits any more');
+}
+
+/** Header names in lower case, with their values. */
+type Fields = readonly (readonly [name: string, value: string])[];
+
+interface Address {
+  readonly address: string;
+  readonly port: number;
+}
+
+enum State { Undecided, Streaming, Answered, Left }
+
+/**
+ * The body of a request to a worker: aggregates in the order of their bytes, in the server's memory,
+ * read-only here. They come as they are received; no more than 1 MiB is on its way unasked.
+ */
+export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
+  readonly #reply: Reply;
+  readonly #id: number;
+  readonly #parts: Aggregate[] = [];
+  #hasEnded: boolean;
+  #failure: (() => IolError) | undefined;
+  #waiter: Waiter | undefined;
+  #last: Promise<unknown> = Promise.resolve();
+  #owed = creditBytes;  // Of credit, to be given with the next read.
+
+  /** @internal */
+  constructor(reply: Reply, id: number, isThere: boolean) {
+    this.#reply = reply;
+    this.#id = id;
+    this.#hasEnded = !isThere;
+  }
+
+  /**
+   * The next bytes, at least 1 and at most `size`, or null at the end. Yours to dispose.
+   *
+   * @throws {IolError} `ERR_IOL_ABORTED` when the client has left or its body is refused (too long,
+   * malformed, late), `ERR_IOL_CLOSED` once the request was answered.
+   */
+  read(
+    size: number = Number.MAX_SAFE_INTEGER, options: { signal?: AbortSignal | undefined } = {},
+  ): Promise<Aggregate | null> {
+    validateInteger(size, 'size', 1);
+    const reading = this.#last.then(() => this.#read(size, options.signal));
+    this.#last = reading.catch(() => undefined);
+    return reading;
+  }
+
+  /** All parts until the end. */
+  async *[Symbol.asyncIterator](): AsyncGenerator<Aggregate, void, undefined> {
+    for (let part = await this.read(); part !== null; part = await this.read()) yield part;
+  }
+
+  /** @internal For iolRead. */
+  [readBytes](
+    size: number, options: { signal?: AbortSignal | undefined },
+  ): Promise<Aggregate | null> {
+    return this.read(size, options);
+  }
+
+  async #read(size: number, signal: AbortSignal | undefined): Promise<Aggregate | null> {
+    for (;;) {
+      if (signal?.aborted === true) throw abortedError(signal);
+      const part = this.#parts[0];
+      if (part !== undefined) {
+        const taken = part.byteLength > size ? part.split(size) : this.#parts.shift()!;
+        this.#owed += taken.byteLength;
+        return taken;
+      }
+      if (this.#failure !== undefined) throw this.#failure();
+      if (this.#hasEnded) return null;
+      if (this.#owed >= creditBytes / 4) {
+        this.#reply(undefined, frame(Frame.BodyCredit, this.#id, 0, 0, this.#owed));
+        this.#owed = 0;
+      }
+      await this.#changed(signal);
+    }
+  }
+
+  async #changed(signal: AbortSignal | undefined): Promise<void> {
+    let onAbort: (() => void) | undefined;
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiter = { resolve, reject };
+        onAbort = () => reject(abortedError(signal!));
+        signal?.addEventListener('abort', onAbort, { once: true });
+      });
+    } finally {
+      this.#waiter = undefined;
+      signal?.removeEventListener('abort', onAbort!);
+    }
+  }
+
+  /** @internal Takes the part over. */
+  onPart(part: Aggregate, isEnd: boolean): void {
+    if (part.byteLength > 0 && this.#failure === undefined) this.#parts.push(part);
+    else part.dispose();
+    this.#hasEnded ||= isEnd;
+    this.#waiter?.resolve();
+  }
+
+  /** @internal Nothing can be read any more. */
+  end(failure: () => IolError): void {
+    if (this.#failure !== undefined) return;
+    this.#failure = failure;
+    for (const part of this.#parts.splice(0)) part.dispose();
+    this.#waiter?.reject(failure());
+  }
+}
+
+/**
+ * One request to a worker. It is to be answered once: by {@link respond}, or in parts by
+ * {@link start}, {@link write} and {@link end}. A client that leaves meanwhile is no error.
+ */
+export class CgiRequest {
+  /** As it was received, nearly always in capitals. */
+  readonly method: string;
+  /** Path and query as they were received, not decoded. */
+  readonly target: string;
+  /** 0 or 1, of HTTP/1.x. */
+  readonly versionMinor: number;
+  readonly body: CgiRequestBody;
+  readonly #reply: Reply;
+  readonly #id: number;
+  readonly #facts: WorkerFacts;
+  readonly #lines: string[];
+  readonly #client: Address;
+  readonly #server: Address;
+  readonly #bodyLength: number | undefined;
+  #fields: Fields | undefined;
+  #variables: Readonly<Record<string, string>> | undefined;
+  #state = State.Undecided;
+  #bodyLeft = 0;
+  #credit = creditBytes;
+  #waiters: Waiter[] = [];
+  #leaving: AbortController | undefined;
+  readonly #whenDone: () => void;
+
+  /** @internal `head` is the client's, as it was received; `addresses` its own and the server's. */
+  constructor(
+    request: Received, addresses: string, head: string, facts: WorkerFacts, reply: Reply,
+    whenDone: () => void,
+  ) {
+    const lines = head.split('\r\n');
+    const [method = '', target = ''] = lines[0]!.split(' ');
+    this.method = method;
+    // An absolute target (http://host/path) stands for its path.
+    this.target = target.replace(/^https?:\/\/[^/?]*(?=([/?]?))/i, (_, next) => (next === '/' ? '' : '/'));
+    this.versionMinor = request.small;
+    this.body = new CgiRequestBody(reply, request.id, (request.flags & hasBody) !== 0);
+    this.#reply = reply;
+    this.#id = request.id;
+    this.#facts = facts;
+    this.#lines = lines;
+    const [clientAddress = '', clientPort, serverAddress = '', serverPort] = addresses.split(' ');
+    this.#client = { address: clientAddress, port: Number(clientPort) };
+    this.#server = { address: serverAddress, port: Number(serverPort) };
+    this.#bodyLength = request.length >= 0 ? request.length : undefined;
+    this.#whenDone = whenDone;
+  }
+
+  /** Whether an answer, or the rest of one, still has somebody to go to. */
+  get isOpen(): boolean {
+    return this.#state === State.Undecided || this.#state === State.Streaming;
+  }
+
+  /** Aborted when the client has left before the answer was complete. */
+  get signal(): AbortSignal {
+    this.#leaving ??= new AbortController();
+    if (this.#state === State.Left) this.#leaving.abort(leftError());
+    return this.#leaving.signal;
+  }
+
+  /** Names and values of all headers in turn, as they were received. */
+  get rawHeaders(): string[] {
+    return this.#fieldsOf().flat();
+  }
+
+  /** The value of a header; several of one name are joined by `', '`. */
+  header(name: string): string | undefined {
+    validateString(name, 'name');
+    const wanted = name.toLowerCase();
+    const values = this.#fieldsOf().filter(([each]) => each.toLowerCase() === wanted);
+    return values.length === 0 ? undefined : values.map(([, value]) => value).join(', ');
+  }
+
+  /** The addresses of the client's connection. */
+  address(side: 'client' | 'server'): { address: string; port: number } {
+    return { ...(side === 'client' ? this.#client : this.#server) };
+  }
+
+  /**
+   * The variables of RFC 3875 section 4.1, as a plain CGI program has them in its environment.
+   * Made when they are first asked for.
+   */
+  get variables(): Readonly<Record<string, string>> {
+    this.#variables ??= this.#makeVariables();
+    return this.#variables;
+  }
+
+  #makeVariables(): Readonly<Record<string, string>> {
+    const { target, software } = this.#facts;
+    const [path = ''] = this.target.split('?');
+    const pathInfo = decoded(path).slice(target.scriptName.length);
+    const lines = environmentOf(this, { ...target, pathInfo }, {
+      length: this.#bodyLength, url: undefined, software,
+    });
+    return Object.fromEntries(lines.map((line) => {
+      const equals = line.indexOf('=');
+      return [line.slice(0, equals), Buffer.from(line.slice(equals + 1), 'latin1').toString()];
+    }));
+  }
+
+  #fieldsOf(): Fields {
+    this.#fields ??= this.#lines.slice(1).filter((line) => line !== '').map((line) => {
+      const colon = line.indexOf(':');
+      return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
+    });
+    return this.#fields;
+  }
+
+  /**
+   * Answers with `body`, which the server sends from where it lies: no byte of it is copied in user
+   * space, however often the same one is given. Borrows it: it may be disposed right away, or kept.
+   *
+   * @throws {IolError} `ERR_IOL_CLOSED` when this request was answered before.
+   */
+  respond(head: CgiResponseHead, body?: HeldBytes | null): void {
+    checkHead(head);
+    if (body !== undefined && body !== null) checkBytes(body, 'body');
+    if (!this.#begin()) return;
+    this.#sendHead(head, isLast, body?.byteLength ?? 0, body ?? undefined);
+    this.#finish(State.Answered);
+  }
+
+  /**
+   * Begins an answer whose body is given in parts. `bodyLength` is how many bytes it will have;
+   * without it, it is as long as it gets.
+   */
+  start(head: CgiResponseHead, bodyLength?: number): void {
+    checkHead(head);
+    if (bodyLength !== undefined) validateInteger(bodyLength, 'bodyLength');
+    if (!this.#begin()) return;
+    this.#sendHead(head, 0, bodyLength ?? -1, undefined);
+    this.#bodyLeft = bodyLength ?? Infinity;
+    this.#state = State.Streaming;
+  }
+
+  /**
+   * Sends a part of the body, by reference. Resolves when the next may come; no more than 1 MiB and
+   * one part are on their way.
+   *
+   * Rejects with `ERR_IOL_ABORTED` when the client has left, `ERR_IOL_CLOSED` when no answer was
+   * begun, `ERR_OUT_OF_RANGE` when the part is longer than what `start` left to send.
+   */
+  async write(part: HeldBytes): Promise<void> {
+    checkBytes(part, 'part');
+    if (this.#state === State.Left) throw leftError();
+    if (this.#state !== State.Streaming) throw closedError('request');
+    const { byteLength } = part;
+    if (byteLength > this.#bodyLeft) {
+      throw outOfRange('part.byteLength', `<= ${this.#bodyLeft}, the rest of the body`, byteLength);
+    }
+    if (byteLength === 0) return;
+    this.#reply(part, frame(Frame.Part, this.#id));
+    this.#bodyLeft -= byteLength;
+    this.#credit -= byteLength;
+    if (this.#credit > 0) return;
+    await new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Ends an answer that was begun by {@link start}; one that is too short cuts the connection. */
+  end(): void {
+    if (this.#state === State.Left) return;
+    if (this.#state !== State.Streaming) throw closedError('request');
+    this.#reply(undefined, frame(Frame.Part, this.#id, isLast));
+    this.#finish(State.Answered);
+  }
+
+  /** Gives up: 502, or a cut connection when the answer has begun. `reason` is for the server's log. */
+  abort(reason = 'gave up'): void {
+    if (!this.isOpen) return;
+    const text = Buffer.from(reason).toString('latin1').slice(0, 200);
+    this.#reply(undefined, frame(Frame.Failed, this.#id, isLast, 0, 0, text));
+    this.#finish(State.Answered);
+  }
+
+  /** @internal The server has sent this for it. */
+  onFrame({ kind, flags, length }: Received, payload: Aggregate): void {
+    if (kind === Frame.Body) return this.body.onPart(payload, (flags & isLast) !== 0);
+    payload.dispose();
+    if (kind === Frame.Cancel) return this.leave();
+    if (kind !== Frame.AnswerCredit) return;
+    this.#credit += length;
+    if (this.#credit > 0) for (const { resolve } of this.#waiters.splice(0)) resolve();
+  }
+
+  /** @internal Nobody waits for an answer any more. */
+  leave(): void {
+    if (this.isOpen) this.#finish(State.Left);
+  }
+
+  // False: the client has left.
+  #begin(): boolean {
+    if (this.#state === State.Left) return false;
+    if (this.#state !== State.Undecided) throw closedError('request was answered and');
+    return true;
+  }
+
+  #sendHead(head: CgiResponseHead, flags: number, length: number, body: HeldBytes | undefined): void {
+    const { status, text } = head;
+    if (text.length <= textBytesMax) {
+      return this.#reply(body, frame(Frame.Head, this.#id, flags, status, length, text));
+    }
+    using payload = Aggregate.fromText(text, 'latin1');
+    if (body !== undefined) payload.append(body);
+    const size = `${text.length}`;
+    this.#reply(payload, frame(Frame.Head, this.#id, flags | textInPayload, status, length, size));
+  }
+
+  #finish(state: State.Answered | State.Left): void {
+    this.#state = state;
+    const failure = state === State.Left
+      ? leftError : () => closedError('request was answered and its body');
+    this.body.end(failure);
+    if (state === State.Left) this.#leaving?.abort(leftError());
+    for (const { reject } of this.#waiters.splice(0)) reject(failure());
+    this.#whenDone();
+  }
+}
+
+function decoded(path: string): string {
+  try {
+    return decodeURIComponent(path);
+  } catch {
+    return path;
+  }
+}
+
+function checkHead(head: unknown): void {
+  if (!(head instanceof CgiResponseHead)) {
+    throw invalidType('head', 'an instance of CgiResponseHead', head);
+  }
+}
+
+function checkBytes(bytes: unknown, name: string): void {
+  if (!(bytes instanceof HeldBytes)) {
+    throw invalidType(name, 'an instance of Aggregate or IolBuffer', bytes);
+  }
+}
