@@ -101,7 +101,7 @@ class Worker {
     const request = new CgiRequest(received, text.slice(0, end), head, this.#facts, this.#reply,
       () => this.#requests.delete(id));
     this.#requests.set(id, request);
-    let outcome: void | PromiseLike<void>;
+    let outcome: void | PromiseLike<void> = undefined;
     try {
       outcome = this.#handler(request);
     } catch (error) {

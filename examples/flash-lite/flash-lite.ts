@@ -8,7 +8,7 @@
 import { readFileSync } from 'node:fs';
 
 import { FileCache, Window, stats, version, type Aggregate, type Pool } from 'io-lite';
-import { CgiGateway } from 'io-lite/cgi';
+import { CgiGateway, CgiWorkers } from 'io-lite/cgi';
 import { HttpServer, Interest, type HttpRequest } from 'io-lite/http';
 
 import { Answers, respondText } from './answers';
@@ -18,9 +18,10 @@ import { FileResource, type Selection } from './file-resource';
 import { log } from './log';
 import type { CgiRoute } from './options';
 import { pathnameOf, queryOf } from './paths';
-import { Programs, type ProgramFound } from './programs';
+import { Programs } from './programs';
 import { parseRange } from './range';
 import { ResourceMap } from './resource-map';
+import { Routes, type RouteMatch } from './routes';
 import { Site, type Found } from './site';
 import { streamFile } from './stream';
 
@@ -35,6 +36,8 @@ export interface FlashLiteOptions {
   hasStatus: boolean;
   bodyBytesMax: number;
   cgi: readonly CgiRoute[];
+  apps: readonly CgiRoute[];
+  appWorkers: number;
   cgiTimeoutMs: number;
   cgiProgramsMax: number;
   environment: Readonly<Record<string, string>>;
@@ -69,19 +72,22 @@ export class FlashLite {
   readonly #pool: Pool;
   readonly #cache: FileCache;
   readonly #site: Site;
-  readonly #programs: Programs | undefined;
+  readonly #programs: Programs;
+  readonly #routes: Routes;
   readonly #gateway: CgiGateway;
   readonly #wholeBytesMax: number;
   readonly #partBytes: number;
   #server: HttpServer | undefined;
 
   static async listen(options: FlashLiteOptions): Promise<FlashLite> {
+    if (options.apps.length > 0) await Window.create({ label: 'flash-lite' });
     const flashLite = new FlashLite(options);
     try {
       flashLite.#server = await HttpServer.listen(
         { host: options.host, port: options.port, bodyBytesMax: options.bodyBytesMax },
         (request) => flashLite.#onRequest(request));
     } catch (error) {
+      await flashLite.#routes.close();
       flashLite.#dispose();
       throw error;
     }
@@ -100,10 +106,11 @@ export class FlashLite {
       maxBytes: cacheBytes, pool: this.#pool, openFilesMax: this.#resources.entriesMax,
     });
     this.#site = new Site(options.root, this.#cache, options.hasListing);
-    if (options.cgi.length > 0) {
-      const { cgi: routes, environment, root: documentRoot } = options;
-      this.#programs = new Programs({ routes, environment, documentRoot });
-    }
+    const { environment, root: documentRoot } = options;
+    this.#programs = new Programs({ environment, documentRoot });
+    this.#routes = new Routes([
+      ...options.cgi, ...options.apps.map((app) => ({ ...app, workers: workersOf(options, app) })),
+    ]);
     this.#gateway = new CgiGateway({
       programsMax: options.cgiProgramsMax,
       queueMax: kWaitingPerProgram * options.cgiProgramsMax,
@@ -125,7 +132,7 @@ export class FlashLite {
     const timer = setTimeout(() => server.destroy(), timeoutMs);
     await server.close();
     clearTimeout(timer);
-    await this.#gateway.close();
+    await Promise.all([this.#gateway.close(), this.#routes.close()]);
     this.#dispose();
   }
 
@@ -139,9 +146,11 @@ export class FlashLite {
   // The hot path.
   #onRequest(request: HttpRequest): void {
     try {
-      if (this.#programs !== undefined) {
-        const found = this.#programs.find(pathnameOf(request.target));
-        if (found !== undefined) return void this.#answerByProgram(request, found, undefined, 0);
+      const match = this.#routes.match(pathnameOf(request.target));
+      if (match !== undefined) {
+        if (match.route.workers !== undefined) match.route.workers.answer(request);
+        else void this.#answerByProgram(request, match, undefined, 0);
+        return;
       }
       const { method } = request;
       if (method !== 'GET' && method !== 'HEAD') {
@@ -262,10 +271,11 @@ export class FlashLite {
 
   // `url` is where a program has sent us, as a GET. Never rejects.
   async #answerByProgram(
-    request: HttpRequest, finding: Promise<ProgramFound>, url: string | undefined, redirects: number,
+    request: HttpRequest, match: RouteMatch, url: string | undefined, redirects: number,
   ): Promise<void> {
     try {
-      const found = await finding;
+      if (match.route.workers !== undefined) throw new Error('a local redirect to a worker');
+      const found = await this.#programs.find(match.route, match.decoded);
       if (found.kind === 'refused') {
         this.#answers.respond(request, found.status);
         return;
@@ -273,7 +283,7 @@ export class FlashLite {
       const next = await this.#gateway.answer(request, found.target, url);
       if (next === undefined) return;
       if (redirects === kRedirectsMax) throw new Error(`more than ${kRedirectsMax} local redirects`);
-      const further = this.#programs?.find(pathnameOf(next));
+      const further = this.#routes.match(pathnameOf(next));
       if (further !== undefined) await this.#answerByProgram(request, further, next, redirects + 1);
       else await this.#answerFromSite(request, next, 1);
     } catch (error) {
@@ -356,6 +366,7 @@ export class FlashLite {
       resources: { entries: this.#resources.size, entriesMax: this.#resources.entriesMax },
       cache: this.#cache.stats(),
       cgi: this.#gateway.stats(),
+      apps: this.#routes.stats(),
       copies,
       memory,
     };
@@ -372,6 +383,19 @@ export class FlashLite {
       request.abort();
     }
   }
+}
+
+function workersOf(options: FlashLiteOptions, { prefix, path: module }: CgiRoute): CgiWorkers {
+  return new CgiWorkers({
+    module,
+    workers: options.appWorkers,
+    scriptName: prefix,
+    documentRoot: options.root,
+    environment: options.environment,
+    timeoutMs: options.cgiTimeoutMs,
+    software: `flash-lite/${version}`,
+    log,
+  });
 }
 
 // What the system lets this process have open. Node has raised it as far as it may.

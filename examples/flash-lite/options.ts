@@ -11,12 +11,15 @@ export interface Options {
   hasStatus: boolean;
   bodyBytesMax: number;
   cgi: CgiRoute[];
+  apps: CgiRoute[];
+  appWorkers: number;
   cgiTimeoutMs: number;
   cgiProgramsMax: number;
   environment: Record<string, string>;
 }
 
-// Requests whose path is `prefix`, or is below it, are for `path`: a program or a folder of programs.
+// Requests whose path is `prefix`, or is below it, are for `path`: a program or a folder of programs,
+// or the module of workers.
 export interface CgiRoute {
   prefix: string;  // Begins with a slash and does not end with one.
   path: string;
@@ -44,8 +47,10 @@ Serves the files below a directory. Each byte is read once into the window and s
   --status           answer /.flash-lite/status with counters, as JSON
   --cgi PREFIX=PATH  answer requests below PREFIX by a CGI program, or by those in a folder; several
                      are allowed, the longest prefix wins
-  --env NAME=VALUE   a variable for the programs; several are allowed
-  --cgi-timeout-ms N how long a program may do nothing (default: 60000)
+  --app PREFIX=MODULE   answer requests below PREFIX by workers that run this module (io-lite/cgi)
+  --app-workers N    of each module, 1 to 256 (default: 1)
+  --env NAME=VALUE   a variable for programs and workers; several are allowed
+  --cgi-timeout-ms N how long a program or worker may do nothing (default: 60000)
   --cgi-max N        programs at a time, 1 to 10000 (default: 64); four times as many wait
   --body-max-bytes N of a request, like --cache-bytes (default: 64M)
   --help             print this and exit
@@ -75,6 +80,8 @@ function parse(argv: readonly string[]): CommandLine {
     hasStatus: false,
     bodyBytesMax: 64 << 20,
     cgi: [],
+    apps: [],
+    appWorkers: 1,
     cgiTimeoutMs: 60_000,
     cgiProgramsMax: 64,
     environment: {},
@@ -95,6 +102,8 @@ function parse(argv: readonly string[]): CommandLine {
       case '--cache-bytes': options.cacheBytes = parseBytes(name, value()); break;
       case '--body-max-bytes': options.bodyBytesMax = parseBytes(name, value()); break;
       case '--cgi': options.cgi.push(parseRoute(name, value())); break;
+      case '--app': options.apps.push(parseRoute(name, value())); break;
+      case '--app-workers': options.appWorkers = parseNumber(name, value(), 256); break;
       case '--cgi-timeout-ms': options.cgiTimeoutMs = parseNumber(name, value(), 86_400_000); break;
       case '--cgi-max': options.cgiProgramsMax = parseNumber(name, value(), 10_000); break;
       case '--env': Object.assign(options.environment, parseVariable(value())); break;

@@ -38,6 +38,7 @@ export function decodePath(pathname: string): string | 400 | 404 {
 // elsewhere; else the status that refuses it. An encoded slash would be another path (RFC 3875
 // section 4.1.5).
 export function decodeProgramPath(pathname: string): string | 400 | 404 {
+  if (/^(?!.*(?:%|\/\.))\//.test(pathname)) return pathname;  // Most have nothing to be decoded.
   if (!pathname.startsWith('/')) return 400;
   let decoded: string;
   try {

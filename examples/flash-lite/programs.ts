@@ -6,7 +6,7 @@ import path from 'node:path';
 import type { CgiTarget } from 'io-lite/cgi';
 
 import type { CgiRoute } from './options';
-import { decodeProgramPath, isServedBelow, isServedName } from './paths';
+import { isServedBelow, isServedName } from './paths';
 
 export type ProgramFound =
   | { kind: 'program'; target: CgiTarget }
@@ -15,33 +15,16 @@ export type ProgramFound =
 const kNotFound: ProgramFound = { kind: 'refused', status: 404 };
 
 export interface ProgramsOptions {
-  routes: readonly CgiRoute[];
   environment: Readonly<Record<string, string>>;
   documentRoot: string;
 }
 
 export class Programs {
-  readonly #routes: readonly CgiRoute[];
+  constructor(readonly options: ProgramsOptions) {}
 
-  constructor(readonly options: ProgramsOptions) {
-    this.#routes = [...options.routes].sort((a, b) => b.prefix.length - a.prefix.length);
-  }
-
-  // Undefined when the path is for no program. Why decoded first: however a path is spelled, it must
-  // not lead to a program's file as a file.
-  find(pathname: string): Promise<ProgramFound> | undefined {
-    const decoded = decodeProgramPath(pathname);
-    if (typeof decoded === 'number') return undefined;
-    const route = this.#routes.find(({ prefix }) =>
-      decoded.startsWith(prefix) &&
-      (decoded.length === prefix.length || decoded[prefix.length] === '/'));
-    return route === undefined ? undefined : this.#findOn(route, decoded);
-  }
-
-  async #findOn(route: CgiRoute, decoded: string): Promise<ProgramFound> {
-    const { prefix } = route;
+  async find({ prefix, path: programPath }: CgiRoute, decoded: string): Promise<ProgramFound> {
     const rest = decoded.slice(prefix.length);
-    const real = await realpath(route.path);
+    const real = await realpath(programPath);
     const facts = await stat(real);
     if (facts.isFile()) return this.#target(real, prefix, rest);
     return this.#findBelow(real, prefix, rest.split('/'));

@@ -1,0 +1,105 @@
+// The worker of workers.test.ts: does what the path says, also what no worker should do.
+import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+import { Aggregate, FileCache, stats } from 'io-lite';
+import { CgiResponseHead, serve } from 'io-lite/cgi';
+
+const plain = new CgiResponseHead(200, { 'Content-Type': 'text/plain' });
+const again = Aggregate.from('again '.repeat(50_000));
+let left = 0;
+
+function respond(request, text, head = plain) {
+  const body = Aggregate.from(text);
+  request.respond(head, body);
+  body.dispose();
+}
+
+const actions = {
+  env: (request) => respond(request, JSON.stringify(request.variables)),
+  facts: (request) => respond(request, JSON.stringify([
+    request.method, request.target, request.versionMinor, request.header('x-a'), request.rawHeaders.length,
+  ])),
+  pid: (request) => respond(request, `${process.pid}`),
+  again: (request) => request.respond(plain, again),
+  fresh: (request, size) => respond(request, Buffer.alloc(Number(size), 'f')),
+  empty: (request) => request.respond(new CgiResponseHead(204)),
+  head: (request) => respond(request, 'x', new CgiResponseHead(203, { 'Set-Cookie': ['a=1', 'b=2'], 'X-Long': 'l'.repeat(3000) })),
+  echo: async (request) => {
+    request.start(plain);
+    for await (const part of request.body) {
+      await request.write(part);
+      part.dispose();
+    }
+    request.end();
+  },
+  length: async (request) => {
+    let bytes = 0;
+    for await (const part of request.body) {
+      bytes += part.byteLength;
+      part.dispose();
+    }
+    respond(request, `${bytes}`);
+  },
+  stream: async (request, size) => {
+    const part = Aggregate.from(Buffer.alloc(65536, 's'));
+    request.start(plain, Number(size));
+    try {
+      for (let leftBytes = Number(size); leftBytes > 0; leftBytes -= 65536) {
+        const sent = leftBytes < 65536 ? part.slice(0, leftBytes) : part;
+        await request.write(sent);
+      }
+      request.end();
+    } finally {
+      part.dispose();
+    }
+  },
+  short: async (request) => {
+    request.start(plain, 10);
+    const part = Aggregate.from('12345');
+    await request.write(part);
+    part.dispose();
+    request.end();
+  },
+  file: async (request) => {
+    const file = await FileCache.default().open(fileURLToPath(import.meta.url));
+    const body = await file.read(0, file.byteLength);
+    request.respond(plain, body);
+    body.dispose();
+    file.close();
+  },
+  stats: (request) => {
+    const { liveHolds, copies, windowBytes } = stats();
+    respond(request, JSON.stringify({ liveHolds, copies, windowBytes, left }));
+  },
+  never: (request, file) => {
+    request.signal.addEventListener('abort', () => left++);
+    if (file) writeFileSync(decodeURIComponent(file), 'began');
+  },
+  hang: () => {
+    for (;;);
+  },
+  exit: () => process.exit(3),
+  kill: () => process.kill(process.pid, 'SIGKILL'),
+  throw: () => {
+    throw new Error('thrown on purpose');
+  },
+  reject: () => Promise.reject(new Error('rejected on purpose')),
+  abort: (request) => request.abort('no reason'),
+  then: async (request, what) => {
+    const part = Aggregate.from('x'.repeat(10_000));
+    request.start(plain);
+    await request.write(part);
+    part.dispose();
+    // What was sent must be on its way before the end.
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    await actions[what](request);
+  },
+};
+
+console.log('hello from a worker');
+await serve((request) => {
+  const [, action = '', argument = ''] = request.variables.PATH_INFO.split('/');
+  if (actions[action] === undefined) return respond(request, 'unknown', new CgiResponseHead(404));
+  return actions[action](request, request.variables.QUERY_STRING || argument);
+});
