@@ -32,6 +32,8 @@ export enum Frame {
 export const isLast = 1;
 /** The head does not fit and is at the beginning of the payload; a Head's text is its length then. */
 export const textInPayload = 2;
+/** Of a Failed: the worker may not survive it. */
+export const mayDie = 8;
 /** Of a Request: there is a body. */
 export const hasBody = 4;
 

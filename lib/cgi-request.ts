@@ -311,9 +311,14 @@ export class CgiRequest {
 
   /** Gives up: 502, or a cut connection when the answer has begun. `reason` is for the server's log. */
   abort(reason = 'gave up'): void {
+    this.fail(reason, 0);
+  }
+
+  /** @internal As abort(); `flags` of the frame. */
+  fail(reason: string, flags: number): void {
     if (!this.isOpen) return;
     const text = Buffer.from(reason).toString('latin1').slice(0, 200);
-    this.#reply(undefined, frame(Frame.Failed, this.#id, isLast, 0, 0, text));
+    this.#reply(undefined, frame(Frame.Failed, this.#id, isLast | flags, 0, 0, text));
     this.#finish(State.Answered);
   }
 

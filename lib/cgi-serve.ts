@@ -3,7 +3,7 @@
  */
 import { Aggregate, type HeldBytes } from './aggregate';
 import type { Channel, Message } from './channel';
-import { Frame, frame, parseFrame, textInPayload, textOf, type Received } from './cgi-frames';
+import { Frame, frame, mayDie, parseFrame, textInPayload, textOf, type Received } from './cgi-frames';
 import { CgiRequest, type WorkerFacts } from './cgi-request';
 import { IolError, isIolError } from './errors';
 import { validateFunction } from './validate';
@@ -23,7 +23,7 @@ export const workerVariable = 'IOL_CGI';
 
 /**
  * Decides about a request, at once or later. What it throws, or rejects with, is answered 502 if
- * nothing was, and then is an uncaught exception.
+ * nothing was, and then is an uncaught exception; but for `ERR_IOL_ABORTED` when the client has left.
  */
 export type CgiHandler = (request: CgiRequest) => void | PromiseLike<void>;
 
@@ -112,7 +112,9 @@ class Worker {
 }
 
 function fail(request: CgiRequest, error: unknown): void {
-  request.abort(error instanceof Error ? error.message : String(error));
+  // A client that has left ends reads and writes: nothing has gone wrong.
+  if (!request.isOpen && isIolError(error) && error.code === 'ERR_IOL_ABORTED') return;
+  request.fail(error instanceof Error ? error.message : String(error), mayDie);
   // Why later: the server is told first, whatever becomes of this process.
   setImmediate(() => {
     throw error;

@@ -4,7 +4,9 @@
 import path from 'node:path';
 
 import { Aggregate } from './aggregate';
-import { Frame, frame, hasBody, headerBytes, metadataBytesMax, parseFrame, textInPayload } from './cgi-frames';
+import {
+  Frame, frame, hasBody, headerBytes, mayDie, metadataBytesMax, parseFrame, textInPayload,
+} from './cgi-frames';
 import type { LaunchedProgram, Launcher, LaunchRequest } from './cgi-launcher';
 import { readLines } from './cgi-pipes';
 import { Heads, WorkerRequest } from './cgi-worker-request';
@@ -65,9 +67,9 @@ export class WorkerProcess {
     void this.#run();
   }
 
-  /** Whether it takes requests. */
+  /** Whether it takes requests: not while it is not known to be alive. */
   get isReady(): boolean {
-    return this.#channel !== undefined && !this.#isEnding;
+    return this.#channel !== undefined && !this.#isEnding && this.#pingSweep === 0;
   }
 
   async #run(): Promise<void> {
@@ -140,7 +142,11 @@ export class WorkerProcess {
       aggregate.dispose();
       return false;
     }
-    this.#pingSweep = 0;
+    if (this.#pingSweep !== 0) {
+      this.#pingSweep = 0;
+      this.#context.onReady();
+    }
+    if (received.kind === Frame.Failed && (received.flags & mayDie) !== 0) this.#ping();
     const request = this.requests.get(received.id);
     if (request === undefined) {  // It was given up, or this is a Pong.
       aggregate.dispose();
@@ -210,13 +216,16 @@ export class WorkerProcess {
       isLate = true;
       request.giveUp(504, `a worker did nothing for a request for ${timeoutMs} ms`);
     }
-    if (isLate && this.#pingSweep === 0) {
-      this.#pingSweep = this.sweep;
-      this.#send(undefined, frame(Frame.Ping, 0));
-    }
+    if (isLate && this.#pingSweep === 0) this.#ping();
     if (this.#pingSweep === 0 || this.sweep - this.#pingSweep <= pingSweeps) return;
     this.#context.log(`a worker (process ${this.pid}) hangs, and is ended`);
     this.kill();
+  }
+
+  // Until it answers anything it gets no requests.
+  #ping(): void {
+    this.#pingSweep = Math.max(1, this.sweep);
+    this.#send(undefined, frame(Frame.Ping, 0));
   }
 
   /** Lets it end by the end of its channel; then SIGTERM, then SIGKILL. */

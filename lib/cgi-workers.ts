@@ -38,10 +38,13 @@ export interface CgiWorkersOptions {
   queueMax?: number;
   /**
    * How long nothing may happen in a request: then it is answered 504, or cut, and a worker that does
-   * not answer at all is ended. Also how long one waits for a worker, before it is answered 503. Default 60 s.
+   * not answer at all is ended, 2 s later. Default 60 s.
    */
   timeoutMs?: number;
-  /** How long a worker may take to connect. Default 10 s. */
+  /**
+   * How long a worker may take to connect. A request waits that long for one, or `timeoutMs` if that is
+   * longer; then it is answered 503. Default 10 s.
+   */
   startTimeoutMs?: number;
   /** From SIGTERM to SIGKILL. Default 1 s. */
   killDelayMs?: number;
@@ -80,7 +83,7 @@ const backoffMsMax = 10_000;
 // Who lived so long is started anew as if nothing had happened.
 const stableMs = 10_000;
 const sweepMsMax = 250;
-const pingMs = 1000;
+const pingMs = 2000;
 
 function check(options: CgiWorkersOptions): Checked {
   validateObject(options, 'options');
@@ -117,7 +120,7 @@ interface Waiting {
  *
  * - 502, or a cut connection when the answer has begun: the worker ended, failed, or broke the rules.
  *   504: nothing happened for `timeoutMs`; if it answers nothing at all, it is killed. 503: too many
- *   wait, or no worker came for `timeoutMs`.
+ *   wait, or no worker came for too long.
  * - When the client leaves, the worker is told ({@link CgiRequest.signal}).
  *
  * @example
@@ -277,13 +280,15 @@ export class CgiWorkers implements AsyncDisposable {
 
   #onSweep(): void {
     this.#sweep++;
-    const { timeoutMs } = this.#checked;
+    const { timeoutMs, startTimeoutMs } = this.#checked;
     const sweeps = Math.ceil(timeoutMs / this.#sweepMs);
-    const pingSweeps = Math.ceil(Math.min(pingMs, timeoutMs) / this.#sweepMs);
+    const pingSweeps = Math.ceil(pingMs / this.#sweepMs);
     for (const worker of this.#workers) worker.sweepOnce(sweeps, timeoutMs, pingSweeps);
-    while (this.#waiting.length > 0 && this.#sweep - this.#waiting[0]!.sweep > sweeps) {
+    const waitMs = Math.max(timeoutMs, startTimeoutMs);
+    const waitSweeps = Math.ceil(waitMs / this.#sweepMs);
+    while (this.#waiting.length > 0 && this.#sweep - this.#waiting[0]!.sweep > waitSweeps) {
       const { request } = this.#waiting.shift()!;
-      if (request.isOpen) this.#refuse(request, `no worker came within ${timeoutMs} ms`);
+      if (request.isOpen) this.#refuse(request, `no worker came within ${waitMs} ms`);
     }
   }
 
