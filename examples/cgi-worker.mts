@@ -1,6 +1,8 @@
 // A worker that answers requests of Flash-Lite from memory of its own, which nobody copies:
 //
-//   npm start -- --app /app=examples/cgi-worker.mts     (Node 22.18 and later run TypeScript)
+//   npm start -- --app /app=examples/cgi-worker.mts
+//
+// (Node before 22.18: NODE_OPTIONS=--import=tsx in front of it)
 //
 //   /app/again    the same bytes for everybody
 //   /app/count    made anew for each request

@@ -39,6 +39,8 @@ export class Routes {
   }
 
   async close(): Promise<void> {
-    await Promise.all(this.#routes.map(({ workers }) => workers?.close()));
+    await Promise.all(this.#routes.map(async ({ workers }) => {
+      await workers?.close();
+    }));
   }
 }
