@@ -115,8 +115,8 @@ function fail(request: CgiRequest, error: unknown): void {
   // A client that has left ends reads and writes: nothing has gone wrong.
   if (!request.isOpen && isIolError(error) && error.code === 'ERR_IOL_ABORTED') return;
   request.fail(error instanceof Error ? error.message : String(error), mayDie);
-  // Why later: the server is told first, whatever becomes of this process.
-  setImmediate(() => {
+  // Why not from here: this is the loop of all requests. The server has been told already.
+  queueMicrotask(() => {
     throw error;
   });
 }
