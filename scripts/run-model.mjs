@@ -1,4 +1,4 @@
-// Checks the models of holds, channels and joining (test/model/*.pml) with Spin: the protocol holds in every
+// Checks the models of holds, channels, joining and letting go (test/model/*.pml) with Spin: the protocol holds in every
 // configuration, its interesting states are reachable, and each ingredient taken out is caught.
 // --help says how to call it; test/model/README.md says what is modelled.
 import { spawn, spawnSync } from 'node:child_process';
@@ -49,6 +49,8 @@ for (const [name, switches] of [
   ['join-others', { OTHERS: 1, HOST_DIES: 1 }],
 ]) bases.push({ name, file: 'join.pml', quick: true, switches });
 
+bases.push({ name: 'letgo', file: 'letgo.pml', quick: true, switches: {} });
+
 const bytes = 'wrong bytes';
 const message = 'lost message';
 const stuck = 'stuck owner';
@@ -88,6 +90,7 @@ const mutants = [
   { name: 'join-last-words', switch: 'MUTANT_LAST_WORDS', in: 'join', gives: message },
   { name: 'join-known-before-named', switch: 'MUTANT_PUBLISH', in: 'join', gives: message },
   { name: 'join-kept-after-death', switch: 'MUTANT_DROP_AT_DEATH', in: 'join', gives: message },
+  { name: 'letgo-waits-for-grants', switch: 'MUTANT_LETGO', in: 'letgo', gives: message },
   { name: 'dead-owner-read-again', switch: 'MUTANT_DEAD_OWNER_REREAD', in: 'pair', gives: bytes },
 ];
 
@@ -109,13 +112,15 @@ const reaches = [
   { name: 'join-held-at-free', switch: 'REACH_HELD', in: 'join' },
   { name: 'join-grant-after-death', switch: 'REACH_GRANT_AFTER_DEATH', in: 'join' },
   { name: 'join-forwarded-by-the-dead', switch: 'REACH_FORWARDED', in: 'join' },
+  { name: 'letgo-dropped', switch: 'REACH_DROPPED', in: 'letgo' },
+  { name: 'letgo-granted-again', switch: 'REACH_AGAIN', in: 'letgo' },
   { name: 'joined-between-mark-and-scan', switch: 'REACH_JOINED_BETWEEN', in: 'pair-join' },
   { name: 'unknown-joiner-holds', switch: 'REACH_JOINER_HOLDS', in: 'pair-join' },
 ];
 
 const help = `usage: node scripts/run-model.mjs [--quick] [--only NAME]... [--trail NAME] [--help]
 
-Checks test/model/holds.pml, channel.pml and join.pml with Spin. Prints one line each:
+Checks test/model/holds.pml, channel.pml, join.pml and letgo.pml with Spin. Prints one line each:
   holds: BASE NAME ...     every reachable state was visited (bitstate: nearly, partial: as many
                            as the time allowed), none is bad
   reached: NAME            an interesting state is reachable (else: UNREACHED)
