@@ -28,6 +28,7 @@ export { setLeakDetection, type LeakDetection } from './leaks';
 export { MappedBytes, type ByteRange, type MapFileOptions, type MapOptions } from './mapped';
 export { version } from './native';
 export type { DomainInfo } from './membership';
+export type { AccessRule } from './access-list';
 export { Pool, type PoolOptions, type PoolStats } from './pool';
 export { toReadable, toReadableStream } from './readable';
 export type { Resource } from './resource';

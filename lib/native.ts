@@ -35,7 +35,13 @@ export interface NativeAddon {
    */
   processStats: () => void;
   copyReasons: () => string[];
-  poolCreate: (maxBytes: number, idleBytesMax: number, sealed: boolean) => number;
+  /** `access`: kind, value, kind, value, …; empty for everybody. */
+  poolCreate: (
+    maxBytes: number,
+    idleBytesMax: number,
+    sealed: boolean,
+    access: (number | string)[],
+  ) => number;
   poolClose: (pool: number) => void;
   poolTrim: (pool: number, keepBytes: number) => number;
   /** scratch: see `poolFigures` in pool.ts. */

@@ -1,6 +1,7 @@
 /**
  * Pools: buffers with one owner and one limit.
  */
+import { checkAccess, type AccessRule } from './access-list';
 import { adoptDraft, type DraftBuffer } from './draft';
 import { defaultPoolHandle, native } from './native';
 import type { Kind } from './leaks';
@@ -22,6 +23,14 @@ export interface PoolOptions {
    * memory back by whole segments only. Default false.
    */
   sealed?: boolean;
+  /**
+   * Which domains may read the pool, beside its owner and the window's host: those that any of up to
+   * 16 rules lets in. Default: every domain of the window. Decided for good.
+   *
+   * The memory is granted when a domain first receives a message with a name in it; who is not let in
+   * gets `ERR_IOL_ACCESS_DENIED` for that message, and nothing of the pool is mapped there.
+   */
+  access?: readonly AccessRule[];
 }
 
 /** What a {@link Pool} has and has done; bytes unless it says otherwise. */
@@ -64,14 +73,15 @@ const poolKind: Kind = { subject: 'pool', release: (handle) => native.poolClose(
 /** Pools that are open, for stats(). */
 export const openPools = new Set<WeakRef<Pool>>();
 
-function checkPoolOptions(options: PoolOptions): Required<PoolOptions> {
+function makePool(options: PoolOptions): [handle: number, name: string] {
   validateObject(options, 'options');
   const { name = 'pool', maxBytes = 0, idleBytesMax = 64 * 1024 * 1024, sealed = false } = options;
   validateString(name, 'options.name');
   validateInteger(maxBytes, 'options.maxBytes');
   validateInteger(idleBytesMax, 'options.idleBytesMax');
   validateBoolean(sealed, 'options.sealed');
-  return { name, maxBytes, idleBytesMax, sealed };
+  const rules = checkAccess(options.access, 'options.access');
+  return [native.poolCreate(maxBytes, idleBytesMax, sealed, rules), name];
 }
 
 const makers = Symbol('makers');
@@ -86,10 +96,7 @@ export class Pool extends Resource {
   readonly #self = new WeakRef(this);
 
   static {
-    createPool = (options) => {
-      const { name, maxBytes, idleBytesMax, sealed } = checkPoolOptions(options);
-      return new Pool(makers, native.poolCreate(maxBytes, idleBytesMax, sealed), name);
-    };
+    createPool = (options) => new Pool(makers, ...makePool(options));
     createDefaultPool = () => new Pool(makers, defaultPoolHandle, 'default');
   }
 

@@ -4,6 +4,7 @@
 import { EventEmitter } from 'node:events';
 
 import { orAborted } from './abort';
+import { validateLabel } from './access-list';
 import type { Channel, DomainName } from './channel';
 import { closedError, IolError, isIolError } from './errors';
 import { onImmutable, type ImmutableEvent } from './immutable';
@@ -20,7 +21,7 @@ import {
 
 /** How this thread takes part in a {@link Window}. */
 export interface DomainOptions {
-  /** What access lists and {@link Window.connect} call this domain: up to 31 printable characters. */
+  /** What access lists and {@link Window.connect} call this domain: up to 31 printable ASCII characters, no spaces. */
   label?: string;
   /**
    * Limit of all memory of the process; 0 (the default): half of what machine or control group
@@ -100,20 +101,12 @@ export interface WindowEvents {
   turnedAway: [pid: number, error: IolError];
 }
 
-const labelMax = 31;
 const nameBytesMax = 23;
 const ringBytesMin = 4096;
 const ringBytesMax = 256 * 1024;
 const spinUsDefault = 10;
 const spinUsMax = 10_000;
 const domainsMaxMax = 256;
-
-function validateLabel(label: unknown, name: string): asserts label is string {
-  validateString(label, name);
-  if (label.length > labelMax || /[^\x20-\x7e]/.test(label)) {
-    throw invalidValue(name, `must be up to ${labelMax} printable ASCII characters`, label);
-  }
-}
 
 /** What create and attach have in common. */
 function checkCommon(options: DomainOptions): { label: string; maxBytes: number; spinUs: number } {

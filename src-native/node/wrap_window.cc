@@ -86,12 +86,39 @@ napi_value copyReasons(napi_env env, napi_callback_info info) {
   return keys;
 }
 
-// poolCreate(maxBytes, idleBytesMax, sealed) -> handle
+// Kind, value, kind, value, ...: as lib/access-list.ts has checked them. False for anything else.
+bool readAccess(napi_env env, napi_value array, AccessList& access) {
+  uint32_t length = 0;
+  if (napi_get_array_length(env, array, &length) != napi_ok || length % 2 != 0) return false;
+  for (uint32_t i = 0; i < length; i += 2) {
+    napi_value kind = nullptr;
+    napi_value value = nullptr;
+    uint32_t number = 0;
+    napi_get_element(env, array, i, &kind);
+    napi_get_element(env, array, i + 1, &value);
+    napi_get_value_uint32(env, kind, &number);
+    if (static_cast<AccessEntry::Kind>(number) == AccessEntry::Kind::Label) {
+      char label[kDomainLabelBytes] = {};
+      napi_get_value_string_latin1(env, value, label, sizeof label, nullptr);
+      if (!access.addLabel(label)) return false;
+    } else {
+      uint32_t id = 0;
+      napi_get_value_uint32(env, value, &id);
+      if (!access.add(static_cast<AccessEntry::Kind>(number), id)) return false;
+    }
+  }
+  return access.isValid();
+}
+
+// poolCreate(maxBytes, idleBytesMax, sealed, access) -> handle
 napi_value poolCreate(napi_env env, napi_callback_info info) {
-  Call<3> call(env, info);
+  Call<4> call(env, info);
   if (!call.isReady()) return nullptr;
   call.state().reapRetiredPools();
   Pool::Options options;
+  if (!readAccess(env, call.value(3), options.access)) {
+    return call.fail(Status(Code::BadDescriptor, "access list"));
+  }
   options.name = "pool";  // The name proper lives in TypeScript.
   options.maxBytes = call.bytesAt(0);
   options.idleBytesMax = call.bytesAt(1);
