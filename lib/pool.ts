@@ -24,8 +24,8 @@ export interface PoolOptions {
    */
   sealed?: boolean;
   /**
-   * Which domains may read the pool, beside its owner and the window's host: those that any of up to
-   * 16 rules lets in. Default: every domain of the window. Decided for good.
+   * Which domains may read the pool, beside its owner: those that any of up to 16 rules lets in.
+   * Default: every domain of the window. Decided for good.
    *
    * The memory is granted when a domain first receives a message with a name in it; who is not let in
    * gets `ERR_IOL_ACCESS_DENIED` for that message, and nothing of the pool is mapped there.

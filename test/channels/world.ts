@@ -42,7 +42,9 @@ export class PeerError extends Error {
 export interface PeerOptions {
   env?: NodeJS.ProcessEnv;
   nodeOptions?: string[];
+  /** Of the process; the group has the same number unless `gid` says otherwise. */
   uid?: number;
+  gid?: number;
 }
 
 export class Peer {
@@ -52,12 +54,12 @@ export class Peer {
   readonly #answers = new Map<number, (answer: Answer) => void>();
   #lastId = 0;
 
-  constructor({ env = {}, nodeOptions = [], uid }: PeerOptions = {}) {
+  constructor({ env = {}, nodeOptions = [], uid, gid = uid }: PeerOptions = {}) {
     this.child = spawn(process.execPath, [...nodeOptions, '-e', program], {
       cwd: root,
       env: { ...process.env, NODE_OPTIONS: '', IOL_WINDOW: '', ...env },
       stdio: ['ignore', 'inherit', 'pipe', 'ipc'],
-      ...(uid === undefined ? {} : { uid, gid: uid }),
+      ...(uid === undefined ? {} : { uid, gid: gid! }),
     });
     this.child.stderr!.setEncoding('utf8').on('data', (text: string) => (this.stderr += text));
     this.child.on('message', (answer: Answer) => this.#answers.get(answer.id)?.(answer));
@@ -114,8 +116,8 @@ export async function startHost(options = '{}'): Promise<{ host: Peer; address: 
 }
 
 /** Who has attached to it, under that label. */
-export async function startGuest(address: string, label = 'guest'): Promise<Peer> {
-  const guest = new Peer({ env: { IOL_WINDOW: address } });
+export async function startGuest(address: string, label = 'guest', options: PeerOptions = {}): Promise<Peer> {
+  const guest = new Peer({ ...options, env: { IOL_WINDOW: address } });
   await guest.run(`
     $.window = await io.Window.attach({ label: '${label}' });
     $.channels = {};
