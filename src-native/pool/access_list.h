@@ -1,7 +1,6 @@
 // pool/access_list.h: which domains may read a pool; decided when the pool is made.
 //
-// The owner may always. The window's host keeps a descriptor whatever the list says, but grants the
-// domains of its process nothing beyond it. An empty list lets every domain of the window in.
+// The owner may always; domains of the host's process by the list, too. An empty list lets all in.
 // What a list is worth against whom is in CAVEATS.md ("Same user").
 //
 // Ownership   a value; it is sent to the host as it is, byte by byte (channel/control_messages.h).
