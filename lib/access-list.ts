@@ -46,7 +46,7 @@ function checkRule(rule: unknown, name: string): [kind: number, value: number | 
   }
   if (kinds[kind] === 'pid') validateInteger(value, path, 1, pidMax);
   else validateInteger(value, path, 0, idMax);
-  return [kind + 1, value as number];
+  return [kind + 1, value];
 }
 
 /** The rules as the addon takes them: kind, value, kind, value, … */

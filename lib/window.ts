@@ -1,6 +1,7 @@
 /**
  * The window: the memory that all participants see, and who they are.
  */
+import { fork, spawn, type ChildProcess, type ForkOptions, type SpawnOptions } from 'node:child_process';
 import { EventEmitter } from 'node:events';
 
 import { orAborted } from './abort';
@@ -279,6 +280,25 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
     this.#check();
     validateObject(extra, 'extra');
     return { ...process.env, ...extra, IOL_WINDOW: this.#address };
+  }
+
+  /**
+   * A child that attaches: `child_process.spawn()` with `IOL_WINDOW` in its environment, which is
+   * `options.env` or that of this process. So do its children, unless it takes the variable away.
+   */
+  spawn(command: string, args: readonly string[] = [], options: SpawnOptions = {}): ChildProcess {
+    return spawn(command, args, this.#withAddress(options));
+  }
+
+  /** The same with `child_process.fork()`: a Node program, with a channel for messages of Node's. */
+  fork(module: string | URL, args: readonly string[] = [], options: ForkOptions = {}): ChildProcess {
+    return fork(module, args, this.#withAddress(options));
+  }
+
+  #withAddress<T extends { env?: NodeJS.ProcessEnv | undefined }>(options: T): T {
+    this.#check();
+    validateObject(options, 'options');
+    return { ...options, env: { ...(options.env ?? process.env), IOL_WINDOW: this.#address } };
   }
 
   /**
