@@ -91,6 +91,7 @@ export function appendPart(handle: number, part: BytesLike): void {
 /** A new native aggregate of all parts, or of none: its length is in scratch[0]. */
 export function handleFromParts(parts: readonly BytesParts[], name: string): number {
   const [first] = parts;
+  if (parts.length === 0) return aggregateEmpty();
   if (parts.length === 1 && isBytesLike(first)) {
     return first instanceof HeldBytes ? aggregateClone(handleOf(first)) : handleFromHeap(first);
   }
