@@ -11,6 +11,7 @@ import type { Kind } from './leaks';
 import { defaultPoolHandle, native } from './native';
 import { handleOf } from './resource';
 import { viewAt } from './slice-views';
+import type { AggregateTransfer } from './transfer';
 import { illegalConstructor, outOfRange, validateInteger } from './validate';
 
 // For those who take bytes.
@@ -30,6 +31,17 @@ const aggregateKind: Kind = {
 
 /** Makes the object of a native aggregate, which it then owns. A length below 0 is asked for later. */
 export let adoptAggregate: (handle: number, byteLength: number, isTracked?: boolean) => Aggregate;
+
+/** What transfer.ts does, which is above this in the order of things. */
+interface Transfers {
+  offer(bytes: Aggregate): AggregateTransfer;
+  fetch(transfer: AggregateTransfer): Promise<Aggregate>;
+  withdraw(transfer: AggregateTransfer): boolean;
+}
+let transfers: Transfers;
+export function setTransfers(those: Transfers): void {
+  transfers = those;
+}
 
 const makers = Symbol('makers');
 
@@ -97,6 +109,37 @@ export class Aggregate extends HeldBytes {
   /** An aggregate of no bytes. */
   static empty(): Aggregate {
     return adoptAggregate(aggregateEmpty(), 0);
+  }
+
+  /**
+   * What stands for these bytes in a message to another thread or process of this window
+   * (`postMessage`, `child.send`, JSON): {@link Aggregate.fromTransfer} makes an aggregate of it there,
+   * once, without copying a byte.
+   *
+   * This domain holds the bytes until then, or until {@link Aggregate.withdrawTransfer}; the aggregate
+   * itself stays yours. They are handed over by this thread's loop.
+   *
+   * @throws {IolError} `ERR_IOL_HOST_GONE` when the window has no host.
+   */
+  toTransfer(): AggregateTransfer {
+    return transfers.offer(this);
+  }
+
+  /**
+   * The aggregate that {@link Aggregate.toTransfer} of another domain (or this one) stands for.
+   *
+   * Cost: the first of a domain opens a channel to it; then one message each way.
+   *
+   * @throws {IolError} `ERR_IOL_CLOSED` when it was fetched or withdrawn before; `ERR_IOL_NO_DOMAIN` or
+   * `ERR_IOL_PEER_DEAD` when its domain has ended; `ERR_IOL_ACCESS_DENIED` when its pool is not for us.
+   */
+  static async fromTransfer(transfer: AggregateTransfer): Promise<Aggregate> {
+    return await transfers.fetch(transfer);
+  }
+
+  /** Lets go of what nobody is to fetch any more; false when it was fetched. */
+  static withdrawTransfer(transfer: AggregateTransfer): boolean {
+    return transfers.withdraw(transfer);
   }
 
   /** Length in bytes. */

@@ -2,6 +2,7 @@
 /**
  * io-lite: bytes enter the window once, are sealed, and from then on only names of bytes move.
  */
+import './transfer';
 export { Aggregate } from './aggregate';
 export { IolBuffer } from './buffer';
 export type { ByteReads } from './byte-reads';
@@ -34,6 +35,7 @@ export { toReadable, toReadableStream } from './readable';
 export type { Resource } from './resource';
 export { stats, type CopyCount, type Stats, type StepCount } from './stats';
 export type { LineOptions } from './text';
+export type { AggregateTransfer } from './transfer';
 export {
   Window, type AttachOptions, type ConnectOptions, type Domain, type DomainOptions, type WindowEvents,
   type WindowOptions, type WindowStats,

@@ -102,6 +102,11 @@ export interface WindowEvents {
   turnedAway: [pid: number, error: IolError];
 }
 
+/** Serves channels called `iol.transfer`; for transfer.ts. */
+let serveTransfers: ((channel: Channel) => void) | undefined;
+export let setTransferServer: (serve: (channel: Channel) => Promise<void>) => void;
+const transferName = 'iol.transfer';
+
 const nameBytesMax = 23;
 const ringBytesMin = 4096;
 const ringBytesMax = 256 * 1024;
@@ -346,9 +351,9 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
   /** Tells the addon whether channels are accepted, and whether this keeps the loop alive. */
   #listen(): void {
     if (this.#isClosed) return;
-    const accepts = this.listenerCount('channel') > 0;
-    const keepsAlive = (accepts && this.#isReferenced) || connectionsOpening() > 0;
-    native.windowListen(accepts, keepsAlive, this.#spinUs);
+    const hasListener = this.listenerCount('channel') > 0;
+    const keepsAlive = (hasListener && this.#isReferenced) || connectionsOpening() > 0;
+    native.windowListen(hasListener || serveTransfers !== undefined, keepsAlive, this.#spinUs);
   }
 
   #watchListeners(): void {
@@ -364,7 +369,8 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
 
   readonly #membership = {
     onChannel: (channel: Channel) => {
-      if (!this.emit('channel', channel)) channel.close();
+      if (channel.name === transferName && serveTransfers !== undefined) serveTransfers(channel);
+      else if (!this.emit('channel', channel)) channel.close();
     },
     onHostGone: (error: IolError | undefined) => void this.emit('hostGone', error),
     onDenied: (segment: number, error: IolError) => void this.emit('denied', segment, error),
@@ -417,6 +423,11 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
   }
 
   static {
+    setTransferServer = (serve) => {
+      if (serveTransfers !== undefined) return;
+      serveTransfers = (channel) => void serve(channel);
+      if (Window.#current !== undefined) Window.#current.#listen();
+    };
     onImmutable((event) => Window.#current?.emit('immutable', event));
   }
 }

@@ -14,6 +14,7 @@ const expectations = [
   /^hellohello 2\n$/,
   /^POST \/ HTTP\/1\.1\nname: io-lite\nlevel: high\n\nbody 98 \d+\n$/,
   /^200 true\n$/,
+  /^made in the child with a note\n$/,
 ];
 
 describe('README.md', () => {

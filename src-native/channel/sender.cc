@@ -1,5 +1,6 @@
 #include "channel/sender.h"
 
+#include <algorithm>
 #include <new>
 
 #include "aggregate/slice_iterator.h"
@@ -88,7 +89,8 @@ bool Sender::makeRoom(uint32_t words) {
   if (at_ + words - consumed_ <= ringWords) return true;
   settle();
   if (at_ + words - consumed_ <= ringWords) return true;
-  setWaitsFor(at_ + words - ringWords);
+  // Not at the first room: a wake-up is to be worth half a ring of messages.
+  setWaitsFor(at_ + std::max<uint64_t>(words, ringWords / 2) - ringWords);
   return false;
 }
 

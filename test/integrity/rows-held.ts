@@ -2,8 +2,8 @@
 import { Aggregate, Window, type Cursor, type HeldBytes, type IolBuffer } from 'io-lite';
 
 import {
-  always, badEncoding, chunks, closed, drop, fakes, gone, owners, range, refusing, resourceRows,
-  takingNumber, takingPlace, type, value, type Row, type Table, type Wrong,
+  always, badEncoding, chunks, closed, drop, fakes, gone, offline, owners,
+  range, refusing, resourceRows, takingNumber, takingPlace, type, value, type Row, type Table, type Wrong,
 } from './rows-kit';
 
 /** The reads of a Buffer: `read` gives the method's arguments its offset. */
@@ -202,6 +202,20 @@ export const aggregateTable: Table<Aggregate> = {
     },
     clear: { use: (a) => a.clear() },
     linearize: { use: (a) => a.linearize() },
+    // This thread's window has no host: test/channels/transfer.test.ts has the rest.
+    toTransfer: { use: (a) => offline(() => a.toTransfer()) },
+    'static fromTransfer': {
+      use: () => offline(() => Aggregate.fromTransfer({ window: '0', slot: 0, epoch: 1, id: 1 })),
+      allowed: ['released'],
+      wrong: [
+        [() => Aggregate.fromTransfer(5 as never), type],
+        [() => Aggregate.fromTransfer({ window: '0' } as never), type],
+      ],
+    },
+    'static withdrawTransfer': {
+      use: () => Aggregate.withdrawTransfer({ window: '0', slot: 0, epoch: 1, id: 1 }),
+      allowed: always,
+    },
     'static from': {
       use: (a) => drop(Aggregate.from(a)),
       wrong: takingParts((_, ...parts) => Aggregate.from(...parts)),

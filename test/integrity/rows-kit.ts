@@ -67,6 +67,16 @@ export function takingPlace<T>(call: (subject: T, place: number) => unknown): Wr
   ];
 }
 
+/** What needs a window with others in it is refused as such, here. */
+export async function offline(use: () => unknown): Promise<void> {
+  try {
+    await use();
+  } catch (error) {
+    const { code } = error as { code: string };
+    if (code !== 'ERR_IOL_HOST_GONE' && code !== 'ERR_IOL_NO_DOMAIN') throw error;
+  }
+}
+
 export const badEncoding = 'klingon' as BufferEncoding;
 export const drop = (owned: Disposable): void => owned[Symbol.dispose]();
 
