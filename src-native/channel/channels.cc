@@ -219,7 +219,7 @@ void Channels::onRelayRefused(DomainName to, const Status& why) {
 }
 
 void Channels::onHostGone() {
-  refuseHalfOpen(Status(Code::Closed, "host"), [](const Channel&) { return true; });
+  refuseHalfOpen(Status(Code::HostGone, "channel"), [](const Channel&) { return true; });
 }
 
 void Channels::refuseHalfOpen(const Status& why,

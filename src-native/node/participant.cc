@@ -185,6 +185,7 @@ void Participant::tellReports() {
 
 void Participant::onHostGone(const Status& why) {
   refuseAll(Status(Code::HostGone, "channel"));
+  if (isOpen()) channels_->onHostGone();
   reports_.push_back({Event::HostGone, {}, {}, why});
 }
 
