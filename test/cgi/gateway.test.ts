@@ -8,7 +8,7 @@ import { CgiGateway, type CgiGatewayOptions, type CgiTarget } from 'io-lite/cgi'
 import type { HttpServerOptions } from 'io-lite/http';
 
 import { bodiesOf, get, httpWorld, settled, type Peer } from '../http/http-world';
-import { isRunning, openDescriptors, ProgramFolder } from './programs';
+import { isRunning, openPipes, ProgramFolder } from './programs';
 
 /** Bodies of the answers in `text`, their chunked coding removed. */
 function decodedBodies(text: string): string[] {
@@ -40,11 +40,11 @@ describe('CgiGateway', () => {
 
   const world = httpWorld();
   afterEach(async () => {
-    assert.deepEqual(gateway?.stats().running, 0);
+    await settled(() => gateway === undefined || gateway.stats().running === 0);
     await gateway?.close();
     gateway = undefined;
-    await settled(() => openDescriptors() <= descriptors);
-    if (descriptors === Infinity) descriptors = openDescriptors();
+    await settled(() => openPipes() <= descriptors);
+    if (descriptors === Infinity) descriptors = openPipes();
   });
 
   interface Served { ask(text: string): Peer }
@@ -109,23 +109,25 @@ describe('CgiGateway', () => {
     assert.ok(variables.has('args:0'), 'the query is no argument');
   });
 
-  const heads: [output: string, wanted: RegExp][] = [
-    ['Content-Type: a/b\\n\\nbody', /^HTTP\/1.1 200 OK\r\nContent-Type: a\/b\r\nContent-Length: 4\r\n[^]*\r\n\r\nbody$/],
-    ['Content-Type: a/b\\r\\n\\r\\nbody', /^HTTP\/1.1 200 OK\r\n[^]*\r\n\r\nbody$/],
-    ['Status: 404 Not Here\\nContent-Type: a/b\\n\\nno', /^HTTP\/1.1 404 Not Here\r\n[^]*\r\n\r\nno$/],
-    ['Status: 418\\n\\n', /^HTTP\/1.1 418 I.m a Teapot\r\nContent-Length: 0\r\n/],
-    ['Status: 204\\n\\nignored', /^HTTP\/1.1 204 No Content\r\n(?!Content-Length)[^]*\r\n\r\n$/],
-    ['Location: http://x/y\\n\\n', /^HTTP\/1.1 302 Found\r\nLocation: http:\/\/x\/y\r\n/],
-    ['Status: 301 Gone\\nLocation: /y\\n\\n', /^HTTP\/1.1 301 Gone\r\nLocation: \/y\r\n/],
-    ['Content-Type: a\\nContent-Length: 2\\n\\nab too much', /Content-Length: 2\r\n[^]*\r\n\r\nab$/],
-    ['Content-Type: a\\nConnection: close\\nTransfer-Encoding: gzip\\nDate: never\\n\\nx',
-      /^(?![^]*(gzip|never))[^]*Content-Length: 1\r\n[^]*x$/],
-    ['Content-Type: a\\n\\nHTTP/1.1 200 OK', /\r\n\r\nHTTP\/1.1 200 OK$/],
+  // Whether an answer has a length or comes in chunks depends on when the program ends.
+  const heads: [output: string, head: RegExp, body: string][] = [
+    ['Content-Type: a/b\\n\\nbody', /^HTTP\/1.1 200 OK\r\nContent-Type: a\/b\r\n/, 'body'],
+    ['Content-Type: a/b\\r\\n\\r\\nbody', /^HTTP\/1.1 200 OK\r\n/, 'body'],
+    ['Status: 404 Not Here\\nContent-Type: a/b\\n\\nno', /^HTTP\/1.1 404 Not Here\r\n/, 'no'],
+    ['Status: 418\\n\\n', /^HTTP\/1.1 418 I.m a Teapot\r\n/, ''],
+    ['Status: 204\\n\\nignored', /^HTTP\/1.1 204 No Content\r\n(?![^]*Content-Length)/, ''],
+    ['Location: http://x/y\\n\\n', /^HTTP\/1.1 302 Found\r\nLocation: http:\/\/x\/y\r\n/, ''],
+    ['Status: 301 Gone\\nLocation: /y\\n\\n', /^HTTP\/1.1 301 Gone\r\nLocation: \/y\r\n/, ''],
+    ['Content-Type: a\\nContent-Length: 2\\n\\nab too much', /Content-Length: 2\r\n/, 'ab'],
+    ['Content-Type: a\\nConnection: close\\nTransfer-Encoding: gzip\\nDate: never\\n\\nx', /^(?![^]*(gzip|never))/, 'x'],
+    ['Content-Type: a\\n\\nHTTP-like: x', /^HTTP\/1.1 200 OK\r\n/, 'HTTP-like: x'],
   ];
-  for (const [output, wanted] of heads) {
+  for (const [output, head, body] of heads) {
     it(`answers ${output}`, async () => {
       const served = await serve(folder.shell('head', `printf '${output}'`));
-      assert.match(await fetchOnce(served, get('/', close)), wanted);
+      const text = await fetchOnce(served, get('/', close));
+      assert.match(text, head);
+      assert.deepEqual(decodedBodies(text), [body]);
     });
   }
 
@@ -142,9 +144,7 @@ describe('CgiGateway', () => {
     ['control characters', `printf '${type}X: a\\001b\\n\\n'`, /malformed/],
     ['a folded line', `printf '${type} more\\n\\n'`, /malformed/],
     ['an endless head', 'while :; do echo "X: 1234567890123456789012345678901234567890"; done', /no end/],
-    ['less than it promised', `printf '${type}Content-Length: 5\\n\\nab'`, /promised 5 bytes and sent 2/],
     ['a signal before its head', 'kill -9 $$', /ended without a head \(SIGKILL\)/],
-    ['a signal behind its head', `printf '${type}\\nab'; kill -9 $$`, /was ended in its answer \(SIGKILL\)/],
   ];
   for (const [what, body, line] of broken) {
     it(`answers 502 to ${what}, and the next request`, async () => {

@@ -1,6 +1,6 @@
 // Programs for the tests of CGI, in a folder of their own.
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -46,4 +46,13 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-export const openDescriptors = (): number => readdirSync('/proc/self/fd').length;
+/** Pipes and sockets of this process; memory has descriptors, too, and comes as it is needed. */
+export function openPipes(): number {
+  return readdirSync('/proc/self/fd').filter((fd) => {
+    try {
+      return /^(pipe|socket):/.test(readlinkSync(`/proc/self/fd/${fd}`));
+    } catch {
+      return false;  // That of the folder itself.
+    }
+  }).length;
+}
