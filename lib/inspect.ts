@@ -41,7 +41,7 @@ export function inspectWindows(options: InspectOptions = {}): WindowReport[] {
   if (id !== undefined) validateString(id, 'options.id');
   const views = new Map<string, WindowView>();
   for (const memory of findMemories(processIds())) {
-    const head = withMemory(memory, (readAt) => readAt(0, Math.min(headBytes, memory.byteLength)));
+    const head = withMemory(memory, (readAt) => readAt(0, headBytes));
     if (head === undefined) continue;
     const name = WindowView.idIn(head);
     if (name === undefined) continue;

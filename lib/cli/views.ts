@@ -159,13 +159,18 @@ export function channelsTable(report: WindowReport, style: Style): string {
   );
 }
 
+// What lies beyond the days that there are is nobody's clock.
+function moment(ms: number): string {
+  return ms > 8.64e15 ? '-' : new Date(ms).toISOString().replace('T', ' ').slice(0, 19);
+}
+
 export function incidentsTable(report: WindowReport, style: Style): string {
   return table(
     [text('WHEN'), text('WHAT'), text('WHO'), number('PID'), text('SEEN BY'), text('WHY')],
     report.incidents.map((incident) =>
       row(
         [
-          new Date(incident.atMs).toISOString().replace('T', ' ').slice(0, 19),
+          moment(incident.atMs),
           incident.kind,
           incident.domain === null
             ? incident.label || '-'

@@ -17,6 +17,7 @@ export interface Memory {
   readonly places: { readonly pid: number; readonly path: string }[];
 }
 
+/** What lies beyond the end is zeros. */
 export type ReadAt = (offset: number, byteLength: number) => Buffer;
 
 const memfdLink = /^\/memfd:(?:io-lite|iol)-([\w-]+) \(deleted\)$/;

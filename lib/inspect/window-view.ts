@@ -42,7 +42,6 @@ export class WindowView {
 
   /** Every kind of memory begins alike: magic, format, byte order, window. */
   static idIn(head: Buffer): string | undefined {
-    if (head.length < 24) return undefined;
     const header = new Fields('HostBlock', head);
     if (header.get('byteOrder') !== kByteOrder) return undefined;
     return header.big('windowId').toString(16).padStart(16, '0');

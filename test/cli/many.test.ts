@@ -1,7 +1,7 @@
 /** A window of several processes, looked at while they work, are stopped, misbehave and die. */
 import { strict as assert } from 'node:assert';
 import { inspectWindows, findLeaks, type WindowReport } from 'io-lite/inspect';
-import { connect, startGuest, startHost, type Peer } from '../channels/world';
+import { connect, Peer, startGuest, startHost } from '../channels/world';
 import { iol, iolJson } from './world';
 
 describe('iol: a window of several processes', function () {
@@ -105,7 +105,9 @@ describe('iol: a window of several processes', function () {
 
   it('remembers whom the host turned away, and why', async () => {
     const wrong = `${socket}#${'0'.repeat(32)}`;
-    await assert.rejects(startGuest(wrong, 'stranger'));
+    const stranger = new Peer({ env: { IOL_WINDOW: wrong } });
+    await assert.rejects(stranger.run('await io.Window.attach();'));
+    await stranger.kill();
     const report = await until(({ incidents }) => incidents.length > 0);
     const [incident] = report.incidents;
     assert.deepEqual(
