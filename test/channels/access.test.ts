@@ -107,6 +107,27 @@ describe('access lists', function () {
     await check('[{ gid: 61101 }]', await world({ uid: 61001, gid: 61101 }, { uid: 61001, gid: 61102 }));
   });
 
+  it('by a supplementary group, of programs that gave up being root before they attached', async function () {
+    if (!isRoot) this.skip();
+    const { host, address } = await startHost();
+    const started = [keep(host)];
+    for (const [label, group] of [['a', 61201], ['b', 61202]] as const) {
+      const guest = keep(new Peer({ env: { IOL_WINDOW: address } }));
+      await guest.run(`
+        process.setgroups([61299, ${group}]);
+        process.setgid(61001);
+        process.setuid(61001);
+        $.window = await io.Window.attach({ label: '${label}' });
+        $.window.on('channel', (channel) => ($.channel = channel));
+        $.opened = () => $.until(() => $.channel);
+      `);
+      await connect(host, guest, label, label);
+      await host.run(`($.to ??= {}).${label} = $.channel;`);
+      started.push(guest);
+    }
+    await check('[{ gid: 61201 }]', started);
+  });
+
   it('by pid', async () => {
     const started = await world({}, {});
     await check(`[{ uid: 4294967294 }, { pid: ${started[1]!.child.pid} }]`, started);
