@@ -10,6 +10,7 @@
 #include "channel/receiver.h"
 #include "channel/sender.h"
 #include "sys/clock.h"
+#include "sys/limits.h"
 #include "sys/memory.h"
 
 namespace iol {
@@ -69,6 +70,7 @@ bool Doorbell::findWork() {
 }
 
 bool Doorbell::prepareToSleep() {
+  if (sys::isForkedChild()) return false;
   sweepLingering();
   domain_.settleInFlight();
   IOL_CRASH_POINT(SleepAnnounce);
@@ -96,7 +98,7 @@ int32_t Doorbell::sleepMs() const {
 }
 
 void Doorbell::withdraw() {
-  if ((sleep_ & 1) == 0) return;
+  if ((sleep_ & 1) == 0 || sys::isForkedChild()) return;
   IOL_CRASH_POINT(SleepWithdraw);
   block_->sleep.store(++sleep_, std::memory_order_relaxed);
   block_->figures.wakes++;
@@ -104,6 +106,7 @@ void Doorbell::withdraw() {
 
 // Withdraw first: a press that comes after the bell was emptied is then at worst one too many.
 void Doorbell::wake() {
+  if (sys::isForkedChild()) return;
   withdraw();
   sys::Readiness ready[16];
   const uint32_t count = pollSet_.wait(ready);
@@ -126,7 +129,7 @@ bool Doorbell::spin() {
 }
 
 bool Doorbell::spinForWork() {
-  if (spinNs_ <= 0) return false;
+  if (spinNs_ <= 0 || sys::isForkedChild()) return false;
   if (spin()) return true;
   if (spinsToSkip_ > 0) {
     spinsToSkip_--;

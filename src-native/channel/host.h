@@ -61,7 +61,9 @@ class Host {
     uint32_t pathMode = 0600;
     int64_t handshakeTimeoutMs = 5000;
     uint32_t domainsMax = 128;
-    uint64_t domainBytesMax = 0;  // Of committed data of one domain; 0: as much as the window.
+    // Of committed data of one domain; 0: as much as the window. Guests keep it themselves; of
+    // one that does not, the host sees what it has published, each time that it publishes more.
+    uint64_t domainBytesMax = 0;
   };
 
   static Result<std::unique_ptr<Host>> create(Window& window, Options options,
@@ -155,6 +157,7 @@ class Host {
   void onPool(Peer& peer, const PoolMessage& message);
   void onSegment(Peer& peer, const SegmentMessage& message, sys::Fd memory);
   Status checkSegment(const Peer& peer, const SegmentMessage& message, const sys::Fd& memory);
+  Status checkQuota(const Peer& peer, uint64_t allocatedBytes) const;
   void onRetire(Peer& peer, uint32_t number);
   void onNumbers(Peer& peer);
   void onFind(Peer& peer, const LabelMessage& message);

@@ -13,6 +13,9 @@ constexpr uint32_t kNumbersGiven = 8192;  // Segment numbers a time: half a tebi
 constexpr size_t kPoolsMax = 1024;
 constexpr size_t kRangesMax = 1024;
 constexpr size_t kLinksMax = kDomainsMax * 4;
+// Header, chunk entries and a generation for each of the smallest slots.
+constexpr uint64_t kTableBytesMax =
+    kGenerationsOffset + kSlotsMax * sizeof(GenerationWord) + kChunkBytes;
 
 }  // namespace
 
@@ -125,7 +128,21 @@ Status Host::checkSegment(const Peer& peer, const SegmentMessage& message, const
     return Status(Code::BadDescriptor, "segment (not committed)", allocated.value(),
                   kGenerationsOffset);
   }
-  return {};
+  return options_.domainBytesMax == 0 ? Status() : checkQuota(peer, allocated.value());
+}
+
+// Tables are not in the quota, and cannot be told from data here: each segment may have as much
+// as the largest tables take. An honest guest is always below that.
+Status Host::checkQuota(const Peer& peer, uint64_t allocatedBytes) const {
+  const auto dataOf = [](uint64_t bytes) { return bytes - std::min(bytes, kTableBytesMax); };
+  uint64_t sum = dataOf(allocatedBytes);
+  for (const auto& [number, segment] : segments_) {
+    if (segment.owner != peer.name) continue;
+    const Result<uint64_t> allocated = sys::allocatedBytes(segment.memory);
+    if (allocated.isOk()) sum += dataOf(allocated.value());
+  }
+  if (sum <= options_.domainBytesMax) return {};
+  return Status(Code::WindowFull, "domain's published data", sum, options_.domainBytesMax);
 }
 
 void Host::onSegment(Peer& peer, const SegmentMessage& message, sys::Fd memory) {

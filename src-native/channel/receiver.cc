@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "base/crash_point.h"
 #include "base/fence.h"
+#include "sys/limits.h"
 
 namespace iol {
 namespace {
@@ -53,14 +54,17 @@ Receiver::~Receiver() {
 ReceiveOutcome Receiver::tryReceive(Message& message) {
   IOL_DCHECK(&message.aggregate.domain() == &domain_);
   if (isClosed_) return ReceiveOutcome::Closed;
+  if (sys::isForkedChild()) {
+    failure_ = Status(Code::Forked, "channel");
+    return ReceiveOutcome::Closed;
+  }
   // Death before index: what a dead sender had published is received first.
   const bool isDead = link_.isDead();
   const uint64_t word = peer_.sender().published.load(std::memory_order_acquire);
   quiet_ = word;
   if (!isRead_) {
     const uint64_t published = word & ~kIndexClosed;
-    if (published < published_ || published - consumed_ > mask_ + 1 ||
-        published % kCellWords != 0) {
+    if (!isPossible(published)) {
       return corrupt(Status(Code::BadDescriptor, "published index", published, published_));
     }
     published_ = published;
@@ -74,8 +78,13 @@ ReceiveOutcome Receiver::tryReceive(Message& message) {
   isAwaiting_ = outcome == ReceiveOutcome::AwaitingGrant;
   answersSeen_ = domain_.segmentAnswers();
   const bool stays = isAwaiting_ || outcome == ReceiveOutcome::Revoking;
-  if (!stays && !isClosed_) consume();
+  if (!stays && !isClosed_) consume(frame_.words);
   return outcome;
+}
+
+bool Receiver::isPossible(uint64_t published) const {
+  return published >= published_ && published - consumed_ <= mask_ + 1 &&
+         published % kCellWords == 0;
 }
 
 ReceiveOutcome Receiver::nothing(uint64_t word, bool isDead) {
@@ -186,8 +195,8 @@ void Receiver::dropTaken() {
   isTaken_ = false;
 }
 
-void Receiver::consume() {
-  consumed_ += frame_.words;
+void Receiver::consume(uint64_t words) {
+  consumed_ += words;
   isRead_ = false;
   if (consumed_ != published_ || (quiet_ & kIndexClosed) != 0) quiet_ = kNeverQuiet;
   IOL_CRASH_POINT(RingConsume);
@@ -206,7 +215,7 @@ ReceiveOutcome Receiver::corrupt(Status status) {
 }
 
 void Receiver::close() {
-  if (isClosed_) return;
+  if (isClosed_ || sys::isForkedChild()) return;
   dropTaken();
   isClosed_ = true;
   IOL_CRASH_POINT(RingCloseReceiver);

@@ -10,12 +10,13 @@
 // Ownership   owns its side of the channel and the holds of a message that is being taken.
 // Threads     the domain's own.
 // Failure     ReceiveOutcome; after Corrupt, failure() says what was wrong.
-// Cost        some twenty instructions per slice and two fences per message; no system call while
-//             the peer is awake. A list longer than a message holds is copied out (`untrusted`).
+// Cost        some twenty instructions per slice and two fences per message or batch; no system call
+//             while the peer is awake. A list longer than a message holds is copied out (`untrusted`).
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "aggregate/aggregate.h"
@@ -58,6 +59,9 @@ class Receiver {
   // `message` is changed only when one was Received. As long as more is there the domain does not
   // sleep: read on until Empty, or pause().
   ReceiveOutcome tryReceive(Message& message);
+  // As many as are there, up to messages.size(), with two fences for all of them. Received: at
+  // least one, `received` says how many; anything else is what tryReceive() says of the first.
+  ReceiveOutcome receiveBatch(std::span<Message> messages, size_t& received);
   // Nothing more is taken; the sender hears Closed and holds nothing more for us.
   void close();
   const Status& failure() const { return failure_; }
@@ -80,7 +84,12 @@ class Receiver {
   ReceiveOutcome readListBuffer();
   ReceiveOutcome corrupt(Status status);
   void dropTaken();
-  void consume();
+  void consume(uint64_t words);
+  bool isPossible(uint64_t published) const;
+  size_t takeBatch(std::span<Message> messages);
+  bool holdAll(const Frame& frame);
+  bool isGood(size_t from, size_t to) const;
+  void dropFrom(size_t first);
 
   Doorbell& doorbell_;
   Domain& domain_;
@@ -106,6 +115,12 @@ class Receiver {
   Frame frame_;
   std::vector<Slice> slices_;
   std::vector<uint8_t> list_;
+  // A batch while it is taken: its messages, and where the slices of each end in slices_.
+  struct Batched {
+    Frame frame;
+    size_t end = 0;
+  };
+  std::vector<Batched> batch_;
 };
 
 // The slice lies inside its buffer, as far as the owner's chunk entry tells, and its segment. Read

@@ -6,8 +6,17 @@
 #include "aggregate/slice_iterator.h"
 #include "base/crash_point.h"
 #include "base/fence.h"
+#include "sys/limits.h"
 
 namespace iol {
+namespace {
+
+// Memory that the receiver is done with is filled again while it is warm, instead of as much of it
+// as the ring has room to name: looked for after so many bytes, if they were several messages.
+constexpr uint64_t kBytesUnsettled = 1 << 20;
+constexpr uint32_t kMessagesUnsettled = 4;
+
+}  // namespace
 
 Sender::Sender(Doorbell& doorbell, Pool& lists, const ChannelName& name)
     : doorbell_(doorbell), lists_(lists), name_(name), mask_(name.ringBytes / 8 - 1) {
@@ -51,6 +60,7 @@ Result<SendOutcome> Sender::trySend(const Aggregate& aggregate, std::span<const 
 }
 
 Result<SendOutcome> Sender::enqueue(const Aggregate& aggregate, std::span<const uint8_t> metadata) {
+  if (sys::isForkedChild()) return Status(Code::Forked, "channel");
   if (metadata.size() > kMetadataBytesMax) {
     return Status(Code::TooLarge, "metadata", metadata.size(), kMetadataBytesMax);
   }
@@ -60,6 +70,7 @@ Result<SendOutcome> Sender::enqueue(const Aggregate& aggregate, std::span<const 
   const bool isListElsewhere = aggregate.sliceCount() > kDescriptorsInline;
   const uint32_t here = isListElsewhere ? 1 : aggregate.sliceCount();
   lookForClose();
+  if (bytesUnsettled_ >= kBytesUnsettled && messagesUnsettled_ >= kMessagesUnsettled) settle();
   const bool hasRoom = makeRoom(frameWords(static_cast<uint32_t>(metadata.size()), here));
   if (isClosed_ || isPeerClosed_ || (link_ != nullptr && link_->isDead())) return end();
   if (!hasRoom) return SendOutcome::Full;
@@ -138,11 +149,13 @@ void Sender::writeMessage(const Aggregate& aggregate, std::span<const uint8_t> m
   RingWriter ring{own_.words(), mask_, at_};
   writeFrame(ring, count, isListElsewhere, metadata, descriptors_);
   at_ = ring.at;
+  bytesUnsettled_ += aggregate.byteLength();
+  messagesUnsettled_++;
   flights_.push({at_, count + (isListElsewhere ? 1 : 0)});
 }
 
 void Sender::publish() {
-  if (published_ == at_ || isClosed_) return;
+  if (published_ == at_ || isClosed_ || sys::isForkedChild()) return;
   published_ = at_;
   IOL_CRASH_POINT(RingPublish);
   own_.sender().published.store(published_, std::memory_order_release);
@@ -152,7 +165,7 @@ void Sender::publish() {
 }
 
 void Sender::close() {
-  if (isClosed_) return;
+  if (isClosed_ || sys::isForkedChild()) return;
   publish();
   isClosed_ = true;
   IOL_CRASH_POINT(RingCloseSender);
@@ -163,6 +176,8 @@ void Sender::close() {
 }
 
 void Sender::settle() {
+  bytesUnsettled_ = 0;
+  messagesUnsettled_ = 0;
   if (!peer_.isOpen()) {
     if (isClosed_) releaseFlights(kIndexMax);
     return;

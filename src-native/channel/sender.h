@@ -100,6 +100,8 @@ class Sender final : public InFlightHolds {
   uint64_t consumed_ = 0;   // As last read, checked.
   uint64_t waitsFor_ = 0;
   bool isAwaited_ = true;
+  uint64_t bytesUnsettled_ = 0;  // Of payload, since settle().
+  uint32_t messagesUnsettled_ = 0;
   bool isClosed_ = false;
   bool isPeerClosed_ = false;
   bool isEndTold_ = false;

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "pool/pool.h"
 #include "pool/span.h"
+#include "sys/limits.h"
 
 namespace iol {
 
@@ -37,12 +38,15 @@ Domain::~Domain() {
   if (ownHolds_ != nullptr) window_.returnDomain(name_);
 }
 
+// A forked child has no counters: what its destructors let go was never its own.
 void Domain::retain(const Slice& slice) {
+  if (sys::isForkedChild()) return;
   const Segment& segment = *slice.segment;
   holdsOf(segment).take(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot);
 }
 
 void Domain::release(const Slice& slice) {
+  if (sys::isForkedChild()) return;
   const Segment& segment = *slice.segment;
   const bool isLast =
       holdsOf(segment).drop(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot);
@@ -96,6 +100,7 @@ void Domain::watchLastHold(const Slice& slice) {
 }
 
 Status Domain::takeNamed(Segment& segment, uint32_t slot) {
+  if (sys::isForkedChild()) return Status(Code::Forked, "window");
   if (slot >= segment.slots()) {
     return Status(Code::BadDescriptor, "slot", slot, segment.slots());
   }

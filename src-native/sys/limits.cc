@@ -18,8 +18,6 @@
 namespace iol::sys {
 namespace {
 
-std::atomic<bool> forked{false};
-
 std::string readSmallFile(const std::string& path) {
   Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.isOpen()) return {};
@@ -91,12 +89,12 @@ MemoryRoom memoryRoom() {
   return room;
 }
 
-bool isForkedChild() { return forked.load(std::memory_order_relaxed); }
+std::atomic<bool> forkedChild{false};
 
 void watchForks() {
   static std::once_flag once;
   std::call_once(once, [] {
-    ::pthread_atfork(nullptr, nullptr, [] { forked.store(true, std::memory_order_relaxed); });
+    ::pthread_atfork(nullptr, nullptr, [] { forkedChild.store(true, std::memory_order_relaxed); });
   });
 }
 

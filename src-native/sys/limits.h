@@ -8,6 +8,7 @@
 // May include base/
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 
 namespace iol::sys {
@@ -19,7 +20,8 @@ struct MemoryRoom {
 MemoryRoom memoryRoom();
 
 // True in a child of fork() that has not exec'd: it owns nothing (I1). One relaxed load.
-bool isForkedChild();
+extern std::atomic<bool> forkedChild;
+inline bool isForkedChild() { return forkedChild.load(std::memory_order_relaxed); }
 // Registers the fork handler; idempotent.
 void watchForks();
 

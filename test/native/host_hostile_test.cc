@@ -7,6 +7,7 @@
 #include <sys/un.h>
 
 #include <random>
+#include <set>
 
 #include "host_world.h"
 #include "sys/memory.h"
@@ -386,6 +387,70 @@ TEST(aPathIsTakenOverFromTheDeadAndOnlyFromThem) {
   CHECK_EQ(::unlink(options.socket.c_str()), 0);
   ::unlink((options.socket + ".lock").c_str());
   CHECK_EQ(::rmdir(folder), 0);
+}
+
+TEST(aGuestThatPublishesMoreThanItsQuotaIsCut) {
+  constexpr uint64_t kQuota = 24ull << 20;
+  Host::Options options;
+  options.domainBytesMax = kQuota;
+  HostWorld world(options);
+  Innocents innocents(world);
+  RawPeer peer(world.host->address());
+  const WelcomeMessage welcome = peer.attach(world);
+  CHECK_EQ(welcome.maxBytes, kQuota);
+  ControlMessage pool = makeMessage(MessageType::Pool);
+  pool.pool.pool = 1;
+  CHECK(peer.send(pool).isOk());
+  // Each alone is within it; the first one grows after it was published.
+  std::vector<sys::Fd> memories;
+  for (uint32_t count = 0; count < 3; count++) {
+    memories.push_back(sys::createMemory("hostile", kSegmentBytes).take());
+    CHECK(sys::commit(memories.back(), 0, 10ull << 20).isOk());
+    ControlMessage segment = makeMessage(MessageType::Segment);
+    segment.segment.number = welcome.firstNumber + count;
+    segment.segment.pool = 1;
+    segment.segment.totalBytes = kSegmentBytes;
+    CHECK(peer.send(segment, {memories.back().get()}).isOk());
+    world.until({}, [&] { return world.host->segmentCount() > count || !world.gone.empty(); });
+    if (count == 0) CHECK(sys::commit(memories[0], 0, 30ull << 20).isOk());
+    if (count == 1) CHECK(sys::commit(memories[1], 0, 20ull << 20).isOk());
+  }
+  CHECK(peer.isCut(world));
+  REQUIRE(world.gone.size() == 1);
+  CHECK(world.gone[0].second.code() == Code::WindowFull);
+  CHECK_EQ(world.gone[0].second.limit(), kQuota);
+  innocents.check();
+}
+
+TEST(aGuestThatFillsItsQuotaWithManySmallBuffersIsNotCut) {
+  constexpr uint64_t kQuota = 8ull << 20;
+  Host::Options options;
+  options.domainBytesMax = kQuota;
+  HostWorld world(options);
+  Innocents innocents(world);
+  Member member(world.host->address());
+  REQUIRE(world.attach(member));
+  std::vector<std::unique_ptr<Pool>> pools;
+  Status status;
+  std::vector<Slice> slices;
+  for (uint32_t length : {64u, 5000u, 200'000u, 64u, 5000u}) {
+    pools.push_back(Pool::create(member.guest->domain(), {}).take());
+    for (int count = 0; count < 20; count++) {
+      Result<Draft> draft = pools.back()->allocate(length);
+      if (!draft.isOk()) continue;
+      slices.push_back(draft.value().seal());
+      CHECK(member.guest->domain().exportSlice(slices.back()).isOk());
+    }
+    world.host->onReady();
+  }
+  CHECK(slices.size() > 60);
+  std::set<uint32_t> numbers;
+  for (const Slice& slice : slices) numbers.insert(slice.segment->number());
+  world.until({&member}, [&] { return world.host->segmentCount() >= numbers.size(); });
+  CHECK_EQ(world.gone.size(), 0u);
+  for (const Slice& slice : slices) member.guest->domain().release(slice);
+  pools.clear();
+  innocents.check();
 }
 
 }  // namespace
