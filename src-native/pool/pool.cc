@@ -283,10 +283,12 @@ void Pool::putBack(OwnSegment& own, uint32_t slot) {
   if (span.live == 0 && !isSpare) releaseSpan(span);
 }
 
+// Who has died is asked, for a system call, only when nothing came back without that: a busy pair
+// makes none.
 size_t Pool::collect() {
-  domain_.reapDeadPeers();
   domain_.settleInFlight();
   size_t freed = 0;
+  bool hasAsked = false;
   for (size_t index = 0; index < pending_.size();) {
     const auto [own, slot] = pending_[index];
     // A peer may have sent it back: held here again, and pending again when that hold goes.
@@ -301,6 +303,10 @@ size_t Pool::collect() {
       own->pending[slot] = true;
       index++;
     }
+    if (index < pending_.size() || freed > 0 || hasAsked) continue;
+    hasAsked = true;
+    domain_.reapDeadPeers();
+    index = 0;
   }
   return freed;
 }
