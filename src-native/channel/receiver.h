@@ -10,8 +10,9 @@
 // Ownership   owns its side of the channel and the holds of a message that is being taken.
 // Threads     the domain's own.
 // Failure     ReceiveOutcome; after Corrupt, failure() says what was wrong.
-// Cost        some twenty instructions per slice and two fences per message or batch; no system call
-//             while the peer is awake. A list longer than a message holds is copied out (`untrusted`).
+// Cost        some twenty instructions per slice and two fences per message or batch; no system
+//             call while the peer is awake. A list longer than a message holds is copied out
+//             (`untrusted`).
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 

@@ -1,7 +1,8 @@
-// I4 with the kernel's own queues: a buffer that was sent by reference is not filled again while the
-// kernel may still read it, whether the receiver is slow, the sender was killed or its socket closed.
+// I4 with the kernel's own queues: a buffer that was sent by reference is not filled again while
+// the kernel may still read it, whether the receiver is slow, the sender was killed or its socket
+// closed.
 //
-//   owner --name--> sender (a process) --sendfile / MSG_ZEROCOPY--> [queue] --> this test, reading late
+//   owner --name--> sender, a process --sendfile, MSG_ZEROCOPY--> [queue] --> the test, late
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <sys/sendfile.h>
