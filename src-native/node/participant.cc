@@ -136,7 +136,14 @@ LoopClient::Sleep Participant::beforeSleep(bool willSleep) {
     if (entry.isTurnDue) return {false, -1};
     mustRetry = mustRetry || entry.mustRetry;
   }
-  if (doorbell_->spinForWork() || !doorbell_->prepareToSleep()) return {false, -1};
+  if (doorbell_->spinForWork() || !doorbell_->prepareToSleep()) {
+    // The doorbell tells of room once: who waits for it tries in this turn.
+    for (const int32_t handle : awaited_) {
+      ChannelEntry& entry = *entries_.get(handle);
+      entry.isTurnDue = (entry.awaited & kAwaitRoom) != 0;
+    }
+    return {false, -1};
+  }
   return {true, mustRetry ? kRetryMs : doorbell_->sleepMs()};
 }
 
