@@ -32,7 +32,7 @@ export interface DomainOptions {
   /** No ptrace, no `/proc/PID/mem` by others of this user, and no core file (prctl(2)). */
   undumpable?: boolean;
   /**
-   * How long this thread looks for messages before it sleeps, in microseconds. Default 10. When that
+   * How long this thread looks for messages before it sleeps, in microseconds. Default 50. When that
    * was in vain it is done less and less often, at least every 64th time.
    */
   spinUs?: number;
@@ -110,7 +110,7 @@ const transferName = 'iol.transfer';
 const nameBytesMax = 23;
 const ringBytesMin = 4096;
 const ringBytesMax = 256 * 1024;
-const spinUsDefault = 10;
+const spinUsDefault = 50;
 const spinUsMax = 10_000;
 const domainsMaxMax = 256;
 
