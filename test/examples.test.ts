@@ -101,8 +101,16 @@ describe('the examples', function () {
     await stop(child);
   });
 
+  it('two-processes: the same bytes at the same address', () => {
+    const printed = String(run('two-processes', ['100000']));
+    const [, address] = /^parent: 100000 bytes at (\d+)\n/.exec(printed)!;
+    assert.equal(printed, `parent: 100000 bytes at ${address}\n` +
+      `child: all of it, 100000 bytes at ${address}\n` +
+      `child: its end, 8 bytes at ${Number(address) + 99_992}\n`);
+  });
+
   it('each says in its first lines how it is run', () => {
-    for (const name of ['cat', 'wc', 'tail', 'forward', 'pages']) {
+    for (const name of ['cat', 'wc', 'tail', 'forward', 'pages', 'two-processes']) {
       const text = readFileSync(program(name), 'utf8');
       assert.match(text, new RegExp(`^// .*\n//\n//   node --import=tsx examples/${name}.mts`));
     }
