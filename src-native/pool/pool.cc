@@ -120,7 +120,9 @@ Result<Draft> Pool::allocateUpTo(uint64_t bytesMax) {
 Result<Draft> Pool::allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t units,
                                  uint64_t byteLength) {
   if (list.empty()) {
-    if (!pending_.empty() || domain_.hasInFlight()) collect();
+    // Who has died is asked, for a system call, only when nothing came back without that.
+    if (!pending_.empty() || domain_.hasInFlight()) collectPending();
+    if (list.empty() && !pending_.empty()) collect();
     if (list.empty()) {
       const uint32_t chunks = unitBytes == kSmallUnitBytes ? 1 : kRunChunks;
       Result<Span*> span =
@@ -283,12 +285,14 @@ void Pool::putBack(OwnSegment& own, uint32_t slot) {
   if (span.live == 0 && !isSpare) releaseSpan(span);
 }
 
-// Who has died is asked, for a system call, only when nothing came back without that: a busy pair
-// makes none.
 size_t Pool::collect() {
+  domain_.reapDeadPeers();
+  return collectPending();
+}
+
+size_t Pool::collectPending() {
   domain_.settleInFlight();
   size_t freed = 0;
-  bool hasAsked = false;
   for (size_t index = 0; index < pending_.size();) {
     const auto [own, slot] = pending_[index];
     // A peer may have sent it back: held here again, and pending again when that hold goes.
@@ -303,10 +307,6 @@ size_t Pool::collect() {
       own->pending[slot] = true;
       index++;
     }
-    if (index < pending_.size() || freed > 0 || hasAsked) continue;
-    hasAsked = true;
-    domain_.reapDeadPeers();
-    index = 0;
   }
   return freed;
 }

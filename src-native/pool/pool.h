@@ -134,6 +134,7 @@ class Pool {
   ViewSpan viewSpan(const Slice& slice) const;
   void markViewed(const Slice& slice);
   void tellWatchers(OwnSegment& own, Span& span, const Slice& slice);
+  size_t collectPending();
   bool tryFree(OwnSegment& own, uint32_t slot);
   bool revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible);
   void putBack(OwnSegment& own, uint32_t slot);
