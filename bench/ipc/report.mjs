@@ -12,16 +12,21 @@ const METRICS = [
   ['round_trip_p50_us', 'us'], ['round_trip_p99_us', 'us'], ['ratio_to_io_lite', '1'], ['round_trip_cpu_us', 'us'],
   ['messages_per_s', '1/s'], ['throughput_mib_per_s', 'MiB/s'], ['cpu_us_per_message', 'us'],
 ];
+const WAITS = ['rings', 'sleeps', 'spinsInVain'];
+const WAIT_METRICS = [['rings_per_message', '1'], ['sleeps_per_message', '1'], ['spins_in_vain_per_message', '1']];
 const ONE_WAY_METRICS = [['messages_per_s', '1/s'], ['cpu_us_per_message', 'us']];
 
 /** Medians over the rounds; the ratio is taken within each round. `samples`: Map of job key to figures by round. */
 export function summarize(pairs, samples) {
   const middle = (runs, key) => median(runs.map((run) => run[key]));
+  const waitsOf = (runs) => Object.fromEntries(WAITS.map((key, i) => (
+    [WAIT_METRICS[i][0], runs[0][key] === undefined ? null : middle(runs, key)])));
   return pairs.map(({ subject, size, row }) => {
     const of = (name, kind) => samples.get(`${name} ${size} ${row} ${kind}`);
     if (row === 'one way') {
       const runs = of(subject, 'one way');
-      return { subject, size, row, figures: { messages_per_s: middle(runs, 'perSecond'), cpu_us_per_message: middle(runs, 'cpuUs') } };
+      const figures = { messages_per_s: middle(runs, 'perSecond'), cpu_us_per_message: middle(runs, 'cpuUs'), ...waitsOf(runs) };
+      return { subject, size, row, figures };
     }
     const [trips, many, ours] = [of(subject, 'trip'), of(subject, 'many'), of(OURS, 'trip')];
     return { subject, size, row, figures: {
@@ -29,6 +34,7 @@ export function summarize(pairs, samples) {
       round_trip_p99_us: middle(trips, 'p99Us'),
       ratio_to_io_lite: ours ? median(trips.map((run, i) => run.p50Us / ours[i].p50Us)) : null,
       round_trip_cpu_us: middle(trips, 'cpuUs'),
+      ...waitsOf(trips),
       messages_per_s: middle(many, 'perSecond'),
       throughput_mib_per_s: middle(many, 'perSecond') * size / (1 << 20),
       cpu_us_per_message: middle(many, 'cpuUs'),
@@ -37,7 +43,7 @@ export function summarize(pairs, samples) {
 }
 
 export function rowsOf(results) {
-  return results.flatMap(({ subject, size, row, figures }) => (row === 'one way' ? ONE_WAY_METRICS : METRICS)
+  return results.flatMap(({ subject, size, row, figures }) => [...(row === 'one way' ? ONE_WAY_METRICS : METRICS), ...WAIT_METRICS]
     .filter(([metric]) => figures[metric] !== null)
     .map(([metric, unit]) => ({
       bench: 'ipc', case: `${sizeName(size)}, ${ROWS[row] ?? row}`, subject, metric, value: Number(figures[metric].toFixed(4)), unit,
@@ -74,11 +80,12 @@ export function remarks(results, sizes) {
       : from === undefined ? 'up to the largest size' : `at some size below ${sizeName(from)}, at none from there on`;
     lines.push(`Crossover, ${title}: a rival's round trip is faster ${where}`);
   }
-  const cpu = (subject) => results.find((each) => each.subject === subject && each.row === 'again' && each.size <= 64)?.figures;
-  const [spins, sleeps] = [cpu(OURS), cpu(`${OURS}-no-spin`)];
-  if (spins && sleeps) {
-    lines.push(`Spinning, 64 B: ${fixed(spins.round_trip_p50_us, 1)} us and ${fixed(spins.round_trip_cpu_us, 1)} us of CPU a round trip; ` +
-      `without ${fixed(sleeps.round_trip_p50_us, 1)} us and ${fixed(sleeps.round_trip_cpu_us, 1)} us`);
+  for (const { subject, row, size, figures } of results) {
+    if (figures.sleeps_per_message === null || size > 64 || !['again', 'one way'].includes(row)) continue;
+    const [rings, sleeps, spins] = WAIT_METRICS.map(([metric]) => fixed(figures[metric], 4));
+    const cpu = fixed(figures.round_trip_cpu_us ?? figures.cpu_us_per_message, 2);
+    const what = row === 'one way' ? 'one way' : `round trip, ${fixed(figures.round_trip_p50_us, 1)} us`;
+    lines.push(`Spinning, ${subject}, ${sizeName(size)} ${what}: a message has ${cpu} us of CPU, ${spins} spins in vain, ${sleeps} sleeps, ${rings} rings`);
   }
   return lines;
 }

@@ -83,17 +83,24 @@ async function measure(link, job) {
   const kind = `${job.size} ${job.row} ${job.depth}`;
   await send(link, job, job.ms * WARM_SHARE, warmed.has(kind) ? 1 : WARM_MESSAGES);
   warmed.add(kind);
+  const waitsBefore = link.waits?.();
   await ask({ begin });
   const before = process.cpuUsage();
   const { times, sent, seconds } = await send(link, job, job.ms, 3);
   const { user, system } = process.cpuUsage(before);
   const { cpuUs } = await ask({ end: true });
+  const waits = link.waits?.();
   const sorted = Float64Array.from(times).sort();
   const at = (share) => sorted[Math.floor(share * (sorted.length - 1))];
   return {
     sent,
     cpuUs: (user + system + cpuUs) / sent,
     perSecond: sent / seconds,
+    ...(waits !== undefined && {
+      rings: (waits.rings - waitsBefore.rings) / sent,
+      sleeps: (waits.sleeps - waitsBefore.sleeps) / sent,
+      spinsInVain: (waits.spinsInVain - waitsBefore.spinsInVain) / sent,
+    }),
     ...(times.length > 0 && { p50Us: at(0.5), p99Us: at(0.99) }),
   };
 }

@@ -14,6 +14,7 @@ async function installed(load) {
 }
 
 export const iolite = fromTop('io-lite');
+export const inspect = fromTop('io-lite/inspect');
 export const Benchmark = fromTop('benchmark');
 export { BufferList } from 'bl';
 export const Uint8ArrayList =

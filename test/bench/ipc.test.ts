@@ -36,7 +36,7 @@ describe('npm run bench:ipc', function () {
     }
     assert.match(stdout, /zeromq +(left out|zeromq,)/);
     assert.match(stdout, /^Crossover, the same bytes again: /m);
-    assert.match(stdout, /^Spinning, 64 B: /m);
+    assert.match(stdout, /^Spinning, io-lite, 64B round trip, /m);
   });
 
   it('refuses what it cannot measure', () => {

@@ -1,5 +1,5 @@
 // Aggregates over a channel of two processes that share a window: only names of bytes are sent.
-import { iolite } from '../../micro/packages.mjs';
+import { inspect, iolite } from '../../micro/packages.mjs';
 import { check } from '../content.mjs';
 
 export const name = 'io-lite';
@@ -52,6 +52,12 @@ function link(window, channel) {
     },
     release: (bytes) => bytes.dispose(),
     ack: () => post(answer),
+    /** What both sides have done to wait, since they began. */
+    waits() {
+      const [{ domains }] = inspect.inspectWindows({ id: window.id });
+      const sum = (key) => domains.reduce((total, { doorbell }) => total + (doorbell?.[key] ?? 0), 0);
+      return { rings: sum('rings'), sleeps: sum('sleeps'), spinsInVain: sum('spinsInVain') };
+    },
     async listen(onMessage, valueOf) {
       for (;;) {
         const message = channel.tryReceive() ?? await channel.receive().catch(endOf);
