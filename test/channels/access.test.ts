@@ -205,6 +205,5 @@ describe('access lists', function () {
     refused([{ label: 'x'.repeat(32) }], 'options.access[0].label', value);
     const longest: AccessRule[] = Array.from({ length: 15 }, (_, i) => ({ uid: i }));
     window.createPool({ access: [...longest, { label: 'x'.repeat(31) }] }).dispose();
-    window.close();
   });
 });

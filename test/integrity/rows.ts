@@ -127,6 +127,14 @@ const windowTable: Table<Window> = {
       use: (w) => w.env({ A: 'b' }),
       wrong: [[(w) => w.env(5 as never), type], [(w) => w.env(null as never), type]],
     },
+    spawn: {
+      use: (w) => w.spawn('true', [], { stdio: 'ignore' }).unref(),
+      wrong: [[(w) => w.spawn('true', [], 5 as never), type], [(w) => w.spawn(5 as never), type]],
+    },
+    fork: {
+      use: (w) => w.fork('/dev/null', [], { execArgv: [], stdio: 'ignore' }).disconnect(),
+      wrong: [[(w) => w.fork('/dev/null', [], 5 as never), type], [(w) => w.fork(5 as never), type]],
+    },
     connect: {
       use: (w) => w.connect('nobody').catch((error: Error & { code: string }) => {
         if (error.code !== 'ERR_IOL_NO_DOMAIN') throw error;
