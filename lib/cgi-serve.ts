@@ -1,6 +1,8 @@
 /**
  * The worker's side: requests come over one channel, answers go back over it.
  */
+import { setImmediate } from 'node:timers/promises';
+
 import { Aggregate, type HeldBytes } from './aggregate';
 import type { Channel, Message } from './channel';
 import { Frame, frame, mayDie, parseFrame, textInPayload, textOf, type Received } from './cgi-frames';
@@ -46,6 +48,7 @@ class Worker {
   readonly #handler: CgiHandler;
   readonly #requests = new Map<number, CgiRequest>();
   readonly #empty = Aggregate.empty();
+  #hasFailed = false;
 
   constructor(channel: Channel, facts: WorkerFacts, handler: CgiHandler) {
     this.#channel = channel;
@@ -59,6 +62,11 @@ class Worker {
         const message = (taken % messagesAtOnce === 0 ? undefined : this.#channel.tryReceive()) ??
           await this.#channel.receive();
         if (message === null) return;
+        // Why: the exception comes first. Who answers a Ping before it dies of it is sent requests.
+        if (this.#hasFailed) {
+          this.#hasFailed = false;
+          await setImmediate();
+        }
         this.#onMessage(message);
       }
     } catch (error) {
@@ -105,20 +113,22 @@ class Worker {
     try {
       outcome = this.#handler(request);
     } catch (error) {
-      fail(request, error);
+      this.#fail(request, error);
     }
-    if (typeof outcome?.then === 'function') outcome.then(undefined, (error: unknown) => fail(request, error));
+    if (typeof outcome?.then !== 'function') return;
+    outcome.then(undefined, (error: unknown) => this.#fail(request, error));
   }
-}
 
-function fail(request: CgiRequest, error: unknown): void {
-  // A client that has left ends reads and writes: nothing has gone wrong.
-  if (!request.isOpen && isIolError(error) && error.code === 'ERR_IOL_ABORTED') return;
-  request.fail(error instanceof Error ? error.message : String(error), mayDie);
-  // Why not from here: this is the loop of all requests. The server has been told already.
-  queueMicrotask(() => {
-    throw error;
-  });
+  #fail(request: CgiRequest, error: unknown): void {
+    // A client that has left ends reads and writes: nothing has gone wrong.
+    if (!request.isOpen && isIolError(error) && error.code === 'ERR_IOL_ABORTED') return;
+    this.#hasFailed = true;
+    request.fail(error instanceof Error ? error.message : String(error), mayDie);
+    // Why not from here: this is the loop of all requests. The server has been told already.
+    queueMicrotask(() => {
+      throw error;
+    });
+  }
 }
 
 /**
