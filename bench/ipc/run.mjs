@@ -18,7 +18,7 @@ const HERE = fileURLToPath(new URL('.', import.meta.url));
 const ORDER = ['io-lite', 'io-lite-no-spin', 'unix-socket', 'pipe', 'cp-advanced', 'cp-json', 'worker', 'worker-transfer', 'zeromq'];
 const SMALL = 64;
 const ONE_WAY = { ackEvery: 4096, depth: 16_384 };
-const MEASUREMENT_TIMEOUT_MS = 120_000;
+const MEASUREMENT_TIMEOUT_MS = 60_000;
 
 const children = new Set();
 let scratch = null;
@@ -93,7 +93,8 @@ async function measureAll(jobs, senders, { rounds }, failures) {
         const key = `${name} ${message.size} ${row} ${kind}`;
         samples.set(key, [...(samples.get(key) ?? []), (await answer).figures]);
       } catch (error) {
-        failures.set(name, error.message);
+        const why = error.name === 'AbortError' ? `no figures within ${MEASUREMENT_TIMEOUT_MS / 1000} s` : error.message;
+        failures.set(name, `${sizeName(message.size)}, ${row}, ${kind}: ${why}`);
       }
     }
   }
