@@ -72,7 +72,8 @@ const steps: fc.Arbitrary<Step>[] = [
     assert.deepEqual(targets[0], targets[1]);
   }),
   place.map((at): Step => (a, b) => {
-    if (b.length > 0) assert.equal(a.get(at), b.get(at));
+    // Why slice(): bl's get(0) is undefined when its first part is empty.
+    if (b.length > 0) assert.equal(a.get(at), at === 0 ? b.slice(0, 1)[0] : b.get(at));
   }),
   fc.tuple(encoding, range).map(([name, [from, to]]): Step => (a, b) => {
     assert.equal(a.toString(name, from, to), b.toString(name, from, to));

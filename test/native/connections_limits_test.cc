@@ -278,7 +278,7 @@ TEST(aBodyThatIsTooLongOrBrokenEndsTheConnectionAfterTheAnswer) {
     HttpWorld world;
     Client client(world.port);
     size_t at = 0;
-    CHECK(world.until([&] {
+    CHECK(world.until([&, &request = request] {
       if (at < request.size()) at += client.send(request.substr(at));
       return world.ids.size() == 1;
     }));

@@ -431,7 +431,6 @@ TEST(aGuestThatFillsItsQuotaWithManySmallBuffersIsNotCut) {
   Member member(world.host->address());
   REQUIRE(world.attach(member));
   std::vector<std::unique_ptr<Pool>> pools;
-  Status status;
   std::vector<Slice> slices;
   for (uint32_t length : {64u, 5000u, 200'000u, 64u, 5000u}) {
     pools.push_back(Pool::create(member.guest->domain(), {}).take());
