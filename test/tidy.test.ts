@@ -172,11 +172,12 @@ describe('the shape of files', () => {
 
 describe('what is committed', () => {
   it('generated files are fresh', () => {
-    const script = path.join(root, 'scripts/generate-errors.mjs');
-    const { status, stderr } = spawnSync(process.execPath, [script, '--check'], {
-      encoding: 'utf8',
-    });
-    assert.equal(status, 0, stderr);
+    for (const name of ['generate-errors.mjs', 'generate-settings.mjs']) {
+      const script = path.join(root, 'scripts', name);
+      const command = ['--import=tsx', script, '--check'];
+      const { status, stderr } = spawnSync(process.execPath, command, { cwd: root, encoding: 'utf8' });
+      assert.equal(status, 0, stderr);
+    }
   });
 
   it('the API reference is of all that can be imported', () => {

@@ -9,14 +9,14 @@ import { readFileSync } from 'node:fs';
 
 import { FileCache, Window, stats, version, type Aggregate, type Pool } from 'io-lite';
 import { CgiGateway, CgiWorkers } from 'io-lite/cgi';
-import { HttpServer, Interest, type HttpRequest } from 'io-lite/http';
+import { HttpServer, Interest, type HttpRequest, type HttpServerOptions } from 'io-lite/http';
 
 import { Answers, respondText } from './answers';
 import { allowsRange, evaluateConditions } from './conditions';
 import { hasChanged, isShortOfDescriptors, messageOf, statusOf } from './failures';
 import { FileResource, type Selection } from './file-resource';
 import { log } from './log';
-import type { CgiRoute } from './options';
+import type { CgiRoute, Options } from './settings';
 import { pathnameOf, queryOf } from './paths';
 import { Programs } from './programs';
 import { parseRange } from './range';
@@ -27,21 +27,9 @@ import { streamFile } from './stream';
 
 type FoundElse = Exclude<Found, { kind: 'file' }>;
 
-export interface FlashLiteOptions {
-  root: string;           // Absolute.
-  host: string;
-  port: number;
-  cacheBytes: number;
-  hasListing: boolean;
-  hasStatus: boolean;
-  bodyBytesMax: number;
-  cgi: readonly CgiRoute[];
-  apps: readonly CgiRoute[];
-  appWorkers: number;
-  cgiTimeoutMs: number;
-  cgiProgramsMax: number;
-  environment: Readonly<Record<string, string>>;
-}
+export type FlashLiteOptions = Options & {
+  root: string;  // Absolute.
+};
 
 export const kStatusPath = '/.flash-lite/status';
 
@@ -83,9 +71,8 @@ export class FlashLite {
     if (options.apps.length > 0) await Window.create({ label: 'flash-lite' });
     const flashLite = new FlashLite(options);
     try {
-      flashLite.#server = await HttpServer.listen(
-        { host: options.host, port: options.port, bodyBytesMax: options.bodyBytesMax },
-        (request) => flashLite.#onRequest(request));
+      flashLite.#server =
+        await HttpServer.listen(serverOptions(options), (request) => flashLite.#onRequest(request));
     } catch (error) {
       await flashLite.#routes.close();
       flashLite.#dispose();
@@ -383,6 +370,17 @@ export class FlashLite {
       request.abort();
     }
   }
+}
+
+function serverOptions(options: FlashLiteOptions): HttpServerOptions {
+  const {
+    host, port, backlog, headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs,
+    sendTimeoutMs, connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs,
+  } = options;
+  return {
+    host, port, backlog, headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs,
+    sendTimeoutMs, connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs,
+  };
 }
 
 function workersOf(options: FlashLiteOptions, { prefix, path: module }: CgiRoute): CgiWorkers {

@@ -6,11 +6,13 @@ import { resolve } from 'node:path';
 
 import { version } from 'io-lite';
 
+import { readConfig } from './config';
 import { messageOf, reasonOf } from './failures';
 import { FlashLite } from './flash-lite';
-import { kHelp, parseCommandLine, type Options } from './options';
+import { kHelp, parseCommandLine, type CommandLine } from './options';
+import { combine, kConfigSchema, type Options } from './settings';
 
-const kFinishMs = 10_000;
+type Serve = Extract<CommandLine, { kind: 'serve' }>;
 
 export async function main(argv: readonly string[], defaultRoot = '.'): Promise<void> {
   surviveLostReaders();
@@ -25,9 +27,25 @@ export async function main(argv: readonly string[], defaultRoot = '.'): Promise<
     case 'wrong':
       complain(`${commandLine.message} (flash-lite --help lists the options)`, 2);
       return;
-    case 'serve':
-      await serve(commandLine.options, resolve(commandLine.options.root ?? defaultRoot));
+    case 'schema':
+      process.stdout.write(`${JSON.stringify(kConfigSchema, null, 2)}\n`);
+      return;
+    case 'serve': {
+      const options = await optionsOf(commandLine);
+      if (options === undefined) return;
+      if (commandLine.isCheck) process.stdout.write('flash-lite: the settings are right\n');
+      else await serve(options, resolve(options.root ?? defaultRoot));
+    }
   }
+}
+
+// Undefined when the file is wrong, of which all problems have been told.
+async function optionsOf({ values, configFile }: Serve): Promise<Options | undefined> {
+  if (configFile === undefined) return combine(values);
+  const config = await readConfig(configFile);
+  if (config.kind === 'right') return combine(config.values, values);
+  for (const problem of config.problems) complain(problem, 2);
+  return undefined;
 }
 
 async function serve(options: Options, root: string): Promise<void> {
@@ -40,7 +58,7 @@ async function serve(options: Options, root: string): Promise<void> {
     const address = `${bracketed(options.host)}:${options.port}`;
     return complain(`cannot listen on ${address}: ${explain(error)}`, 1);
   }
-  stopOnSignals(server);
+  stopOnSignals(server, options.finishTimeoutMs);
   const address = `http://${bracketed(options.host)}:${server.port}`;
   process.stdout.write(`flash-lite: serving ${root} on ${address}\n`);
 }
@@ -54,12 +72,12 @@ async function problemWith(root: string): Promise<string | undefined> {
 }
 
 // A signal may come twice, from npm and from the terminal; the second one changes nothing.
-function stopOnSignals(server: FlashLite): void {
+function stopOnSignals(server: FlashLite, finishTimeoutMs: number): void {
   let isStopping = false;
   const stop = (): void => {
     if (isStopping) return;
     isStopping = true;
-    server.close(kFinishMs).then(() => process.exit(0), (error: unknown) => {
+    server.close(finishTimeoutMs).then(() => process.exit(0), (error: unknown) => {
       complain(`could not stop in order: ${explain(error)}`, 1);
       process.exit();
     });

@@ -5,7 +5,7 @@ import path from 'node:path';
 
 import type { CgiTarget } from 'io-lite/cgi';
 
-import type { CgiRoute } from './options';
+import type { CgiRoute } from './settings';
 import { isServedBelow, isServedName } from './paths';
 
 export type ProgramFound =

@@ -2,7 +2,7 @@
 
 import { CgiWorkers } from 'io-lite/cgi';
 
-import type { CgiRoute } from './options';
+import type { CgiRoute } from './settings';
 import { decodeProgramPath } from './paths';
 
 export interface Route extends CgiRoute {

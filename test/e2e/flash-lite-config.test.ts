@@ -1,0 +1,155 @@
+// The configuration file: what it may say, how it is refused, how it and the command line meet.
+import assert from 'node:assert/strict';
+import path from 'node:path';
+
+import { parseConfig } from '../../examples/flash-lite/config';
+import { parseCommandLine } from '../../examples/flash-lite/options';
+import { combine, kConfigSchema, kProperties, settingOf } from '../../examples/flash-lite/settings';
+import { get } from './support/client';
+import { ready, runFlashLite, stopPrograms } from './support/flash-lite';
+import { Tree } from './support/tree';
+
+describe('Flash-Lite: the configuration file', () => {
+  const problemsOf = (content: string): string[] => {
+    const config = parseConfig(content, 'f');
+    return config.kind === 'wrong' ? config.problems : [];
+  };
+
+  const right: [what: string, content: string, values: object][] = [
+    ['nothing', '', {}],
+    ['a comment', '# nothing\n', {}],
+    ['YAML', 'port: 80\nlisting: true\ncache-bytes: 1G\n', {
+      port: 80, hasListing: true, cacheBytes: 2 ** 30,
+    }],
+    ['JSON, indented by tabs', '{\n\t"port": 80,\n\t"cache-bytes": 1048576\n}\n', {
+      port: 80, cacheBytes: 2 ** 20,
+    }],
+    ['paths, which begin at the file', 'root: www\ncgi:\n  /a/: bin/a\n  /b: /bin/b\n', {
+      root: path.resolve('www'),
+      cgi: [{ prefix: '/a', path: path.resolve('bin/a') }, { prefix: '/b', path: '/bin/b' }],
+    }],
+    ['variables', 'env: { A: "1", B: x=y }', { environment: { A: '1', B: 'x=y' } }],
+    ['an anchor', 'env: { A: &a "1", B: *a }', { environment: { A: '1', B: '1' } }],
+  ];
+  for (const [what, content, values] of right) {
+    it(`takes ${what}`, () => {
+      assert.deepEqual(parseConfig(content, 'f'), { kind: 'right', values });
+    });
+  }
+
+  const wrong: [what: string, content: string, problems: (string | RegExp)[]][] = [
+    ['an unknown name', 'port: 80\n# x\n  \nprot: 81\n', ['f:4:1: prot is no setting']],
+    ['a number that is too large', 'port:   65536\n', [
+      'f:1:9: port must be a number from 0 to 65535, not 65536',
+    ]],
+    ['a text for a number', '{"port": "80x"}', [
+      'f:1:10: port must be a number from 0 to 65535, not "80x"',
+    ]],
+    ['a size that is too small', 'cache-bytes: 1K\n', [
+      /^f:1:14: cache-bytes must be from 1048576 \(1M\) to .*, not "1K"$/,
+    ]],
+    ['a fraction', 'cgi-max: 1.5', [/^f:1:10: cgi-max must be a number .*, not 1.5$/]],
+    ['a flag that is none', 'listing: yes please', [
+      'f:1:10: listing must be true or false, not "yes please"',
+    ]],
+    ['null', 'port:\n', [/^f:1:6: port must be a number from 0 to 65535/]],
+    ['all problems, in the order of the file', 'nonsense: 1\nport: -1\nenv: []\n', [
+      'f:1:1: nonsense is no setting',
+      'f:2:7: port must be a number from 0 to 65535, not -1',
+      'f:3:6: env must be like NAME=VALUE, not []',
+    ]],
+    ['a prefix without a slash', 'cgi:\n  a: b\n', [/^f:2:3: cgi must be like .*, not "?a"?$/]],
+    ['a number for a text in a mapping', 'env:\n  A: x\n  B: 2\n', [/^f:3:6: env must be .*, not 2$/]],
+    ['a list', '- port: 80\n', ['f:1:1: it must be settings, each as name: value']],
+    ['one word', 'port', ['f:1:1: it must be settings, each as name: value']],
+    ['a name twice', 'port: 1\nport: 2\n', [/^f:2:1: Map keys must be unique/]],
+    ['a bracket that stays open', '{"port": 80', [/^f:1:12: /]],
+    ['wrong indentation', 'env:\n    A: x\n  B: y\n', [/^f:3:/]],
+    ['two documents', 'port: 1\n---\nport: 2\n', [/^f:2:1: /]],
+    ['an unknown tag', 'port: !secret 80\n', [/^f:1:7: /]],
+    ['an alias of nothing', 'port: *x\n', [/^f:1:/]],
+    ['a bomb of aliases',
+      `a: &a [${'x,'.repeat(9)}x]\n${'bcdefgh'.split('').map((name, i) =>
+        `${name}: &${name} [${`*${'abcdefg'[i] as string},`.repeat(9)}x]\n`).join('')}`,
+      [/^f:1:1: Excessive alias count/]],
+    ['__proto__', '__proto__: { port: 1 }\n', ['f:1:1: __proto__ is no setting']],
+  ];
+  for (const [what, content, expected] of wrong) {
+    it(`refuses ${what}`, () => {
+      const problems = problemsOf(content);
+      assert.equal(problems.length, expected.length, problems.join('\n'));
+      problems.forEach((problem, i) => {
+        const wanted = expected[i] as string | RegExp;
+        if (typeof wanted === 'string') assert.equal(problem, wanted);
+        else assert.match(problem, wanted);
+      });
+    });
+  }
+
+  it('the command line wins; what may be given several times comes from both', () => {
+    const file = parseConfig('port: 1\nlisting: true\nenv: { A: f, B: f }\ncgi: { /x: f }', 'f');
+    const line = parseCommandLine(['--port', '2', '--env', 'B=1', '--env', 'B=2', '--cgi', '/x=/l']);
+    assert.ok(file.kind === 'right' && line.kind === 'serve');
+    const options = combine(file.values, line.values);
+    assert.equal(options.port, 2);
+    assert.equal(options.hasListing, true);
+    assert.deepEqual(options.environment, { A: 'f', B: '2' });
+    assert.deepEqual(options.cgi.map((route) => route.path), ['/l', path.resolve('f')]);
+    assert.equal(options.cacheBytes, 256 << 20);
+  });
+
+  it('each setting has a name of its own, and a default that its schema would take', () => {
+    const names = kProperties.map((property) => settingOf(property).name);
+    assert.equal(new Set(names).size, names.length);
+    assert.deepEqual(Object.keys(kConfigSchema['properties'] as object), names);
+    for (const property of kProperties) {
+      const { name, fallback } = settingOf(property);
+      if (fallback === undefined || Array.isArray(fallback)) continue;
+      assert.deepEqual(problemsOf(JSON.stringify({ [name]: fallback })), [], name);
+    }
+  });
+
+  describe('given to the command', () => {
+    let tree: Tree;
+    before(() => { tree = new Tree({ 'www/a.txt': 'a' }); });
+    afterEach(stopPrograms);
+    after(() => tree.remove());
+
+    it('serves what the file says', async () => {
+      tree.write('right.yaml', 'root: www\nport: 1\nlisting: true\n');
+      const server = await ready(runFlashLite('--config', tree.path('right.yaml'), '--port', '0'));
+      assert.equal(server.root, tree.path('www'));
+      assert.equal((await get(server, '/a.txt')).body.toString(), 'a');
+      assert.equal((await get(server, '/')).status, 200);
+    });
+
+    it('a wrong file is refused as a whole, each problem in a line, with exit code 2', async () => {
+      tree.write('wrong.yaml', 'root: www\nport: x\nlisting: 1\n');
+      const file = tree.path('wrong.yaml');
+      const exit = await runFlashLite('--config', file, '--port', '0').exit;
+      assert.equal(exit.code, 2);
+      assert.equal(exit.stdout, '');
+      assert.equal(exit.stderr,
+        `flash-lite: ${file}:2:7: port must be a number from 0 to 65535, not "x"\n` +
+        `flash-lite: ${file}:3:10: listing must be true or false, not 1\n`);
+    });
+
+    it('a missing file is told', async () => {
+      const exit = await runFlashLite('--config', tree.path('none')).exit;
+      assert.equal(exit.code, 2);
+      assert.match(exit.stderr, /^flash-lite: .*none: .*ENOENT.*\n$/);
+    });
+
+    it('--check says whether it is right', async () => {
+      tree.write('check.yaml', 'port: 80\n');
+      const exit = await runFlashLite('--check', '--config', tree.path('check.yaml')).exit;
+      assert.deepEqual([exit.code, exit.stdout, exit.stderr], [0, 'flash-lite: the settings are right\n', '']);
+    });
+
+    it('--schema prints the schema', async () => {
+      const exit = await runFlashLite('--schema').exit;
+      assert.equal(exit.code, 0);
+      assert.deepEqual(JSON.parse(exit.stdout), kConfigSchema);
+    });
+  });
+});
