@@ -17,6 +17,15 @@ import {
 } from './validate';
 
 export type { BodyReadOptions, HttpRequestBody } from './http-body';
+export {
+  allowsRange, evaluateConditions, parseRange, type ByteRange, type HeaderLookup, type Validators,
+} from './http-conditions';
+export { formatHttpDate, parseHttpDate } from './http-date';
+export { expressReplies, type ReplyingResponse } from './http-express';
+export {
+  fastifyReplies, type FastifyLike, type FastifyReplyLike, type ReplyingReply,
+} from './http-fastify';
+export { replyWith, type ReplyBody, type ReplyOptions } from './http-reply';
 export { HttpRequest, Interest, type RespondOptions } from './http-request';
 
 /** Where to listen, and the bounds of what a client may ask for. */

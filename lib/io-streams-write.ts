@@ -54,8 +54,8 @@ function connectionOf(stream: Writable): Socket | null {
   return socket ?? req?.socket ?? null;
 }
 
-/** Whether chunks that were not called back for yet will never leave. */
-function isGone(stream: Writable): boolean {
+/** @internal Whether chunks that were not called back for yet will never leave. */
+export function isGone(stream: Writable): boolean {
   return stream.destroyed || connectionOf(stream)?.destroyed === true;
 }
 
