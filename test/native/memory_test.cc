@@ -13,6 +13,7 @@
 #include <string>
 
 #include "pool/pool.h"
+#include "sanitizer.h"
 #include "sys/limits.h"
 #include "test.h"
 
@@ -192,9 +193,7 @@ CHILD(growsUntilRefused) {
 }
 
 TEST(growthInASmallControlGroupIsAnErrorNotAKill) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  SKIP("a sanitizer's own memory does not fit the group");
-#endif
+  if (test::kIsSanitized) SKIP("a sanitizer's own memory does not fit the group");
   const std::string group = makeSmallGroup();
   if (group.empty()) SKIP("no memory control group can be made here");
   CHECK_EQ(awaitChild(startChild("growsUntilRefused", {group}, -1)), 0);

@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "sanitizer.h"
 #include "sys/memory.h"
 #include "test.h"
 
@@ -281,9 +282,7 @@ TEST(limitsOfAMappingAreErrors) {
 }
 
 TEST(anAddressSpaceThatIsFullIsAnError) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-  SKIP("a sanitizer needs the address space");
-#endif
+  if (test::kIsSanitized) SKIP("a sanitizer needs the address space");
   World world;
   const Aggregate source = gibibyte(world);
   rlimit before;
