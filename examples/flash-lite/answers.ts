@@ -11,8 +11,8 @@ export type Fields = Record<string, string | number | undefined>;
 export const kAllow = 'GET, HEAD, OPTIONS';
 
 export function headText(status: number, fields: Fields): string {
-  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\nServer: flash-lite\r\n`;
-  for (const [name, value] of Object.entries(fields)) {
+  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
+  for (const [name, value] of Object.entries({ Server: 'flash-lite', ...fields })) {
     if (value !== undefined) text += `${name}: ${value}\r\n`;
   }
   return text;
@@ -28,6 +28,9 @@ const kExtraFields: Record<number, Fields> = {
   503: { 'Retry-After': 1 },
 };
 
+// Those that a page of the operator's may answer, too.
+export const kErrorStatuses = [400, 403, 404, 405, 412, 500, 501, 503] as const;
+
 interface CannedAnswer {
   head: Aggregate;
   body: Aggregate | null;
@@ -36,16 +39,27 @@ interface CannedAnswer {
 export class Answers {
   readonly #canned = new Map<number, CannedAnswer>();
   readonly #unsatisfiable: Aggregate;
+  readonly #always: Fields;
 
-  constructor() {
-    for (const status of [400, 403, 404, 405, 412, 500, 501, 503]) {
+  // `always` is part of every answer.
+  constructor(always: Fields) {
+    this.#always = always;
+    for (const status of kErrorStatuses) {
       const body = textOf(status);
-      const fields = { ...kPlainText, 'Content-Length': body.length, ...kExtraFields[status] };
+      const fields = {
+        ...kPlainText, ...always, 'Content-Length': body.length, ...kExtraFields[status],
+      };
       const head = headText(status, fields);
       this.#canned.set(status, { head: Aggregate.from(head), body: Aggregate.from(body) });
     }
-    this.#canned.set(204, { head: Aggregate.from(headText(204, { Allow: kAllow })), body: null });
+    const options = headText(204, { ...always, Allow: kAllow });
+    this.#canned.set(204, { head: Aggregate.from(options), body: null });
     this.#unsatisfiable = Aggregate.from(textOf(416));
+  }
+
+  // What an answer of this status has whatever its body is.
+  fieldsOf(status: number): Fields {
+    return kExtraFields[status] ?? {};
   }
 
   // One of the statuses above.
@@ -57,6 +71,7 @@ export class Answers {
   respondUnsatisfiable(request: HttpRequest, byteLength: number): void {
     const fields = {
       ...kPlainText,
+      ...this.#always,
       'Content-Length': this.#unsatisfiable.byteLength,
       'Content-Range': `bytes */${byteLength}`,
     };
@@ -64,8 +79,12 @@ export class Answers {
   }
 
   respondRedirect(request: HttpRequest, location: string): void {
-    const text = textOf(301);
-    respondText(request, 301, { ...kPlainText, Location: location }, text);
+    const fields = { ...kPlainText, ...this.#always, Location: location };
+    respondText(request, 301, fields, textOf(301));
+  }
+
+  respondPage(request: HttpRequest, fields: Fields, html: string): void {
+    respondText(request, 200, { ...fields, ...this.#always }, html);
   }
 
   dispose(): void {

@@ -1,63 +1,61 @@
-// One version of one file, with everything an answer needs that does not depend on the request.
+// One version of one file, in all the forms in which it is sent.
 //
 // Lifetime: the resource map drops a resource when the file changed or the map is full; answers
 // that are being prepared have retained it, and the last of them gives its memory back.
 
-import { extname } from 'node:path';
+import type { CachedFile } from 'io-lite';
 
-import { Aggregate, type CachedFile } from 'io-lite';
-import { contentType } from 'mime-types';
-
-import { headText, type Fields } from './answers';
-import type { Validators } from './conditions';
+import type { Fields } from './answers';
+import type { Encoded } from './encoder';
 import { formatHttpDate } from './http-date';
-import type { ByteRange } from './range';
+import type { Coding } from './preferences';
+import { Representation, type RepresentationFacts } from './representation';
 
-// What to send: a head, and the bytes of the file that follow it.
-export interface Selection extends ByteRange {
-  head: Aggregate;
-  isTemporary: boolean;  // The head was made for this request: dispose of it afterwards.
+export interface ResourceFacts {
+  contentType: string;
+  fields: Fields;
+  isNegotiated: boolean;  // There may be other forms than the file as it is.
+  isEncodable: boolean;   // They may be made here.
 }
 
-export class FileResource implements Validators {
-  readonly etag: string;
-  readonly lastModified: string | undefined;
-  readonly whole: Selection;
-  readonly notModified: Selection;
+export class FileResource {
+  readonly identity: Representation;
+  // What a client gets by the index of its preference, as far as that was asked for.
+  readonly choices: (Representation | undefined)[] = [];
   isTouched = true;  // Since the map last looked for something to drop.
-  readonly #fields: Fields;
+  // Files that were encoded beforehand, once somebody looked for them.
+  siblings: Promise<ReadonlyMap<Coding, Representation>> | undefined;
+  readonly #facts: Omit<RepresentationFacts, 'etag' | 'coding'>;
+  readonly #others: Representation[] = [];
   #users = 1;  // The map's own use.
 
-  constructor(readonly file: CachedFile) {
-    this.etag = file.etag;
+  constructor(readonly file: CachedFile, readonly facts: ResourceFacts) {
     // A date after that of the response would be a lie (RFC 9110 section 8.8.2.1).
-    this.lastModified = file.mtimeMs <= Date.now() ? formatHttpDate(file.mtimeMs) : undefined;
-    const validators = { ETag: this.etag, 'Last-Modified': this.lastModified };
-    this.#fields = {
-      ...validators,
-      'Content-Type': contentType(extname(file.path)) || 'application/octet-stream',
-      'X-Content-Type-Options': 'nosniff',
-      'Accept-Ranges': 'bytes',
-    };
-    const length = file.byteLength;
-    const ok = headText(200, { ...this.#fields, 'Content-Length': length });
-    this.whole = { head: Aggregate.from(ok), offset: 0, length, isTemporary: false };
+    const lastModified = file.mtimeMs <= Date.now() ? formatHttpDate(file.mtimeMs) : undefined;
+    const { contentType, isNegotiated } = facts;
+    const fields = isNegotiated ? { Vary: 'Accept-Encoding', ...facts.fields } : facts.fields;
+    this.#facts = { lastModified, contentType, fields };
+    const { etag } = file;
+    this.identity =
+      new Representation(file, undefined, { ...this.#facts, etag, coding: undefined });
+  }
+
+  // Takes over the sibling, also when it throws.
+  addSibling(file: CachedFile, coding: Coding): Representation {
+    const etag = `${file.etag.slice(0, -1)}-${coding}"`;
     try {
-      const head = Aggregate.from(headText(304, validators));
-      this.notModified = { head, offset: 0, length: 0, isTemporary: false };
+      return this.#add(new Representation(file, undefined, { ...this.#facts, etag, coding }));
     } catch (error) {
-      this.whole.head.dispose();
+      file.close();
       throw error;
     }
   }
 
-  selectRange({ offset, length }: ByteRange): Selection {
-    const text = headText(206, {
-      ...this.#fields,
-      'Content-Length': length,
-      'Content-Range': `bytes ${offset}-${offset + length - 1}/${this.file.byteLength}`,
-    });
-    return { head: Aggregate.from(text), offset, length, isTemporary: true };
+  addEncoded(encoded: Encoded, coding: Coding): Representation {
+    const known = this.#others.find((other) => other.encoded === encoded);
+    if (known !== undefined) return known;
+    const { etag } = encoded;
+    return this.#add(new Representation(undefined, encoded, { ...this.#facts, etag, coding }));
   }
 
   retain(): this {
@@ -67,8 +65,13 @@ export class FileResource implements Validators {
 
   release(): void {
     if (--this.#users > 0) return;
-    this.whole.head.dispose();
-    this.notModified.head.dispose();
-    this.file.close();
+    this.identity.dispose();
+    for (const other of this.#others) other.dispose();
+    this.choices.length = 0;
+  }
+
+  #add(representation: Representation): Representation {
+    this.#others.push(representation);
+    return representation;
   }
 }

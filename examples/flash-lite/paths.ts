@@ -15,9 +15,19 @@ export function queryOf(target: string): string {
   return start < 0 ? '' : target.slice(start);
 }
 
+// Names that begin with a dot: as if they were not there, refused with 403, or served.
+export type DotfilePolicy = 'ignore' | 'deny' | 'allow';
+// Followed below the root, never, or wherever they lead.
+export type SymlinkPolicy = 'inside' | 'none' | 'any';
+
+// Where certificates are renewed and clients look for what a site says of itself (RFC 8615).
+const kWellKnown = '.well-known';
+
 // The decoded path, which begins with '/', or the status that refuses it: 400 for what is no path
 // at all (a bad escape, bytes that are not UTF-8, NUL), 404 for names that are never served.
-export function decodePath(pathname: string): string | 400 | 404 {
+export function decodePath(
+  pathname: string, dotfiles: DotfilePolicy = 'ignore',
+): string | 400 | 403 | 404 {
   if (!pathname.startsWith('/')) return 400;
   const segments: string[] = [];
   for (const raw of pathname.slice(1).split('/')) {
@@ -29,9 +39,11 @@ export function decodePath(pathname: string): string | 400 | 404 {
   }
   if (segments.some((segment) => segment.includes('\0'))) return 400;
   const last = segments.length - 1;
-  const isServed = segments.every(
-    (segment, index) => isServedName(segment) || (segment === '' && index === last));
-  return isServed ? `/${segments.join('/')}` : 404;
+  const isName = (segment: string, index: number): boolean =>
+    isPlainName(segment) || (segment === '' && index === last);
+  if (!segments.every(isName)) return 404;
+  if (!areShown(segments, dotfiles)) return dotfiles === 'deny' ? 403 : 404;
+  return `/${segments.join('/')}`;
 }
 
 // The decoded path of a request for a program, whose segments may be any but those that lead
@@ -51,16 +63,30 @@ export function decodeProgramPath(pathname: string): string | 400 | 404 {
   return leadsElsewhere || /%2f/i.test(pathname) ? 404 : decoded;
 }
 
-// One rule covers "..", "." and files that are hidden because their name begins with a dot. A slash
-// can only come from %2F; a backslash is refused because others take it for a slash; an empty name
-// because //host in a Location would be another site.
-export function isServedName(segment: string): boolean {
-  return segment !== '' && !segment.startsWith('.') && !/[/\\]/.test(segment);
+// A slash can only come from %2F; a backslash is refused because others take it for a slash; an
+// empty name because //host in a Location would be another site.
+function isPlainName(segment: string): boolean {
+  return segment !== '' && segment !== '.' && segment !== '..' && !/[/\\]/.test(segment);
+}
+
+export function isServedName(segment: string, dotfiles: DotfilePolicy = 'ignore'): boolean {
+  return isPlainName(segment) && (dotfiles === 'allow' || !segment.startsWith('.'));
+}
+
+// Whether no segment of a path below the root is hidden.
+function areShown(segments: readonly string[], dotfiles: DotfilePolicy): boolean {
+  if (dotfiles === 'allow') return true;
+  return segments.every(
+    (segment, index) => !segment.startsWith('.') || (index === 0 && segment === kWellKnown));
 }
 
 // Both are real paths: absolute, without symbolic links.
-export function isServedBelow(root: string, real: string): boolean {
+export function isServedBelow(
+  root: string, real: string, dotfiles: DotfilePolicy = 'ignore',
+): boolean {
   if (real === root) return true;
   const prefix = root === '/' ? root : `${root}/`;
-  return real.startsWith(prefix) && real.slice(prefix.length).split('/').every(isServedName);
+  if (!real.startsWith(prefix)) return false;
+  const segments = real.slice(prefix.length).split('/');
+  return segments.every(isPlainName) && areShown(segments, dotfiles);
 }

@@ -5,27 +5,41 @@
 //
 // A hit touches no file, makes no promise and copies no byte.
 
-import { FileCache, type Aggregate, type Pool } from 'io-lite';
+import { extname } from 'node:path';
+
+import { FileCache, type Aggregate, type CachedFile, type Pool } from 'io-lite';
 import { Interest, type HttpRequest } from 'io-lite/http';
 
-import { Answers, respondText } from './answers';
+import compressible from 'compressible';
+import { contentType } from 'mime-types';
+
+import { Answers } from './answers';
 import { allowsRange, evaluateConditions } from './conditions';
+import { Encoder } from './encoder';
 import { hasChanged, isShortOfDescriptors, messageOf, statusOf } from './failures';
-import { FileResource, type Selection } from './file-resource';
+import { FileResource } from './file-resource';
+import { HeaderRules, type HeaderRule } from './header-rules';
+import { kListingFields, renderListing } from './listing';
 import { log } from './log';
+import { Negotiation } from './negotiation';
 import { pathnameOf, queryOf } from './paths';
-import { parseRange } from './range';
+import { Preferences } from './preferences';
+import { parseRanges } from './range';
+import type { Representation, Selection } from './representation';
 import { ResourceMap } from './resource-map';
-import { Site, type Found } from './site';
-import { streamFile } from './stream';
+import { Site, type Found, type SiteOptions } from './site';
+import { gather, streamSelection, tryGather } from './stream';
 
 type FoundElse = Exclude<Found, { kind: 'file' }>;
 
-export interface StaticFilesOptions {
-  root: string;           // Absolute.
+export interface StaticFilesOptions extends SiteOptions {
   cacheBytes: number;
-  filesMax: number;       // Each has a descriptor open.
-  hasListing: boolean;
+  hasPrecompressed: boolean;  // Siblings .br, .zst and .gz are used.
+  compressBytes: number;      // For files that are encoded here; 0: none is.
+  headers: readonly HeaderRule[];
+  types: Readonly<Record<string, string>>;  // By extension, in lower case, without its dot.
+  errorPages: ReadonlyMap<number, string>;  // Paths below the root, as clients would call them.
+  fallback: string | undefined;             // Such a path, for what is not there.
 }
 
 // Up to here a file is sent as one aggregate; above, part by part, so that neither the machine nor
@@ -35,104 +49,149 @@ const kPartBytes = 1 << 20;
 // How often an answer is begun anew because the file changed before anything was sent.
 const kAttemptsMax = 8;
 
+const kUnknownType = 'application/octet-stream';
+
 const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.IfModifiedSince |
   Interest.IfUnmodifiedSince;
 const kDecisive = kConditional | Interest.Range;
 
+// Others are 501: nobody knows what they mean.
+const kOtherMethods = new Set(['POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'PATCH']);
+
 export class StaticFiles {
-  readonly #answers = new Answers();
+  readonly #options: StaticFilesOptions;
+  readonly #answers: Answers;
   readonly #resources: ResourceMap;
   readonly #searches = new Map<string, Promise<FoundElse | FileResource>>();
   readonly #cache: FileCache;
   readonly #site: Site;
+  readonly #rules: HeaderRules;
+  readonly #preferences = new Preferences();
+  readonly #encoder: Encoder;
+  readonly #negotiation: Negotiation;
   readonly #wholeBytesMax: number;
   readonly #partBytes: number;
 
-  constructor(options: StaticFilesOptions, pool: Pool) {
-    const { root, cacheBytes, filesMax, hasListing } = options;
+  // Of at most so many files it keeps a descriptor.
+  constructor(options: StaticFilesOptions, filesMax: number, pool: Pool) {
+    this.#options = options;
+    const { cacheBytes, compressBytes, hasPrecompressed } = options;
+    this.#rules = new HeaderRules(options.headers);
+    this.#answers = new Answers(this.#rules.always);
     this.#resources = new ResourceMap(filesMax);
     this.#cache = new FileCache({ maxBytes: cacheBytes, pool, openFilesMax: filesMax });
-    this.#site = new Site(root, this.#cache, hasListing);
+    this.#site = new Site(options, this.#cache);
     this.#wholeBytesMax = Math.min(kWholeBytesMax, Math.floor(cacheBytes / 4));
     this.#partBytes = Math.min(kPartBytes, this.#wholeBytesMax);
+    this.#encoder = new Encoder(compressBytes, this.#wholeBytesMax, pool);
+    this.#negotiation = new Negotiation(this.#site, this.#encoder, hasPrecompressed);
   }
 
   // The hot path. May throw: then the request is still to be answered.
   answer(request: HttpRequest, pathname: string): void {
     const { method } = request;
     if (method !== 'GET' && method !== 'HEAD') {
-      this.#answers.respond(request, method === 'OPTIONS' ? 204 : 405);
+      this.#answerOther(request);
       return;
     }
     if (this.#respondHit(request, this.#resources.peek(pathname))) return;
     const resource = this.#resources.get(pathname);
     if (resource === undefined) {
-      void this.answerFromSite(request, request.target, 1);
+      void this.answerFromSite(request, request.target);
       return;
     }
-    const selection = this.#select(request, resource);
-    if (selection === undefined || this.#respondNow(request, resource, selection)) return;
-    void this.#respondLater(request, resource.retain(), selection, request.target, 1);
+    const representation = this.#known(request, resource);
+    if (representation !== undefined) {
+      const selection = this.#select(request, representation);
+      if (selection === undefined || this.#respondNow(request, selection)) return;
+    }
+    void this.#answerLater(request, resource.retain(), request.target, 1);
   }
 
-  // With a text that was made beforehand.
+  // By the page of the operator's, or with a text that was made beforehand.
   refuse(request: HttpRequest, status: number): void {
-    this.#answers.respond(request, status);
+    const page = this.#options.errorPages.get(status);
+    if (page === undefined) this.#answers.respond(request, status);
+    else void this.#refuseByPage(request, status, page);
   }
 
   stats(): Record<string, unknown> {
     return {
       resources: { entries: this.#resources.size, entriesMax: this.#resources.entriesMax },
       cache: this.#cache.stats(),
+      compression: this.#encoder.stats(),
     };
   }
 
   dispose(): void {
     this.#resources.clear();
+    this.#encoder.dispose();
     this.#answers.dispose();
     this.#cache.close();
+  }
+
+  #answerOther(request: HttpRequest): void {
+    const { method } = request;
+    if (method === 'OPTIONS') this.#answers.respond(request, 204);
+    else this.refuse(request, kOtherMethods.has(method) ? 405 : 501);
   }
 
   // Most requests: the whole of a file that is in memory and known to be fresh.
   #respondHit(request: HttpRequest, resource: FileResource | undefined): boolean {
     if (resource === undefined || (request.interests & kDecisive) !== 0) return false;
-    const { file, whole } = resource;
+    const representation = this.#known(request, resource);
+    if (representation === undefined) return false;
+    const { file, encoded, whole } = representation;
     if (whole.length > this.#wholeBytesMax || request.method !== 'GET') return false;
-    return request.respondFile(whole.head, file, 0, whole.length);
+    if (file === resource.file) return request.respondFile(whole.head, file, 0, whole.length);
+    if (!resource.file.isFresh) return false;
+    if (file !== undefined) return request.respondFile(whole.head, file, 0, whole.length);
+    request.respond(whole.head, encoded?.body);
+    return true;
+  }
+
+  // Undefined when it is to be found out which form the client gets.
+  #known(request: HttpRequest, resource: FileResource): Representation | undefined {
+    if (!resource.facts.isNegotiated || (request.interests & Interest.AcceptEncoding) === 0) {
+      return resource.identity;
+    }
+    const { index } = this.#preferences.of(request.header('accept-encoding') ?? '');
+    const choice = resource.choices[index];
+    return choice?.isGone === true ? undefined : choice;
   }
 
   // Undefined when the answer is none of the file's bytes and has been given.
-  #select(request: HttpRequest, resource: FileResource): Selection | undefined {
+  #select(request: HttpRequest, representation: Representation): Selection | undefined {
+    const { whole } = representation;
     const interests = request.interests & kDecisive;
-    if (interests === 0) return resource.whole;
+    if (interests === 0) return whole;
     if ((interests & kConditional) !== 0) {
-      const verdict = evaluateConditions(request, resource);
-      if (verdict === 'not-modified') return resource.notModified;
+      const verdict = evaluateConditions(request, representation);
+      if (verdict === 'not-modified') return representation.notModified;
       if (verdict === 'failed') {
-        this.#answers.respond(request, 412);
+        this.refuse(request, 412);
         return undefined;
       }
     }
-    if ((interests & Interest.Range) === 0 || request.method !== 'GET') return resource.whole;
-    if (!allowsRange(request, resource)) return resource.whole;
-    const { byteLength } = resource.file;
-    const range = parseRange(request.header('range') ?? '', byteLength);
-    if (range === 'ignored') return resource.whole;
-    if (range !== 'unsatisfiable') return resource.selectRange(range);
-    this.#answers.respondUnsatisfiable(request, byteLength);
+    if ((interests & Interest.Range) === 0 || request.method !== 'GET') return whole;
+    if (!allowsRange(request, representation)) return whole;
+    const ranges = parseRanges(request.header('range') ?? '', whole.length);
+    if (ranges === 'ignored') return whole;
+    if (ranges !== 'unsatisfiable') return representation.selectRanges(ranges);
+    this.#answers.respondUnsatisfiable(request, whole.length);
     return undefined;
   }
 
   // False when the bytes are not in memory or too many to be sent at once.
-  #respondNow(request: HttpRequest, resource: FileResource, selection: Selection): boolean {
-    const { head, offset, length, isTemporary } = selection;
-    let body: Aggregate | null = null;
-    if (length > 0 && request.method !== 'HEAD') {
-      if (length > this.#wholeBytesMax) return false;
-      body = resource.file.tryRead(offset, length) ?? null;
-      if (body === null) return false;
-    }
+  #respondNow(request: HttpRequest, selection: Selection): boolean {
+    const { head, length, isTemporary } = selection;
+    let body: Aggregate | undefined;
     try {
+      if (length > 0 && request.method !== 'HEAD') {
+        if (length > this.#wholeBytesMax) return false;
+        body = tryGather(selection);
+        if (body === undefined) return false;
+      }
       request.respond(head, body);
     } finally {
       body?.dispose();
@@ -141,21 +200,14 @@ export class StaticFiles {
     return true;
   }
 
-  // Releases the resource.
-  async #respondLater(
-    request: HttpRequest, resource: FileResource, selection: Selection, url: string,
-    attempt: number,
+  // Releases the resource. Never rejects.
+  async #answerLater(
+    request: HttpRequest, resource: FileResource, url: string, attempt: number,
   ): Promise<void> {
-    const { head, offset, length, isTemporary } = selection;
     try {
-      const firstLength = length > this.#wholeBytesMax ? this.#partBytes : length;
-      const body = await resource.file.read(offset, firstLength);
-      try {
-        if (firstLength < length) await streamFile(request, resource.file, selection, body);
-        else request.respond(head, body);
-      } finally {
-        body.dispose();
-      }
+      const representation = this.#known(request, resource) ?? await this.#choose(request, resource);
+      const selection = this.#select(request, representation);
+      if (selection !== undefined) await this.#respondLater(request, selection);
     } catch (error) {
       if (hasChanged(error) && attempt < kAttemptsMax) {
         this.#resources.delete(pathnameOf(url));
@@ -164,26 +216,58 @@ export class StaticFiles {
         this.fail(request, error);
       }
     } finally {
-      if (isTemporary) head.dispose();
       resource.release();
+    }
+  }
+
+  #choose(request: HttpRequest, resource: FileResource): Promise<Representation> {
+    const preference = this.#preferences.of(request.header('accept-encoding') ?? '');
+    return this.#negotiation.choose(resource, preference);
+  }
+
+  async #respondLater(request: HttpRequest, selection: Selection): Promise<void> {
+    const { head, length, isTemporary } = selection;
+    try {
+      if (length === 0 || request.method === 'HEAD') {
+        request.respond(head);
+      } else if (length > this.#wholeBytesMax) {
+        await streamSelection(request, selection, this.#partBytes);
+      } else {
+        using body = await gather(selection);
+        request.respond(head, body);
+      }
+    } finally {
+      if (isTemporary) head.dispose();
     }
   }
 
   // Also for a `url` that a program has sent us to. Never rejects.
   async answerFromSite(request: HttpRequest, url: string, attempt = 1): Promise<void> {
-    const pathname = pathnameOf(url);
     try {
-      const found = await this.#search(pathname);
+      const found = await this.#searchOrFallBack(pathnameOf(url));
       if (found instanceof FileResource) {
-        const selection = this.#select(request, found);
-        if (selection === undefined || this.#respondNow(request, found, selection)) return;
-        await this.#respondLater(request, found.retain(), selection, url, attempt);
+        await this.#answerLater(request, found.retain(), url, attempt);
       } else {
         this.#respondFound(request, url, found);
       }
     } catch (error) {
       this.fail(request, error);
     }
+  }
+
+  // Pages of an application have no extension in their names; what has one is a file that is missing.
+  async #searchOrFallBack(pathname: string): Promise<FoundElse | FileResource> {
+    const { fallback } = this.#options;
+    if (fallback === undefined || extname(pathname) !== '') return this.#search(pathname);
+    try {
+      const found = await this.#search(pathname);
+      if (found instanceof FileResource || found.kind !== 'refused' || found.status !== 404) {
+        return found;
+      }
+    } catch (error) {
+      if (statusOf(error) !== 404) throw error;
+    }
+    return this.#resources.get(fallback) ?? this.#search(fallback);
   }
 
   // Requests for the same pathname share one search.
@@ -201,7 +285,7 @@ export class StaticFiles {
     if (found.kind !== 'file') return found;
     let resource: FileResource;
     try {
-      resource = new FileResource(found.file);
+      resource = this.#resourceOf(found.file);
     } catch (error) {
       found.file.close();
       throw error;
@@ -211,6 +295,21 @@ export class StaticFiles {
     resource.retain();
     setImmediate(() => resource.release());
     return resource;
+  }
+
+  #resourceOf(file: CachedFile): FileResource {
+    const { types, hasPrecompressed, compressBytes } = this.#options;
+    const extension = extname(file.path).slice(1).toLowerCase();
+    const type = Object.hasOwn(types, extension)
+      ? types[extension] as string : contentType(`.${extension}`) || kUnknownType;
+    const isCompressible = compressible(type) === true;
+    const isEncodable = isCompressible && compressBytes > 0 && type !== kUnknownType;
+    return new FileResource(file, {
+      contentType: type,
+      fields: this.#rules.fieldsFor(this.#site.nameOf(file)),
+      isNegotiated: isEncodable || (isCompressible && hasPrecompressed),
+      isEncodable,
+    });
   }
 
   // Short of descriptors, ours go first; then it is tried once more.
@@ -230,12 +329,33 @@ export class StaticFiles {
         this.#answers.respondRedirect(request, `${pathnameOf(url)}/${queryOf(url)}`);
         break;
       }
-      case 'listing':
-        respondText(request, 200, { 'Content-Type': 'text/html; charset=utf-8' }, found.html);
+      case 'listing': {
+        const html = renderListing(found.listing, queryOf(url));
+        this.#answers.respondPage(request, kListingFields, html);
         break;
+      }
       case 'refused':
-        this.#answers.respond(request, found.status);
+        this.refuse(request, found.status);
         break;
+    }
+  }
+
+  // Never rejects: what is wrong with the page must not hide what was wrong before.
+  async #refuseByPage(request: HttpRequest, status: number, page: string): Promise<void> {
+    try {
+      const found = this.#resources.get(page) ?? await this.#search(page);
+      if (!(found instanceof FileResource)) throw new Error(`${page} is not served`);
+      found.retain();
+      try {
+        const selection = found.identity.selectAs(status, this.#answers.fieldsOf(status));
+        await this.#respondLater(request, selection);
+      } finally {
+        found.release();
+      }
+    } catch (error) {
+      if (!request.isOpen) return;
+      log(`the page for ${status} cannot be sent: ${messageOf(error)}`);
+      this.#answers.respond(request, status);
     }
   }
 
@@ -245,7 +365,7 @@ export class StaticFiles {
     const status = statusOf(error);
     if (status >= 500) log(`${status} for ${pathnameOf(request.target)}: ${messageOf(error)}`);
     try {
-      this.#answers.respond(request, status);
+      this.refuse(request, status);
     } catch (responseError) {
       log(`no answer for ${pathnameOf(request.target)}: ${messageOf(responseError)}`);
       request.abort();
