@@ -58,8 +58,8 @@ export class Encoded implements ByteSource {
     return this.body.slice(offset, offset + length);
   }
 
-  async read(offset: number, length: number): Promise<Aggregate> {
-    return this.tryRead(offset, length);
+  read(offset: number, length: number): Promise<Aggregate> {
+    return Promise.resolve(this.tryRead(offset, length));
   }
 }
 

@@ -4,10 +4,10 @@
 // that are being prepared have retained it, and the last of them gives its memory back.
 
 import type { CachedFile } from 'io-lite';
+import { formatHttpDate } from 'io-lite/http';
 
 import type { Fields } from './answers';
 import type { Encoded } from './encoder';
-import { formatHttpDate } from './http-date';
 import type { Coding } from './preferences';
 import { Representation, type RepresentationFacts } from './representation';
 

@@ -55,12 +55,13 @@ export class FlashLite {
 
   private constructor(options: FlashLiteOptions) {
     this.#options = options;
-    const { cacheBytes } = options;
+    const { cacheBytes, compressBytes } = options;
     // What leaves the cache while it is being sent stays in memory: as much again, not more. Beyond
     // that the answer is 503.
-    this.#pool = Window.default().createPool({ name: 'flash-lite', maxBytes: 2 * cacheBytes });
+    const maxBytes = 2 * cacheBytes + compressBytes;
+    this.#pool = Window.default().createPool({ name: 'flash-lite', maxBytes });
     const filesMax = Math.max(8, Math.min(kResourcesMax, descriptorsMax() * kDescriptorShare));
-    this.#files = new StaticFiles({ ...options, filesMax: Math.floor(filesMax) }, this.#pool);
+    this.#files = new StaticFiles(options, Math.floor(filesMax), this.#pool);
     const { environment, root: documentRoot } = options;
     this.#programs = new Programs({ environment, documentRoot });
     this.#routes = new Routes([

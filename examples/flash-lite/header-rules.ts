@@ -1,7 +1,5 @@
 // Header lines that the operator adds, to every answer or to those of certain files.
 
-import { validateHeaderName, validateHeaderValue } from 'node:http';
-
 import picomatch from 'picomatch';
 
 import type { Fields } from './answers';
@@ -13,21 +11,11 @@ export interface HeaderRule {
 }
 
 // What frames a message is nobody's but the server's.
-const kOwnNames = new Set([
-  'connection', 'content-encoding', 'content-length', 'content-range', 'date', 'etag',
-  'keep-alive', 'last-modified', 'trailer', 'transfer-encoding', 'upgrade',
+export const kOwnNames: ReadonlySet<string> = new Set([
+  'accept-ranges', 'connection', 'content-encoding', 'content-length', 'content-range',
+  'content-type', 'date', 'etag', 'keep-alive', 'last-modified', 'location', 'trailer',
+  'transfer-encoding', 'upgrade', 'vary',
 ]);
-
-// Undefined when it may be sent, else why not.
-export function problemOfHeader(name: string, value: string): string | undefined {
-  try {
-    validateHeaderName(name);
-    validateHeaderValue(name, value);
-  } catch {
-    return 'is no header line';
-  }
-  return kOwnNames.has(name.toLowerCase()) ? 'is set by the server itself' : undefined;
-}
 
 interface CompiledRule extends HeaderRule {
   matches: (path: string) => boolean;
@@ -37,12 +25,14 @@ export class HeaderRules {
   readonly always: Fields;
   readonly #rules: CompiledRule[];
 
+  // Of each name the first rule that matches counts.
   constructor(rules: readonly HeaderRule[]) {
-    this.#rules = rules.map((rule) => ({ ...rule, matches: matcherOf(rule.pattern) }));
+    this.#rules = rules.map(({ pattern, name, value }) =>
+      ({ pattern, name: inCapitals(name), value, matches: matcherOf(pattern) }));
     this.always = firstOfEach(this.#rules.filter(({ pattern }) => pattern === ''));
   }
 
-  // Of each name the first rule that matches. `path` begins with a slash.
+  // `path` begins with a slash.
   fieldsFor(path: string): Fields {
     return firstOfEach(this.#rules.filter(({ matches }) => matches(path)));
   }
@@ -57,11 +47,11 @@ function matcherOf(pattern: string): (path: string) => boolean {
 
 function firstOfEach(rules: readonly HeaderRule[]): Fields {
   const fields: Fields = {};
-  const seen = new Set<string>();
-  for (const { name, value } of rules) {
-    if (seen.has(name.toLowerCase())) continue;
-    seen.add(name.toLowerCase());
-    fields[name] = value;
-  }
+  for (const { name, value } of rules) fields[name] ??= value;
   return fields;
+}
+
+// However a name is spelled, it is one field.
+function inCapitals(name: string): string {
+  return name.toLowerCase().replace(/(^|-)[a-z]/g, (start) => start.toUpperCase());
 }

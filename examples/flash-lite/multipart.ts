@@ -2,7 +2,7 @@
 
 import { randomBytes } from 'node:crypto';
 
-import type { ByteRange } from './range';
+import type { ByteRange } from 'io-lite/http';
 
 // A text, or bytes of what is being sent.
 export type Piece = string | ByteRange;

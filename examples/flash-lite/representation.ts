@@ -2,12 +2,11 @@
 // depend on the request.
 
 import { Aggregate, type CachedFile } from 'io-lite';
+import type { ByteRange, Validators } from 'io-lite/http';
 
 import { headText, type Fields } from './answers';
-import type { Validators } from './conditions';
 import type { Encoded } from './encoder';
 import { contentRange, multipartOf, type Piece } from './multipart';
-import type { ByteRange } from './range';
 
 // Where bytes come from: a cached file, or a file that was encoded here.
 export interface ByteSource {

@@ -1,6 +1,7 @@
 // Every setting, once: the command line, the configuration file, its schema, --help and the README
 // are made of this table.
 
+import { kFileSettings } from './file-settings';
 import {
   byteSize, fixed, flag, integer, optional, path, routes, text, variables, type Schema, type Setting,
 } from './setting-kinds';
@@ -30,7 +31,8 @@ export const kSettings = {
     help: 'memory for file contents, 1M to 1024G, in bytes or with K, M or G behind it (powers of ' +
       '1024; default: 256M)',
   }, 256 * kMebi, kSizeMin, kSizeMax)),
-  hasListing: flag({ name: 'listing', help: 'list directories that have no index.html' }),
+  hasListing: flag({ name: 'listing', help: 'list directories that have no index file' }),
+  ...kFileSettings,
   hasStatus: flag({
     name: 'status', help: 'answer /.flash-lite/status with counters, as JSON',
   }),

@@ -8,39 +8,34 @@
 import { extname } from 'node:path';
 
 import { FileCache, type Aggregate, type CachedFile, type Pool } from 'io-lite';
-import { Interest, type HttpRequest } from 'io-lite/http';
+import {
+  allowsRange, evaluateConditions, Interest, parseRange, type HttpRequest,
+} from 'io-lite/http';
 
-import compressible from 'compressible';
+import mimeTypes from 'mime-db';
 import { contentType } from 'mime-types';
 
 import { Answers } from './answers';
-import { allowsRange, evaluateConditions } from './conditions';
 import { Encoder } from './encoder';
 import { hasChanged, isShortOfDescriptors, messageOf, statusOf } from './failures';
 import { FileResource } from './file-resource';
-import { HeaderRules, type HeaderRule } from './header-rules';
+import { HeaderRules } from './header-rules';
 import { kListingFields, renderListing } from './listing';
 import { log } from './log';
 import { Negotiation } from './negotiation';
 import { pathnameOf, queryOf } from './paths';
 import { Preferences } from './preferences';
-import { parseRanges } from './range';
 import type { Representation, Selection } from './representation';
 import { ResourceMap } from './resource-map';
+import type { Options } from './settings';
 import { Site, type Found, type SiteOptions } from './site';
 import { gather, streamSelection, tryGather } from './stream';
 
 type FoundElse = Exclude<Found, { kind: 'file' }>;
 
-export interface StaticFilesOptions extends SiteOptions {
-  cacheBytes: number;
-  hasPrecompressed: boolean;  // Siblings .br, .zst and .gz are used.
-  compressBytes: number;      // For files that are encoded here; 0: none is.
-  headers: readonly HeaderRule[];
-  types: Readonly<Record<string, string>>;  // By extension, in lower case, without its dot.
-  errorPages: ReadonlyMap<number, string>;  // Paths below the root, as clients would call them.
-  fallback: string | undefined;             // Such a path, for what is not there.
-}
+export type StaticFilesOptions = SiteOptions & Pick<Options,
+  'cacheBytes' | 'compressBytes' | 'ignoresPrecompressed' | 'cacheControl' | 'headers' | 'types' |
+  'errorPages' | 'fallback'>;
 
 // Up to here a file is sent as one aggregate; above, part by part, so that neither the machine nor
 // a slow reader's connection holds all of it.
@@ -49,6 +44,7 @@ const kPartBytes = 1 << 20;
 // How often an answer is begun anew because the file changed before anything was sent.
 const kAttemptsMax = 8;
 
+const kDottedName = /(?:\.|%2e)[^/]*$/i;
 const kUnknownType = 'application/octet-stream';
 
 const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.IfModifiedSince |
@@ -75,8 +71,8 @@ export class StaticFiles {
   // Of at most so many files it keeps a descriptor.
   constructor(options: StaticFilesOptions, filesMax: number, pool: Pool) {
     this.#options = options;
-    const { cacheBytes, compressBytes, hasPrecompressed } = options;
-    this.#rules = new HeaderRules(options.headers);
+    const { cacheBytes, compressBytes, ignoresPrecompressed } = options;
+    this.#rules = new HeaderRules([...options.headers, ...options.cacheControl]);
     this.#answers = new Answers(this.#rules.always);
     this.#resources = new ResourceMap(filesMax);
     this.#cache = new FileCache({ maxBytes: cacheBytes, pool, openFilesMax: filesMax });
@@ -84,7 +80,7 @@ export class StaticFiles {
     this.#wholeBytesMax = Math.min(kWholeBytesMax, Math.floor(cacheBytes / 4));
     this.#partBytes = Math.min(kPartBytes, this.#wholeBytesMax);
     this.#encoder = new Encoder(compressBytes, this.#wholeBytesMax, pool);
-    this.#negotiation = new Negotiation(this.#site, this.#encoder, hasPrecompressed);
+    this.#negotiation = new Negotiation(this.#site, this.#encoder, !ignoresPrecompressed);
   }
 
   // The hot path. May throw: then the request is still to be answered.
@@ -110,9 +106,9 @@ export class StaticFiles {
 
   // By the page of the operator's, or with a text that was made beforehand.
   refuse(request: HttpRequest, status: number): void {
-    const page = this.#options.errorPages.get(status);
+    const page = this.#options.errorPages.find((each) => each.status === status);
     if (page === undefined) this.#answers.respond(request, status);
-    else void this.#refuseByPage(request, status, page);
+    else void this.#refuseByPage(request, status, page.path);
   }
 
   stats(): Record<string, unknown> {
@@ -166,7 +162,7 @@ export class StaticFiles {
     const interests = request.interests & kDecisive;
     if (interests === 0) return whole;
     if ((interests & kConditional) !== 0) {
-      const verdict = evaluateConditions(request, representation);
+      const verdict = evaluateConditions((name) => request.header(name), representation);
       if (verdict === 'not-modified') return representation.notModified;
       if (verdict === 'failed') {
         this.refuse(request, 412);
@@ -174,8 +170,8 @@ export class StaticFiles {
       }
     }
     if ((interests & Interest.Range) === 0 || request.method !== 'GET') return whole;
-    if (!allowsRange(request, representation)) return whole;
-    const ranges = parseRanges(request.header('range') ?? '', whole.length);
+    if (!allowsRange((name) => request.header(name), representation)) return whole;
+    const ranges = parseRange(request.header('range') ?? '', whole.length);
     if (ranges === 'ignored') return whole;
     if (ranges !== 'unsatisfiable') return representation.selectRanges(ranges);
     this.#answers.respondUnsatisfiable(request, whole.length);
@@ -255,10 +251,10 @@ export class StaticFiles {
     }
   }
 
-  // Pages of an application have no extension in their names; what has one is a file that is missing.
+  // Pages of an application have no dot in their names; what has one is a file that is missing.
   async #searchOrFallBack(pathname: string): Promise<FoundElse | FileResource> {
     const { fallback } = this.#options;
-    if (fallback === undefined || extname(pathname) !== '') return this.#search(pathname);
+    if (fallback === undefined || kDottedName.test(pathname)) return this.#search(pathname);
     try {
       const found = await this.#search(pathname);
       if (found instanceof FileResource || found.kind !== 'refused' || found.status !== 404) {
@@ -298,16 +294,17 @@ export class StaticFiles {
   }
 
   #resourceOf(file: CachedFile): FileResource {
-    const { types, hasPrecompressed, compressBytes } = this.#options;
-    const extension = extname(file.path).slice(1).toLowerCase();
-    const type = Object.hasOwn(types, extension)
-      ? types[extension] as string : contentType(`.${extension}`) || kUnknownType;
-    const isCompressible = compressible(type) === true;
+    const { types, ignoresPrecompressed, compressBytes } = this.#options;
+    const ending = extname(file.path).slice(1).toLowerCase();
+    const configured = types.find(({ extension }) => extension === ending)?.type;
+    // Adds the charset of texts.
+    const type = contentType(configured ?? `.${ending}`) || configured || kUnknownType;
+    const isCompressible = isCompressibleType(type);
     const isEncodable = isCompressible && compressBytes > 0 && type !== kUnknownType;
     return new FileResource(file, {
       contentType: type,
       fields: this.#rules.fieldsFor(this.#site.nameOf(file)),
-      isNegotiated: isEncodable || (isCompressible && hasPrecompressed),
+      isNegotiated: isEncodable || (isCompressible && !ignoresPrecompressed),
       isEncodable,
     });
   }
@@ -371,4 +368,10 @@ export class StaticFiles {
       request.abort();
     }
   }
+}
+
+// What mime-db says; texts that it does not know are compressible, too.
+function isCompressibleType(type: string): boolean {
+  const name = (type.split(';')[0] as string).trim().toLowerCase();
+  return mimeTypes[name]?.compressible ?? /^text\/|\+(?:json|text|xml)$/.test(name);
 }
