@@ -134,6 +134,12 @@ export let readChannel: (
   signal: AbortSignal | undefined,
 ) => Promise<Aggregate | null>;
 
+/**
+ * For pipe-reader.ts: calls `tell` once, when there may be something to receive, or the end. It does not keep
+ * the process alive more than `channel` does.
+ */
+export let whenChannelReady: (channel: Channel, tell: () => void) => void;
+
 /** For membership.ts: makes the object of a channel that was opened. */
 export let adoptChannel: (handle: number, name: string, peer: ChannelPeer) => Channel;
 
@@ -203,6 +209,8 @@ export class Channel extends Resource {
   readonly peer: ChannelPeer;
   readonly #receivings: Receiving[] = [];
   readonly #sendings: Sending[] = [];
+  /** Told of the next turn that has something. */
+  #watchers: (() => void)[] = [];
   /** What iolRead has left of a message, and the last iolRead. */
   #rest: Aggregate | undefined;
   #reading: Promise<unknown> | undefined;
@@ -213,6 +221,10 @@ export class Channel extends Resource {
     adoptChannel = (handle, name, peer) => new Channel(makers, handle, name, peer);
     runTurn = (channel) => channel.#turn();
     endAll = (channel) => channel.#endAll();
+    whenChannelReady = (channel, tell) => {
+      channel.#watchers.push(tell);
+      channel.#update();
+    };
     readChannel = (channel, size, signal) => {
       const before = channel.#reading;
       const reading = channel.#read(before, size, signal);
@@ -378,6 +390,9 @@ export class Channel extends Resource {
 
   /** What became possible since the last turn. */
   #turn(): void {
+    const watchers = this.#watchers;
+    if (watchers.length > 0) this.#watchers = [];
+    for (const tell of watchers) tell();
     while (this.#receivings.length > 0 && !this.isDisposed) {
       try {
         const message = this.#take();
@@ -418,7 +433,8 @@ export class Channel extends Resource {
   /** Tells the addon what this channel is awaited for. */
   #update(): void {
     if (this.isDisposed) return;
-    let awaits = (this.#receivings.length > 0 ? awaitsMessage : 0) |
+    const isMessageAwaited = this.#receivings.length > 0 || this.#watchers.length > 0;
+    let awaits = (isMessageAwaited ? awaitsMessage : 0) |
       (this.#sendings.length > 0 ? awaitsRoom : 0);
     if (awaits !== 0 && atOnce >= atOnceMax) awaits |= awaitsTurn;
     if (awaits !== 0 && this.#isReferenced) awaits |= keepsAlive;
@@ -431,6 +447,7 @@ export class Channel extends Resource {
   }
 
   #endAll(): void {
+    for (const tell of this.#watchers.splice(0)) tell();
     this.#rest?.dispose();
     this.#rest = undefined;
     for (const receiving of this.#receivings.splice(0)) {

@@ -14,11 +14,14 @@ import {
   isStream, readFromStream, writeToStream, type StreamSink, type StreamSource,
 } from './io-streams';
 import { defaultPoolHandle, native } from './native';
+import { isTurnDue } from './pipe-link';
+import { isUpgraded, pipeReaderOf, type PipeReader } from './pipe-reader';
+import { writeByName } from './pipe-writer';
 import { Pool } from './pool';
 import { handleOf } from './resource';
 import { checkIdle, inTurn, waitingReads } from './turns';
 import {
-  invalidType, invalidValue, validateAbortSignal, validateInteger, validateObject,
+  invalidType, invalidValue, validateAbortSignal, validateBoolean, validateInteger, validateObject,
 } from './validate';
 
 export type { Descriptor } from './descriptor';
@@ -46,6 +49,13 @@ export interface ReadOptions {
   pool?: Pool | undefined;
   /** In a file; default: at the descriptor's own position, which then advances by what was read. */
   position?: number | null | undefined;
+  /**
+   * Of a pipe whose writer is in the same window and writes with `upgrade`: the bytes come by name, none
+   * is copied; from any other writer, and of anything else, as they always do. It is said that nobody else
+   * reads this pipe, and that this descriptor is read by iolRead alone until the end: what is asked for
+   * may have come further than that. Default false; once said it is true of that pipe.
+   */
+  upgrade?: boolean | undefined;
 }
 
 /** Where and how bytes are written. */
@@ -60,6 +70,13 @@ export interface WriteOptions {
    * Anything but a file answers EINVAL, before a byte moves.
    */
   fsync?: boolean | 'data' | undefined;
+  /**
+   * To a pipe whose reader is in the same window and reads with `upgrade`: the bytes go by name, none is
+   * copied; to any other reader, and to anything else, as they always do. Others may write to the pipe,
+   * too, in this process or another. The process does not end by itself before the reader has taken
+   * everything. Default false.
+   */
+  upgrade?: boolean | undefined;
 }
 
 /** What can be given up. */
@@ -92,6 +109,12 @@ function syncOf(fsync: unknown): number {
   if (fsync === 'data') return 1;
   if (fsync === true) return 2;
   throw invalidValue('options.fsync', "must be true, false or 'data'", fsync);
+}
+
+function upgradeOf(upgrade: unknown): boolean {
+  if (upgrade === undefined) return false;
+  validateBoolean(upgrade, 'options.upgrade');
+  return upgrade;
 }
 
 interface Targets {
@@ -160,6 +183,10 @@ export async function iolRead(
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
   const targets = targetsOf(options.pool);
+  const isUpgrade = upgradeOf(options.upgrade);
+  if (isUpgrade && options.pool !== undefined) {
+    throw invalidValue('options.pool', 'is not for upgraded pipes', options.pool);
+  }
   if (source instanceof Channel) {
     refusePosition(position);
     if (options.pool !== undefined) {
@@ -178,6 +205,8 @@ export async function iolRead(
   const fd = descriptorOf(source, 'source');
   if (size === 0) return Aggregate.empty();
   if (signal?.aborted) throw abortedError(signal);
+  const pipe = position >= 0 ? undefined : pipeReaderOf(fd, isUpgrade);
+  if (pipe !== undefined) return await readPipe(pipe, fd, size, targets, signal);
   if (!waitingReads.isBusy(fd)) {
     const handle = native.ioTryRead(targets.pool, fd, size, position, targets.cache);
     if (handle === ioEnd) return null;
@@ -187,6 +216,22 @@ export async function iolRead(
     native.ioTryRead(targets.pool, fd, 0, position, targets.cache); // Fails: ESPIPE.
   }
   return await readWhenReady(fd, size, targets, signal);
+}
+
+async function readPipe(
+  pipe: PipeReader,
+  fd: number,
+  size: number,
+  { pool }: Targets,
+  signal: AbortSignal | undefined,
+): Promise<Aggregate | null> {
+  if (!waitingReads.isBusy(fd) && !isTurnDue()) {
+    const bytes = pipe.tryRead(size, pool);
+    if (bytes !== undefined) return bytes;
+  }
+  let hasRead = false;
+  const read = (): Promise<Aggregate | null> => pipe.read(size, pool, signal, () => (hasRead = true));
+  return orAborted(waitingReads.inTurn(fd, read), signal, (late) => late?.dispose(), () => hasRead);
 }
 
 /** Of what is no file, after the reads that wait for it already. */
@@ -255,6 +300,9 @@ export function iolReadSync(
   checkNoStream(source, 'source');
   const fd = descriptorOf(source, 'source');
   if (size === 0) return Aggregate.empty();
+  if (upgradeOf(options.upgrade) || isUpgraded(fd)) {
+    throw new IolError('ERR_IOL_UNSUPPORTED', 'An upgraded pipe cannot be waited for on this thread: use a promise');
+  }
   for (;;) {
     const handle = native.ioTryRead(pool, fd, size, position, cache);
     if (handle === ioEnd) return null;
@@ -313,6 +361,7 @@ export async function iolWrite(
   validateAbortSignal(signal, 'options.signal');
   const position = positionOf(options.position);
   const sync = syncOf(options.fsync);
+  const isUpgrade = upgradeOf(options.upgrade);
   if (sink instanceof Channel) {
     refusePosition(position);
     refuseSync(sync, options.fsync);
@@ -330,7 +379,7 @@ export async function iolWrite(
   const fd = descriptorOf(sink, 'sink');
   using held = heldFor(bytes);
   if (signal?.aborted) throw abortedError(signal);
-  const job: WriteJob = { fd, bytes: held, position, sync, signal, written: 0 };
+  const job: WriteJob = { fd, bytes: held, position, sync, isUpgrade, signal, written: 0 };
   try {
     return await orAborted(inTurn(fd, () => writeAll(job)), signal, () => {});
   } catch (error) {
@@ -343,6 +392,7 @@ interface WriteJob {
   readonly bytes: Aggregate;
   readonly position: number;
   readonly sync: number;
+  readonly isUpgrade: boolean;
   readonly signal: AbortSignal | undefined;
   written: number;
 }
@@ -353,6 +403,10 @@ async function writeAll(job: WriteJob): Promise<number> {
   if (signal?.aborted) throw abortedError(signal);
   const handle = handleOf(bytes);
   const { byteLength } = bytes;
+  const isPlain = position >= 0 || sync !== 0 || byteLength === 0;
+  if (job.isUpgrade && !isPlain && await writeByName(fd, bytes, signal)) {
+    return (job.written = byteLength);
+  }
   do {
     if (signal?.aborted) throw abortedError(signal);
     const moved = native.ioTryWrite(fd, handle, job.written, position, sync, 0);

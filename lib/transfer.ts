@@ -13,7 +13,7 @@ import { onWindowClosed } from './leaks';
 import { native } from './native';
 import { handleOf } from './resource';
 import { invalidType, validateInteger, validateString } from './validate';
-import { setTransferServer, Window } from './window';
+import { setChannelServer, Window } from './window';
 
 /** What stands for an aggregate in a message: plain data, which any clone or JSON carries. */
 export interface AggregateTransfer extends DomainName {
@@ -46,7 +46,7 @@ function offer(bytes: Aggregate): AggregateTransfer {
   }
   const id = ++lastId;
   offered.set(id, adoptAggregate(native.aggregateClone(handle), -1, false));
-  setTransferServer(serve);
+  setChannelServer(transferName, serve);
   return { window, slot: domain.slot, epoch: domain.epoch, id };
 }
 

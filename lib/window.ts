@@ -102,10 +102,10 @@ export interface WindowEvents {
   turnedAway: [pid: number, error: IolError];
 }
 
-/** Serves channels called `iol.transfer`; for transfer.ts. */
-let serveTransfers: ((channel: Channel) => void) | undefined;
-export let setTransferServer: (serve: (channel: Channel) => Promise<void>) => void;
-const transferName = 'iol.transfer';
+/** The library's own channels, by their names: nobody else is told of them. */
+const servers = new Map<string, (channel: Channel) => void>();
+/** From now on channels of that name are `serve`'s. */
+export let setChannelServer: (name: string, serve: (channel: Channel) => Promise<void>) => void;
 
 const nameBytesMax = 23;
 const ringBytesMin = 4096;
@@ -353,7 +353,7 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
     if (this.#isClosed) return;
     const hasListener = this.listenerCount('channel') > 0;
     const keepsAlive = (hasListener && this.#isReferenced) || connectionsOpening() > 0;
-    native.windowListen(hasListener || serveTransfers !== undefined, keepsAlive, this.#spinUs);
+    native.windowListen(hasListener || servers.size > 0, keepsAlive, this.#spinUs);
   }
 
   #watchListeners(): void {
@@ -369,7 +369,8 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
 
   readonly #membership = {
     onChannel: (channel: Channel) => {
-      if (channel.name === transferName && serveTransfers !== undefined) serveTransfers(channel);
+      const serve = servers.get(channel.name);
+      if (serve !== undefined) serve(channel);
       else if (!this.emit('channel', channel)) channel.close();
     },
     onHostGone: (error: IolError | undefined) => void this.emit('hostGone', error),
@@ -423,9 +424,9 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
   }
 
   static {
-    setTransferServer = (serve) => {
-      if (serveTransfers !== undefined) return;
-      serveTransfers = (channel) => void serve(channel);
+    setChannelServer = (name, serve) => {
+      if (servers.has(name)) return;
+      servers.set(name, (channel) => void serve(channel));
       if (Window.#current !== undefined) Window.#current.#listen();
     };
     onImmutable((event) => Window.#current?.emit('immutable', event));

@@ -77,7 +77,9 @@ ReceiveOutcome Receiver::tryReceive(Message& message) {
   const ReceiveOutcome outcome = takeMessage(message);
   isAwaiting_ = outcome == ReceiveOutcome::AwaitingGrant;
   answersSeen_ = domain_.segmentAnswers();
-  const bool stays = isAwaiting_ || outcome == ReceiveOutcome::Revoking;
+  const bool isRefused = outcome == ReceiveOutcome::Denied || outcome == ReceiveOutcome::Stale;
+  const bool stays =
+      isAwaiting_ || outcome == ReceiveOutcome::Revoking || (keepsRefused_ && isRefused);
   if (!stays && !isClosed_) consume(frame_.words);
   return outcome;
 }
@@ -228,6 +230,15 @@ void Receiver::close() {
 int32_t Receiver::retryMs() const {
   if (!isTaken_ || isPaused_) return -1;
   return revokingTurns_ <= 10 ? 1 : 20;
+}
+
+bool Receiver::hasUntaken() const {
+  const uint64_t word = peer_.sender().published.load(std::memory_order_acquire);
+  return !isClosed_ && (word & ~kIndexClosed) != consumed_;
+}
+
+bool Receiver::isSenderClosed() const {
+  return (peer_.sender().published.load(std::memory_order_acquire) & kIndexClosed) != 0;
 }
 
 bool Receiver::hasWork() const {

@@ -65,6 +65,12 @@ class Receiver {
   ReceiveOutcome receiveBatch(std::span<Message> messages, size_t& received);
   // Nothing more is taken; the sender hears Closed and holds nothing more for us.
   void close();
+  // A message that is Denied or Stale stays where it is instead of being dropped: its sender is
+  // told by other means, and takes it back.
+  void keepRefused() { keepsRefused_ = true; }
+  // Whether something was published that is not yet taken, and whether the sender has closed.
+  bool hasUntaken() const;
+  bool isSenderClosed() const;
   const Status& failure() const { return failure_; }
   // When to look again at a message whose owner revokes: soon, then less and less; -1: not at all.
   int32_t retryMs() const;
@@ -104,6 +110,7 @@ class Receiver {
   bool isClosed_ = false;
   bool isEndTold_ = false;
   bool isPaused_ = false;
+  bool keepsRefused_ = false;
   Status failure_;
   // The message at consumed_, once it was copied out.
   bool isRead_ = false;

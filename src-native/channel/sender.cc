@@ -97,11 +97,16 @@ SendOutcome Sender::end() {
 // The peer's index is read only when what we know of it is not enough.
 bool Sender::makeRoom(uint32_t words) {
   const uint64_t ringWords = mask_ + 1;
-  if (at_ + words - consumed_ <= ringWords) return true;
+  const auto hasBytes = [&] { return bytesInFlight_ < bytesMax_ || flights_.size() < 2; };
+  const auto hasWords = [&] { return at_ + words - consumed_ <= ringWords; };
+  if (hasWords() && hasBytes()) return true;
   settle();
-  if (at_ + words - consumed_ <= ringWords) return true;
+  if (hasWords() && hasBytes()) return true;
   // Not at the first room: a wake-up is to be worth half a ring of messages.
-  setWaitsFor(at_ + std::max<uint64_t>(words, ringWords / 2) - ringWords);
+  if (!hasWords())
+    setWaitsFor(at_ + std::max<uint64_t>(words, ringWords / 2) - ringWords);
+  else
+    setWaitsFor(consumed_ + (at_ - consumed_ + 1) / 2);
   return false;
 }
 
@@ -151,7 +156,9 @@ void Sender::writeMessage(const Aggregate& aggregate, std::span<const uint8_t> m
   at_ = ring.at;
   bytesUnsettled_ += aggregate.byteLength();
   messagesUnsettled_++;
-  flights_.push({at_, count + (isListElsewhere ? 1 : 0)});
+  bytesInFlight_ += aggregate.byteLength();
+  flights_.push({at_, count + (isListElsewhere ? 1 : 0), isListElsewhere, !metadata.empty(),
+                 aggregate.byteLength()});
 }
 
 void Sender::publish() {
@@ -197,13 +204,39 @@ void Sender::settle() {
   releaseFlights(isPeerClosed_ ? kIndexMax : consumed_);
 }
 
-void Sender::releaseFlights(uint64_t consumed) {
+void Sender::releaseFlights(uint64_t until) {
   Domain& domain = doorbell_.domain();
-  while (!flights_.empty() && flights_.front().end <= consumed) {
-    for (uint32_t slices = flights_.pop().slices; slices > 0; slices--) {
-      domain.release(inFlight_.pop());
+  const uint64_t takenUntil = untaken_ == nullptr ? kIndexMax : taken();
+  while (!flights_.empty() && flights_.front().end <= until) {
+    const Flight flight = flights_.pop();
+    bytesInFlight_ -= flight.bytes;
+    const bool isKept = flight.end > takenUntil && !flight.hasMetadata;
+    for (uint32_t left = flight.slices; left > 0; left--) {
+      const bool isPayload = !flight.hasList || left > 1;
+      const Slice slice = inFlight_.pop();
+      if (!isKept || !isPayload || !untaken_->adopt(slice).isOk()) domain.release(slice);
     }
   }
+}
+
+// Also of a dead receiver: its memory says how far it had come.
+uint64_t Sender::taken() const {
+  if (!peer_.isOpen()) return consumed_;
+  const uint64_t consumed = peer_.receiver().consumed.load(std::memory_order_acquire);
+  return consumed < consumed_ || consumed > published_ ? consumed_ : consumed;
+}
+
+void Sender::keepUntaken(uint64_t bytesMax) {
+  bytesMax_ = bytesMax;
+  untaken_.reset(new Aggregate(doorbell_.domain()));
+}
+
+Aggregate Sender::takeBack() {
+  settle();
+  releaseFlights(kIndexMax);
+  Aggregate untaken(doorbell_.domain());
+  if (untaken_ != nullptr) std::swap(untaken, *untaken_);
+  return untaken;
 }
 
 void Sender::fail(Status status) {

@@ -59,6 +59,12 @@ class Sender final : public InFlightHolds {
   void close();
   void settle() override;
   bool isSettled() const { return flights_.empty(); }
+  // For what must arrive, by this way or another. At most `bytesMax` of payload are in flight, but
+  // two messages always; what the receiver has not taken when the channel ends is for takeBack().
+  void keepUntaken(uint64_t bytesMax);
+  // All that was sent without metadata and not taken, in its order; nothing is in flight then. The
+  // receiver has ended, or has said that it takes no more.
+  Aggregate takeBack();
   bool isClosed() const { return isClosed_; }
   uint64_t bytesQueued() const { return (at_ - consumed_) * sizeof(RingWord); }
   const Status& failure() const { return failure_; }
@@ -76,6 +82,9 @@ class Sender final : public InFlightHolds {
   struct Flight {
     uint64_t end = 0;  // Consumed when the receiver's index is here.
     uint32_t slices = 0;
+    bool hasList = false;  // The last of them.
+    bool hasMetadata = false;
+    uint64_t bytes = 0;
   };
   Sender(Doorbell& doorbell, Pool& lists, const ChannelName& name);
   void lookForClose();
@@ -84,7 +93,8 @@ class Sender final : public InFlightHolds {
   Status writeListBuffer(const Aggregate& aggregate);
   Status exportAll(const Aggregate& aggregate);
   void writeMessage(const Aggregate& aggregate, std::span<const uint8_t> metadata);
-  void releaseFlights(uint64_t consumed);
+  void releaseFlights(uint64_t until);
+  uint64_t taken() const;
   void fail(Status status);
   void setWaitsFor(uint64_t index);
 
@@ -102,6 +112,9 @@ class Sender final : public InFlightHolds {
   bool isAwaited_ = true;
   uint64_t bytesUnsettled_ = 0;  // Of payload, since settle().
   uint32_t messagesUnsettled_ = 0;
+  uint64_t bytesMax_ = ~0ull;
+  uint64_t bytesInFlight_ = 0;
+  std::unique_ptr<Aggregate> untaken_;  // Null: it is released.
   bool isClosed_ = false;
   bool isPeerClosed_ = false;
   bool isEndTold_ = false;

@@ -58,5 +58,6 @@ NAPI_MODULE_INIT() {
   iol::node::exportLauncher(state, exports);
   iol::node::exportChannels(state, exports);
   iol::node::exportStreams(state, exports);
+  iol::node::exportPipes(state, exports);
   return exports;
 }

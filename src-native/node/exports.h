@@ -22,5 +22,6 @@ void exportHttp(EnvState& state, napi_value exports);
 void exportLauncher(EnvState& state, napi_value exports);
 void exportChannels(EnvState& state, napi_value exports);
 void exportStreams(EnvState& state, napi_value exports);
+void exportPipes(EnvState& state, napi_value exports);
 
 }  // namespace iol::node
