@@ -38,7 +38,12 @@ function toolSources() {
   return sourcesIn('test/native').filter((file) => file.endsWith('_tool.cc'));
 }
 
-module.exports = { coreFloors, floorSources, testSources, toolSources, sourcesIn };
+// Programs of their own, too.
+function exampleSources() {
+  return sourcesIn('examples/native');
+}
+
+module.exports = { coreFloors, floorSources, testSources, toolSources, exampleSources, sourcesIn };
 
 if (require.main === module) {
   const names = process.argv.slice(2);

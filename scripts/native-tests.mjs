@@ -18,7 +18,9 @@ const { values, positionals } = parseArgs({
 const { folder, compiler, flags, env: variantEnv } = variantOf(values.variant, values.compiler);
 const core = coreSources();
 const programs = { native_tests: [...core, ...sources.testSources()] };
-for (const tool of sources.toolSources()) programs[path.basename(tool, '.cc')] = [...core, tool];
+for (const each of [...sources.toolSources(), ...sources.exampleSources()]) {
+  programs[path.basename(each, '.cc')] = [...core, each];
+}
 
 let built;
 try {
