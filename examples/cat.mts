@@ -2,7 +2,8 @@
 //
 //   node --import=tsx examples/cat.mts [FILE...]
 //
-// A file is read once into the window and written from there; twice the same file is one copy.
+// A file is read once into the window and written from there; twice the same file is one copy. In a pipeline of a
+// window (examples/with-window.mts) what comes by name goes on by name.
 import { open } from 'node:fs/promises';
 
 import { iolRead, iolWrite } from 'io-lite';
@@ -11,9 +12,9 @@ const pieceBytes = 1 << 20;
 
 async function send(fd: number): Promise<void> {
   for (;;) {
-    using bytes = await iolRead(fd, pieceBytes);
+    using bytes = await iolRead(fd, pieceBytes, { upgrade: true });
     if (bytes === null) return;
-    await iolWrite(1, bytes);
+    await iolWrite(1, bytes, { upgrade: true });
   }
 }
 

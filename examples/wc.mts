@@ -2,7 +2,8 @@
 //
 //   node --import=tsx examples/wc.mts [FILE...]
 //
-// No byte is copied: the views lie where the file was read to. A word may go on in the next slice.
+// No byte is copied: the views lie where the file was read to, or where a program at the other end of the pipe
+// has made them (examples/permute.mts). A word may go on in the next slice.
 import { open } from 'node:fs/promises';
 
 import { iolRead } from 'io-lite';
@@ -13,7 +14,7 @@ async function count(fd: number): Promise<{ lines: number; words: number; bytes:
   let [lines, words, bytes] = [0, 0, 0];
   let isInWord = false;
   for (;;) {
-    using piece = await iolRead(fd, pieceBytes);
+    using piece = await iolRead(fd, pieceBytes, { upgrade: true });
     if (piece === null) return { lines, words, bytes };
     bytes += piece.byteLength;
     for (const view of piece) {

@@ -109,8 +109,27 @@ describe('the examples', function () {
       `child: its end, 8 bytes at ${Number(address) + 99_992}\n`);
   });
 
+  it('permute: each order of the words once, by pipe and by name', () => {
+    const three = String(run('permute', ['a b c ']));
+    assert.deepEqual(three.match(/.{6}/g)!.sort(), ['a b c ', 'a c b ', 'b a c ', 'b c a ', 'c a b ', 'c b a ']);
+    const words = 'one two three four five six seven ';
+    const pipeline = 'node --import=tsx examples/permute.mts | node --import=tsx examples/wc.mts';
+    const printed = `0 ${5040 * 7} ${5040 * words.length}\n`;
+    assert.equal(execFileSync('sh', ['-c', pipeline], { cwd: root, encoding: 'utf8' }), printed);
+    assert.equal(String(run('with-window', [pipeline])), printed);
+  });
+
+  it('workers: one copy of the data, whoever reads it', () => {
+    const printed = String(run('workers', ['3', '4']));
+    const [, rss, pss] = /^3 workers found 4194304 of 4194304 bytes\nsum of RSS: (\S+) copies, sum of PSS: (\S+) copies\n$/
+      .exec(printed)!;
+    assert.ok(Number(rss) >= 4, printed);
+    // Beside the data: the tables of the pools, of which each process has its own.
+    assert.ok(Number(pss) >= 1 && Number(pss) < 1.9, printed);
+  });
+
   it('each says in its first lines how it is run', () => {
-    for (const name of ['cat', 'wc', 'tail', 'forward', 'pages', 'two-processes']) {
+    for (const name of ['cat', 'wc', 'tail', 'forward', 'pages', 'two-processes', 'permute', 'with-window', 'workers']) {
       const text = readFileSync(program(name), 'utf8');
       assert.match(text, new RegExp(`^// .*\n//\n//   node --import=tsx examples/${name}.mts`));
     }
