@@ -93,7 +93,8 @@ void Participant::await(int32_t handle, uint32_t awaited) {
   ChannelEntry* const entry = entries_.get(handle);
   if (entry == nullptr || entry->awaited == awaited) return;
   const bool wasAwaited = entry->awaited != 0;
-  entry->isTurnDue = (awaited & kAwaitTurn) != 0;
+  // What is due stays so: the doorbell tells of room once, perhaps before this turn's poll phase.
+  entry->isTurnDue = awaited != 0 && (entry->isTurnDue || (awaited & kAwaitTurn) != 0);
   const bool keptAlive = (entry->awaited & kAwaitKeepsAlive) != 0;
   const bool keepsAlive = (awaited & kAwaitKeepsAlive) != 0;
   entry->awaited = awaited;
@@ -172,8 +173,8 @@ void Participant::tellReady() {
   for (const int32_t handle : awaited_) {
     ChannelEntry& entry = *entries_.get(handle);
     if (!isReady(entry)) continue;
-    entry.mustRetry = entry.isTurnDue = false;
     if (count == EnvState::kCopiedAt) break;  // The others in the next turn.
+    entry.mustRetry = entry.isTurnDue = false;
     out[count++] = handle;
   }
   if (count > 0) state_->tellChannelsReady(count);
