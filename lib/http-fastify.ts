@@ -9,12 +9,15 @@ import { orAsBefore, replyWith, type ReplyBody, type ReplyOptions } from './http
 export interface FastifyReplyLike {
   readonly raw: ServerResponse;
   readonly statusCode: number;
+  /** As Fastify's own. */
   hijack(): unknown;
+  /** As Fastify's own. */
   getHeaders(): Record<string, number | string | string[] | undefined>;
 }
 
 /** What is used of a Fastify instance. */
 export interface FastifyLike {
+  /** As Fastify's own. */
   decorateReply(name: string, value: unknown): unknown;
 }
 

@@ -6,7 +6,7 @@ import path from 'node:path';
 import ts from 'typescript';
 
 const dist = path.join(import.meta.dirname, '../dist');
-const entries = ['index', 'http', 'cgi', 'bl', 'inspect'].filter((name) => existsSync(path.join(dist, `${name}.d.ts`)));
+const entries = ['index', 'http', 'cgi', 'bl', 'inspect', 'static'].filter((name) => existsSync(path.join(dist, `${name}.d.ts`)));
 
 // The names that exist when the program runs: no interfaces, no `export type`.
 function valueExports(program, file) {

@@ -107,11 +107,11 @@ for (const [house, start] of Object.entries(houses)) {
     // After each test, before checkHolds() looks.
     async function serving(play: (ask: typeof fetch, port: number) => Promise<void>): Promise<void> {
       running = await start((reply) => answer(reply));
-      const { port, failures, close } = running;
+      const { port, failures } = running;
       try {
-        await play((target, init) => fetch(`http://127.0.0.1:${port}${String(target)}`, init), port);
+        await play((target, init) => fetch(`http://127.0.0.1:${port}${target as string}`, init), port);
       } finally {
-        await close();
+        await running.close();
         cache.close();
         rmSync(folder, { recursive: true });
       }

@@ -5,6 +5,7 @@ const assert = require('node:assert/strict');
 const http = require('node:http');
 const { Aggregate, stats, version } = require('io-lite');
 const { HttpServer } = require('io-lite/http');
+const { serveStatic } = require('io-lite/static');
 
 async function main() {
   assert.equal(version, require('io-lite/package.json').version);
@@ -14,6 +15,7 @@ async function main() {
   assert.equal(both.toString(), 'Hello, window!');
   assert.equal(both.slice(7, 13).toString(), 'window');
   assert.ok(stats().liveHolds > 0);
+  assert.equal(typeof serveStatic(__dirname), 'function');
 
   const head = Aggregate.from('HTTP/1.1 200 OK\r\nContent-Length: 14\r\n');
   const server = await HttpServer.listen({ port: 0 }, (request) => request.respond(head, both));

@@ -4,9 +4,10 @@ import { createRequire } from 'node:module';
 import * as bl from 'io-lite/bl';
 import * as http from 'io-lite/http';
 import * as main from 'io-lite';
+import * as files from 'io-lite/static';
 
 const require = createRequire(import.meta.url);
-for (const [name, imported] of [['io-lite', main], ['io-lite/bl', bl], ['io-lite/http', http]]) {
+for (const [name, imported] of [['io-lite', main], ['io-lite/bl', bl], ['io-lite/http', http], ['io-lite/static', files]]) {
   const required = require(name);
   // The class that require('io-lite/bl') gives has one of the names as a method, which is not enumerable.
   const names = Object.keys(imported);
