@@ -1,6 +1,6 @@
 // permute: WAY (io-lite | fs) WORDS PIECE_BYTES. Writes to descriptor 1.
 import { writeSync } from 'node:fs';
-import { iolite } from '../micro/packages.mjs';
+import { iolite } from './iolite.mjs';
 import { Permutations, tell } from './words.mjs';
 
 const [way, words, pieceBytes] = [process.argv[2], Number(process.argv[3]), Number(process.argv[4])];

@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import { parseArgs } from 'node:util';
 import { median, parseSize, sizeName, spread } from '../lib/format.mjs';
 import { describeMachine, loadWarning, machineBlock } from '../lib/machine.mjs';
-import { iolite } from '../micro/packages.mjs';
+import { iolite } from './iolite.mjs';
 import { bytesOf } from './words.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -16,7 +16,7 @@ const HELP = `bench:permute: permute | wc as two programs, by name and by pipe
 
   --quick         9 words and three rounds: some ten seconds
   --words N       permutations of so many words of eight letters (default 10: 290 MB; --quick 9: 26 MB)
-  --piece SIZE    what permute writes, and wc asks for, at a time (default 256KiB)
+  --piece SIZE    what permute writes, and wc asks for, at a time (default 128KiB)
   --rounds N      runs of each subject (default 5; --quick 3)
   --json FILE     also write { machine, run, rows } there
   --help          this text
@@ -45,7 +45,7 @@ function parseOptions() {
   }
   const words = Number(values.words ?? (values.quick ? 9 : 10));
   const rounds = Number(values.rounds ?? (values.quick ? 3 : 5));
-  const pieceBytes = parseSize(values.piece ?? '256KiB');
+  const pieceBytes = parseSize(values.piece ?? '128KiB');
   if (!(Number.isInteger(words) && words >= 1 && words <= 11)) throw new UsageError(`--words must be 1 to 11, not '${values.words}'`);
   if (!(Number.isInteger(rounds) && rounds >= 1 && rounds <= 1000)) throw new UsageError(`--rounds must be 1 to 1000, not '${values.rounds}'`);
   if (pieceBytes === null || pieceBytes < 4096 || pieceBytes > 16 << 20) {

@@ -1,6 +1,6 @@
 // wc: WAY (io-lite | fs) PIECE_BYTES. Reads descriptor 0.
 import { readSync, writeSync } from 'node:fs';
-import { iolite } from '../micro/packages.mjs';
+import { iolite } from './iolite.mjs';
 import { Counter, tell } from './words.mjs';
 
 const [way, pieceBytes] = [process.argv[2], Number(process.argv[3])];
