@@ -69,8 +69,13 @@ bool Doorbell::findWork() {
   return isFound;
 }
 
+void Doorbell::publishAll() {
+  for (Sender* each : senders_) each->publish();
+}
+
 bool Doorbell::prepareToSleep() {
   if (sys::isForkedChild()) return false;
+  publishAll();
   sweepLingering();
   domain_.settleInFlight();
   IOL_CRASH_POINT(SleepAnnounce);

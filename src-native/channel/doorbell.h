@@ -51,6 +51,8 @@ class Doorbell {
   // when there is something to look at; then do not sleep. The timeout is how long to sleep at
   // most, in ms; -1: for ever.
   const sys::Fd& fd() const { return pollSet_.fd(); }
+  // Sender::publish for what corked senders have not rung for. prepareToSleep does it, too.
+  void publishAll();
   bool prepareToSleep();
   int32_t sleepMs() const;
   void wake();

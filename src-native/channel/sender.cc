@@ -50,12 +50,13 @@ Status Sender::connect(Link& link, sys::Fd receiverMemory) {
   link_ = &link;
   fullFence();
   if (published_ != 0) link_->ringIfAsleep();
+  rungFor_ = published_;
   return {};
 }
 
 Result<SendOutcome> Sender::trySend(const Aggregate& aggregate, std::span<const uint8_t> metadata) {
   Result<SendOutcome> outcome = enqueue(aggregate, metadata);
-  if (outcome.isOk() && outcome.value() == SendOutcome::Sent) publish();
+  if (outcome.isOk() && outcome.value() == SendOutcome::Sent) isCorked_ ? show() : publish();
   return outcome;
 }
 
@@ -73,7 +74,10 @@ Result<SendOutcome> Sender::enqueue(const Aggregate& aggregate, std::span<const 
   if (bytesUnsettled_ >= kBytesUnsettled && messagesUnsettled_ >= kMessagesUnsettled) settle();
   const bool hasRoom = makeRoom(frameWords(static_cast<uint32_t>(metadata.size()), here));
   if (isClosed_ || isPeerClosed_ || (link_ != nullptr && link_->isDead())) return end();
-  if (!hasRoom) return SendOutcome::Full;
+  if (!hasRoom) {
+    publish();  // Nobody makes room who was not woken for what is there.
+    return SendOutcome::Full;
+  }
   IOL_TRY(exportAll(aggregate));
   if (isListElsewhere) IOL_TRY(writeListBuffer(aggregate));
   if (waitsFor_ != 0) setWaitsFor(0);
@@ -161,14 +165,24 @@ void Sender::writeMessage(const Aggregate& aggregate, std::span<const uint8_t> m
                  aggregate.byteLength()});
 }
 
-void Sender::publish() {
+void Sender::show() {
   if (published_ == at_ || isClosed_ || sys::isForkedChild()) return;
   published_ = at_;
   IOL_CRASH_POINT(RingPublish);
   own_.sender().published.store(published_, std::memory_order_release);
-  if (link_ == nullptr) return;
+}
+
+void Sender::publish() {
+  show();
+  if (rungFor_ == published_ || link_ == nullptr || isClosed_ || sys::isForkedChild()) return;
+  rungFor_ = published_;
   fullFence();  // Pairs with Doorbell::prepareToSleep: it sees the message, or we its word.
   link_->ringIfAsleep();
+}
+
+void Sender::setCorked(bool isCorked) {
+  isCorked_ = isCorked;
+  if (!isCorked) publish();
 }
 
 void Sender::close() {

@@ -2,6 +2,7 @@
 //
 //   enqueue   export, hold for the flight, write the message       (several)
 //   publish   one release store; one full fence; ring if the peer sleeps
+//   corked    trySend stores, for a peer that is awake; publish() fences and rings, for all of it
 //   settle    what the receiver has consumed is held no more
 //
 // Ownership   owns its side of the channel and one hold on every buffer in flight: until the
@@ -54,6 +55,8 @@ class Sender final : public InFlightHolds {
   // The same in two parts, for batches.
   Result<SendOutcome> enqueue(const Aggregate& aggregate, std::span<const uint8_t> metadata = {});
   void publish();
+  // Corked, trySend rings for nobody: publish() does, which must come before this domain sleeps.
+  void setCorked(bool isCorked);
 
   // Nothing more is sent; the receiver gets what was, then Closed.
   void close();
@@ -88,6 +91,7 @@ class Sender final : public InFlightHolds {
   };
   Sender(Doorbell& doorbell, Pool& lists, const ChannelName& name);
   void lookForClose();
+  void show();
   SendOutcome end();
   bool makeRoom(uint32_t words);
   Status writeListBuffer(const Aggregate& aggregate);
@@ -107,7 +111,9 @@ class Sender final : public InFlightHolds {
   uint64_t mask_;
   uint64_t at_ = 0;         // Written up to here.
   uint64_t published_ = 0;  // Made known up to here.
-  uint64_t consumed_ = 0;   // As last read, checked.
+  uint64_t rungFor_ = 0;    // And the peer woken, had it slept, up to here.
+  bool isCorked_ = false;
+  uint64_t consumed_ = 0;  // As last read, checked.
   uint64_t waitsFor_ = 0;
   bool isAwaited_ = true;
   uint64_t bytesUnsettled_ = 0;  // Of payload, since settle().

@@ -125,6 +125,7 @@ bool Participant::isReady(const ChannelEntry& entry) const {
 }
 
 LoopClient::Sleep Participant::beforeSleep(bool willSleep) {
+  doorbell_->publishAll();
   doorbell_->domain().settleInFlight();
   doorbell_->sweepLingering();
   updateWatch();

@@ -58,6 +58,67 @@ TEST(aSleeperIsRungOnceForManyMessages) {
   }
 }
 
+TEST(aCorkedSenderRingsOnceForAll) {
+  Neighbours neighbours;
+  Participant a(neighbours);
+  Participant b(neighbours);
+  Pipe pipe(a, b);
+  Message message(*b.domain);
+  pipe.sender->setCorked(true);
+  // Who is awake finds each message at once.
+  CHECK(pipe.send(a.bytes(1, 1)) == SendOutcome::Sent);
+  CHECK(pipe.receiver->tryReceive(message) == ReceiveOutcome::Received);
+  CHECK(b.doorbell->prepareToSleep());
+  for (int count = 0; count < 10; count++) CHECK(pipe.send(a.bytes(1, 1)) == SendOutcome::Sent);
+  CHECK_EQ(a.doorbell->stats().rings, 0u);
+  CHECK(!isReadable(b.doorbell->fd()));
+  a.doorbell->publishAll();
+  CHECK_EQ(a.doorbell->stats().rings, 1u);
+  CHECK(isReadable(b.doorbell->fd()));
+  b.doorbell->wake();
+  for (int count = 0; count < 10; count++) {
+    CHECK(pipe.receiver->tryReceive(message) == ReceiveOutcome::Received);
+  }
+  a.doorbell->publishAll();  // Nothing new.
+  CHECK_EQ(a.doorbell->stats().rings, 1u);
+}
+
+TEST(aCorkedSenderRingsBeforeItSleepsWhenItIsUncorkedAndWhenTheRingIsFull) {
+  Neighbours neighbours;
+  Participant a(neighbours);
+  Participant b(neighbours);
+  Pipe pipe(a, b);
+  Message message(*b.domain);
+  const auto takeAll = [&] {
+    b.doorbell->wake();
+    size_t taken = 0;
+    while (pipe.receiver->tryReceive(message) == ReceiveOutcome::Received) taken++;
+    return taken;
+  };
+  pipe.sender->setCorked(true);
+  CHECK(b.doorbell->prepareToSleep());
+  CHECK(pipe.send(a.bytes(1, 1)) == SendOutcome::Sent);
+  CHECK(a.doorbell->prepareToSleep());
+  CHECK_EQ(a.doorbell->stats().rings, 1u);
+  a.doorbell->withdraw();
+  CHECK_EQ(takeAll(), 1u);
+  CHECK(b.doorbell->prepareToSleep());
+  const Aggregate body = a.bytes(64, 1);
+  size_t sent = 0;
+  while (pipe.send(body) == SendOutcome::Sent) sent++;
+  CHECK_EQ(a.doorbell->stats().rings, 2u);  // Else nobody would make room.
+  CHECK_EQ(takeAll(), sent);
+  CHECK(b.doorbell->prepareToSleep());
+  CHECK(pipe.send(body) == SendOutcome::Sent);
+  CHECK_EQ(a.doorbell->stats().rings, 2u);
+  pipe.sender->setCorked(false);
+  CHECK_EQ(a.doorbell->stats().rings, 3u);
+  CHECK_EQ(takeAll(), 1u);
+  CHECK(b.doorbell->prepareToSleep());
+  CHECK(pipe.send(body) == SendOutcome::Sent);
+  CHECK_EQ(a.doorbell->stats().rings, 4u);
+}
+
 TEST(whatCameBeforeTheAnnouncementIsSeenByIt) {
   Neighbours neighbours;
   Participant a(neighbours);
