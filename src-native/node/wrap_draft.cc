@@ -109,7 +109,12 @@ napi_value draftFill(napi_env env, napi_callback_info info) {
   const auto pattern = call.spanAt(1);
   const uint64_t to = std::min<uint64_t>(call.bytesAt(3), entry->draft.byteLength());
   uint8_t* bytes = entry->draft.bytes();
-  for (uint64_t at = call.bytesAt(2); pattern.length > 0 && at < to; at += pattern.length) {
+  const uint64_t from = call.bytesAt(2);
+  if (pattern.length == 1) {
+    if (from < to) std::fill(bytes + from, bytes + to, *pattern.data);
+    return call.undefined();
+  }
+  for (uint64_t at = from; pattern.length > 0 && at < to; at += pattern.length) {
     std::copy_n(pattern.data, std::min<uint64_t>(pattern.length, to - at), bytes + at);
   }
   return call.undefined();
