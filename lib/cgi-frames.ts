@@ -2,12 +2,17 @@
  * What a server and its workers say to each other: the metadata of channel messages, whose bytes are
  * the payload. Numbers are little-endian.
  *
- *   0 kind   1 flags   2..3 a small number   4..7 id of the request   8..15 a length (double)   16.. text
+ *   0 kind   1 flags   2..3 a small number   4..7 id of the request   8..15 a length (double)
+ *   16..17 number of a head   18.. text
+ *
+ * Frames are made and read where the addon has them: no object is made for one.
  */
+import { frameIn, frameOut, metadataBytesMax } from './channel-metadata';
+import { native } from './native';
 
-/** Kinds of frames; the first five are the server's. */
+/** Kinds of frames; the first six are the server's. */
 export enum Frame {
-  /** small: HTTP/1.x and length of the client's address; length: of the body; text: address, head. */
+  /** small: HTTP/1.x; length: of the body; text: a line with the client's address and port, the head. */
   Request = 1,
   /** payload: the next bytes of the request's body. */
   Body = 2,
@@ -17,7 +22,12 @@ export enum Frame {
   AnswerCredit = 4,
   /** To be answered with Pong at once. */
   Ping = 5,
-  /** small: status; length: of the body or -1; text: header lines; payload: the first bytes. */
+  /** Before the first Request. text: the server's address and port. */
+  Server = 6,
+  /**
+   * length: of the body or -1; payload: the first bytes. small: status, text: header lines, which are
+   * kept under the head's number; or `isKnownHead`: those that were kept under it.
+   */
   Head = 16,
   /** payload: the next bytes of the answer. */
   Part = 17,
@@ -32,57 +42,67 @@ export enum Frame {
 export const isLast = 1;
 /** The head does not fit and is at the beginning of the payload; a Head's text is its length then. */
 export const textInPayload = 2;
-/** Of a Failed: the worker may not survive it. */
-export const mayDie = 8;
 /** Of a Request: there is a body. */
 export const hasBody = 4;
+/** Of a Failed: the worker may not survive it. */
+export const mayDie = 8;
+/** Of a Head: it was sent before, under its number. */
+export const isKnownHead = 16;
 
-export const headerBytes = 16;
-export const metadataBytesMax = 1024;
+export const headerBytes = 18;
 export const textBytesMax = metadataBytesMax - headerBytes;
 /** Of a head that does not fit the metadata. */
 export const longTextBytesMax = 80 << 10;
+/** Heads that a server keeps of one worker. */
+export const headsMax = 256;
 
 /** Bytes of one direction of one request that may be on their way. */
 export const creditBytes = 1 << 20;
 
-/** A frame that was received. */
-export interface Received {
-  readonly kind: Frame;
-  readonly flags: number;
-  readonly small: number;
-  readonly id: number;
-  readonly length: number;
-}
-
-const scratch = Buffer.alloc(metadataBytesMax);
-
 /**
- * Makes the metadata of a frame in memory that the next call uses again: a channel copies it.
- * The text is latin1.
+ * Makes a frame in {@link frameOut}, for the next sendFrame(), which is to follow at once. The text is
+ * latin1.
+ *
+ * @returns its bytes.
  */
-export function frame(
-  kind: Frame, id: number, flags = 0, small = 0, length = 0, text = '',
-): Uint8Array {
-  scratch[0] = kind;
-  scratch[1] = flags;
-  scratch.writeUInt16LE(small, 2);
-  scratch.writeUInt32LE(id, 4);
-  scratch.writeDoubleLE(length, 8);
-  const bytes = text === '' ? 0 : scratch.write(text, headerBytes, 'latin1');
-  return scratch.subarray(0, headerBytes + bytes);
+export function putFrame(
+  kind: Frame, id: number, flags = 0, small = 0, length = 0, text = '', head = 0,
+): number {
+  frameOut[0] = kind;
+  frameOut[1] = flags;
+  frameOut.writeUInt16LE(small, 2);
+  frameOut.writeUInt32LE(id, 4);
+  frameOut.writeDoubleLE(length, 8);
+  frameOut.writeUInt16LE(head, 16);
+  return headerBytes + (text === '' ? 0 : frameOut.write(text, headerBytes, 'latin1'));
 }
 
-/** The fields of a frame, or undefined when it is none. */
-export function parseFrame(metadata: Buffer): Received | undefined {
-  if (metadata.length < headerBytes) return undefined;
-  return {
-    kind: metadata[0]!,
-    flags: metadata[1]!,
-    small: metadata.readUInt16LE(2),
-    id: metadata.readUInt32LE(4),
-    length: metadata.readDoubleLE(8),
-  };
+/** A frame that was received: read it before anything else is received. */
+export interface Received {
+  kind: Frame;
+  flags: number;
+  small: number;
+  id: number;
+  length: number;
+  head: number;
 }
 
-export const textOf = (metadata: Buffer): string => metadata.toString('latin1', headerBytes);
+/** The one that {@link readFrame} has read last. */
+export const received: Received = { kind: 0 as Frame, flags: 0, small: 0, id: 0, length: 0, head: 0 };
+let textEnd = 0;
+
+/** Reads what takeFrame() has taken last; false when it is no frame. */
+export function readFrame(): boolean {
+  textEnd = native.scratch[1]!;
+  if (textEnd < headerBytes) return false;
+  received.kind = frameIn[0]!;
+  received.flags = frameIn[1]!;
+  received.small = frameIn.readUInt16LE(2);
+  received.id = frameIn.readUInt32LE(4);
+  received.length = frameIn.readDoubleLE(8);
+  received.head = frameIn.readUInt16LE(16);
+  return true;
+}
+
+/** Its text. */
+export const receivedText = (): string => frameIn.toString('latin1', headerBytes, textEnd);

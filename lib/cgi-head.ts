@@ -45,6 +45,8 @@ export class CgiResponseHead {
   readonly status: number;
   /** @internal */
   readonly text: string;
+  /** @internal Under which the server may have it. */
+  number = 0;
 
   /**
    * @param status 200 to 599.

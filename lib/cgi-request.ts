@@ -6,21 +6,34 @@ import { Aggregate, HeldBytes } from './aggregate';
 import { readBytes, type ByteSource } from './byte-source';
 import { environmentOf, type CgiTarget } from './cgi-environment';
 import {
-  creditBytes, Frame, frame, hasBody, isLast, textBytesMax, textInPayload, type Received,
+  creditBytes, Frame, hasBody, isKnownHead, isLast, putFrame, textBytesMax, textInPayload,
+  type Received,
 } from './cgi-frames';
 import { CgiResponseHead } from './cgi-head';
 import { closedError, IolError } from './errors';
+import { handleOf } from './resource';
 import { invalidType, outOfRange, validateInteger, validateString } from './validate';
-
-/** The way back to the server. @internal */
-export interface Reply {
-  (bytes: HeldBytes | undefined, metadata: Uint8Array): void;
-}
 
 /** What is the same for all requests of a worker. @internal */
 export interface WorkerFacts {
   readonly target: Omit<CgiTarget, 'pathInfo'>;
   readonly software: string;
+}
+
+/** The way back to the server, and what is the same for all requests. @internal */
+export interface WorkerLink {
+  readonly facts: WorkerFacts;
+  /** Address and port. */
+  readonly server: string;
+  /** Sends the frame that putFrame() has made. */
+  reply(bytes: HeldBytes | undefined, frameBytes: number): void;
+  /** Whether the server has the head, under its own number. */
+  knows(head: CgiResponseHead): boolean;
+  /** Under which the next one is sent; then it is known. */
+  readonly nextHead: number;
+  addHead(head: CgiResponseHead): void;
+  /** The request has ended. */
+  done(id: number): void;
 }
 
 interface Waiter {
@@ -32,13 +45,8 @@ function leftError(): IolError {
   return new IolError('ERR_IOL_ABORTED', 'The client has left, or nobody waits any more');
 }
 
-/** Header names in lower case, with their values. */
+/** Header names as they were received, with their values. */
 type Fields = readonly (readonly [name: string, value: string])[];
-
-interface Address {
-  readonly address: string;
-  readonly port: number;
-}
 
 enum State { Undecided, Streaming, Answered, Left }
 
@@ -47,7 +55,7 @@ enum State { Undecided, Streaming, Answered, Left }
  * read-only here. They come as they are received; no more than 1 MiB is on its way unasked.
  */
 export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
-  readonly #reply: Reply;
+  readonly #link: WorkerLink;
   readonly #id: number;
   readonly #parts: Aggregate[] = [];
   #hasEnded: boolean;
@@ -57,8 +65,8 @@ export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
   #owed = creditBytes;  // Of credit, to be given with the next read.
 
   /** @internal */
-  constructor(reply: Reply, id: number, isThere: boolean) {
-    this.#reply = reply;
+  constructor(link: WorkerLink, id: number, isThere: boolean) {
+    this.#link = link;
     this.#id = id;
     this.#hasEnded = !isThere;
   }
@@ -102,7 +110,7 @@ export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
       if (this.#failure !== undefined) throw this.#failure();
       if (this.#hasEnded) return null;
       if (this.#owed >= creditBytes / 4) {
-        this.#reply(undefined, frame(Frame.BodyCredit, this.#id, 0, 0, this.#owed));
+        this.#link.reply(undefined, putFrame(Frame.BodyCredit, this.#id, 0, 0, this.#owed));
         this.#owed = 0;
       }
       await this.#changed(signal);
@@ -151,44 +159,45 @@ export class CgiRequest {
   readonly target: string;
   /** 0 or 1, of HTTP/1.x. */
   readonly versionMinor: number;
-  readonly body: CgiRequestBody;
-  readonly #reply: Reply;
+  readonly #link: WorkerLink;
   readonly #id: number;
-  readonly #facts: WorkerFacts;
-  readonly #lines: string[];
-  readonly #client: Address;
-  readonly #server: Address;
-  readonly #bodyLength: number | undefined;
+  // A line with the client's address and port, and the head as it was received.
+  readonly #text: string;
+  readonly #hasBody: boolean;
+  readonly #bodyLength: number;
+  #body: CgiRequestBody | undefined;
   #fields: Fields | undefined;
   #variables: Readonly<Record<string, string>> | undefined;
   #state = State.Undecided;
   #bodyLeft = 0;
   #credit = creditBytes;
-  #waiters: Waiter[] = [];
+  #waiters: Waiter[] | undefined;
   #leaving: AbortController | undefined;
-  readonly #whenDone: () => void;
 
-  /** @internal `head` is the client's, as it was received; `addresses` its own and the server's. */
-  constructor(
-    request: Received, addresses: string, head: string, facts: WorkerFacts, reply: Reply,
-    whenDone: () => void,
-  ) {
-    const lines = head.split('\r\n');
-    const [method = '', target = ''] = lines[0]!.split(' ');
-    this.method = method;
+  /** @internal */
+  constructor({ id, flags, small, length }: Received, text: string, link: WorkerLink) {
+    const from = text.indexOf('\n') + 1;
+    const space = text.indexOf(' ', from);
+    const target = text.slice(space + 1, text.indexOf(' ', space + 1));
+    this.method = text.slice(from, space);
     // An absolute target (http://host/path) stands for its path.
-    this.target = target.replace(/^https?:\/\/[^/?]*(?=([/?]?))/i, (_, next) => (next === '/' ? '' : '/'));
-    this.versionMinor = request.small;
-    this.body = new CgiRequestBody(reply, request.id, (request.flags & hasBody) !== 0);
-    this.#reply = reply;
-    this.#id = request.id;
-    this.#facts = facts;
-    this.#lines = lines;
-    const [clientAddress = '', clientPort, serverAddress = '', serverPort] = addresses.split(' ');
-    this.#client = { address: clientAddress, port: Number(clientPort) };
-    this.#server = { address: serverAddress, port: Number(serverPort) };
-    this.#bodyLength = request.length >= 0 ? request.length : undefined;
-    this.#whenDone = whenDone;
+    this.target = target.startsWith('/')
+      ? target : target.replace(/^https?:\/\/[^/?]*(?=([/?]?))/i, (_, next) => (next === '/' ? '' : '/'));
+    this.versionMinor = small;
+    this.#link = link;
+    this.#id = id;
+    this.#text = text;
+    this.#hasBody = (flags & hasBody) !== 0;
+    this.#bodyLength = length;
+  }
+
+  /** The body, as it arrives; one without bytes ends at once. */
+  get body(): CgiRequestBody {
+    if (this.#body === undefined) {
+      this.#body = new CgiRequestBody(this.#link, this.#id, this.#hasBody);
+      if (!this.isOpen) this.#body.end(this.#ending());
+    }
+    return this.#body;
   }
 
   /** Whether an answer, or the rest of one, still has somebody to go to. */
@@ -218,7 +227,9 @@ export class CgiRequest {
 
   /** The addresses of the client's connection. */
   address(side: 'client' | 'server'): { address: string; port: number } {
-    return { ...(side === 'client' ? this.#client : this.#server) };
+    const line = side === 'server' ? this.#link.server : this.#text.slice(0, this.#text.indexOf('\n'));
+    const [address = '', port] = line.split(' ');
+    return { address, port: Number(port) };
   }
 
   /**
@@ -231,11 +242,11 @@ export class CgiRequest {
   }
 
   #makeVariables(): Readonly<Record<string, string>> {
-    const { target, software } = this.#facts;
+    const { target, software } = this.#link.facts;
     const [path = ''] = this.target.split('?');
     const pathInfo = decoded(path).slice(target.scriptName.length);
     const lines = environmentOf(this, { ...target, pathInfo }, {
-      length: this.#bodyLength, url: undefined, software,
+      length: this.#bodyLength < 0 ? undefined : this.#bodyLength, url: undefined, software,
     });
     return Object.fromEntries(lines.map((line) => {
       const equals = line.indexOf('=');
@@ -244,9 +255,11 @@ export class CgiRequest {
   }
 
   #fieldsOf(): Fields {
-    this.#fields ??= this.#lines.slice(1).filter((line) => line !== '').map((line) => {
+    if (this.#fields !== undefined) return this.#fields;
+    const [, , ...lines] = this.#text.split('\n');
+    this.#fields = lines.filter((line) => line !== '' && line !== '\r').map((line) => {
       const colon = line.indexOf(':');
-      return [line.slice(0, colon), line.slice(colon + 1).trim()] as const;
+      return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t\r]+$/g, '')] as const;
     });
     return this.#fields;
   }
@@ -294,18 +307,18 @@ export class CgiRequest {
       throw outOfRange('part.byteLength', `<= ${this.#bodyLeft}, the rest of the body`, byteLength);
     }
     if (byteLength === 0) return;
-    this.#reply(part, frame(Frame.Part, this.#id));
+    this.#link.reply(part, putFrame(Frame.Part, this.#id));
     this.#bodyLeft -= byteLength;
     this.#credit -= byteLength;
     if (this.#credit > 0) return;
-    await new Promise<void>((resolve, reject) => this.#waiters.push({ resolve, reject }));
+    await new Promise<void>((resolve, reject) => (this.#waiters ??= []).push({ resolve, reject }));
   }
 
   /** Ends an answer that was begun by {@link start}; one that is too short cuts the connection. */
   end(): void {
     if (this.#state === State.Left) return;
     if (this.#state !== State.Streaming) throw closedError('request');
-    this.#reply(undefined, frame(Frame.Part, this.#id, isLast));
+    this.#link.reply(undefined, putFrame(Frame.Part, this.#id, isLast));
     this.#finish(State.Answered);
   }
 
@@ -318,7 +331,7 @@ export class CgiRequest {
   fail(reason: string, flags: number): void {
     if (!this.isOpen) return;
     const text = Buffer.from(reason).toString('latin1').slice(0, 200);
-    this.#reply(undefined, frame(Frame.Failed, this.#id, isLast | flags, 0, 0, text));
+    this.#link.reply(undefined, putFrame(Frame.Failed, this.#id, isLast | flags, 0, 0, text));
     this.#finish(State.Answered);
   }
 
@@ -329,7 +342,7 @@ export class CgiRequest {
     if (kind === Frame.Cancel) return this.leave();
     if (kind !== Frame.AnswerCredit) return;
     this.#credit += length;
-    if (this.#credit > 0) for (const { resolve } of this.#waiters.splice(0)) resolve();
+    if (this.#credit > 0) for (const { resolve } of this.#takeWaiters()) resolve();
   }
 
   /** @internal Nobody waits for an answer any more. */
@@ -345,24 +358,42 @@ export class CgiRequest {
   }
 
   #sendHead(head: CgiResponseHead, flags: number, length: number, body: HeldBytes | undefined): void {
+    const link = this.#link;
+    if (link.knows(head)) {
+      const bytes = putFrame(Frame.Head, this.#id, flags | isKnownHead, 0, length, '', head.number);
+      return link.reply(body, bytes);
+    }
     const { status, text } = head;
     if (text.length <= textBytesMax) {
-      return this.#reply(body, frame(Frame.Head, this.#id, flags, status, length, text));
+      link.reply(body, putFrame(Frame.Head, this.#id, flags, status, length, text, link.nextHead));
+    } else {
+      using payload = Aggregate.fromText(text, 'latin1');
+      if (body !== undefined) payload.append(body);
+      const size = `${text.length}`;
+      link.reply(payload, putFrame(
+        Frame.Head, this.#id, flags | textInPayload, status, length, size, link.nextHead));
     }
-    using payload = Aggregate.fromText(text, 'latin1');
-    if (body !== undefined) payload.append(body);
-    const size = `${text.length}`;
-    this.#reply(payload, frame(Frame.Head, this.#id, flags | textInPayload, status, length, size));
+    link.addHead(head);
+  }
+
+  #takeWaiters(): Waiter[] {
+    const waiters = this.#waiters ?? [];
+    this.#waiters = undefined;
+    return waiters;
+  }
+
+  // Why nothing of the body can be read any more.
+  #ending(): () => IolError {
+    return this.#state === State.Left
+      ? leftError : () => closedError('request was answered and its body');
   }
 
   #finish(state: State.Answered | State.Left): void {
     this.#state = state;
-    const failure = state === State.Left
-      ? leftError : () => closedError('request was answered and its body');
-    this.body.end(failure);
+    this.#body?.end(this.#ending());
     if (state === State.Left) this.#leaving?.abort(leftError());
-    for (const { reject } of this.#waiters.splice(0)) reject(failure());
-    this.#whenDone();
+    for (const { reject } of this.#takeWaiters()) reject(this.#ending()());
+    this.#link.done(this.#id);
   }
 }
 
@@ -384,4 +415,5 @@ function checkBytes(bytes: unknown, name: string): void {
   if (!(bytes instanceof HeldBytes)) {
     throw invalidType(name, 'an instance of Aggregate or IolBuffer', bytes);
   }
+  handleOf(bytes);
 }

@@ -3,11 +3,16 @@
  */
 import { setImmediate } from 'node:timers/promises';
 
-import { Aggregate, type HeldBytes } from './aggregate';
-import type { Channel, Message } from './channel';
-import { Frame, frame, mayDie, parseFrame, textInPayload, textOf, type Received } from './cgi-frames';
-import { CgiRequest, type WorkerFacts } from './cgi-request';
+import { adoptAggregate, Aggregate, type HeldBytes } from './aggregate';
+import { sendFrame, takeFrame, whenChannelReady, type Channel } from './channel';
+import {
+  Frame, headsMax, mayDie, putFrame, readFrame, received, receivedText, textInPayload,
+} from './cgi-frames';
+import type { CgiResponseHead } from './cgi-head';
+import { CgiRequest, type WorkerFacts, type WorkerLink } from './cgi-request';
 import { IolError, isIolError } from './errors';
+import { native } from './native';
+import { handleOf } from './resource';
 import { validateFunction } from './validate';
 import { Window } from './window';
 
@@ -29,9 +34,11 @@ export const workerVariable = 'IOL_CGI';
  */
 export type CgiHandler = (request: CgiRequest) => void | PromiseLike<void>;
 
-// Messages that are taken without a turn of the loop between them.
+// Messages that are taken in one turn of the loop.
 const messagesAtOnce = 64;
 const ringBytes = 256 << 10;
+
+const { scratch } = native;
 
 function environment(): WorkerEnvironment {
   const text = process.env[workerVariable];
@@ -42,73 +49,100 @@ function environment(): WorkerEnvironment {
   return JSON.parse(text) as WorkerEnvironment;
 }
 
-class Worker {
+class Worker implements WorkerLink {
+  readonly facts: WorkerFacts;
+  server = '';
+  nextHead = 0;
   readonly #channel: Channel;
-  readonly #facts: WorkerFacts;
+  readonly #handle: number;
   readonly #handler: CgiHandler;
   readonly #requests = new Map<number, CgiRequest>();
   readonly #empty = Aggregate.empty();
-  #hasFailed = false;
+  readonly #heads: CgiResponseHead[] = [];
+  #isPaused = false;
+  #hasLeft = false;
+  readonly ended: Promise<void>;
+  #end!: (error?: unknown) => void;
 
   constructor(channel: Channel, facts: WorkerFacts, handler: CgiHandler) {
-    this.#channel = channel;
-    this.#facts = facts;
+    this.#channel = channel.cork();
+    this.#handle = handleOf(channel);
+    this.facts = facts;
     this.#handler = handler;
+    this.ended = new Promise((resolve, reject) => {
+      this.#end = (error) => (error === undefined ? resolve() : reject(error as Error));
+    });
+    whenChannelReady(channel, this.#onTurn);
   }
 
-  async run(): Promise<void> {
+  readonly #onTurn = (): void => {
     try {
-      for (let taken = 1; ; taken++) {
-        const message = (taken % messagesAtOnce === 0 ? undefined : this.#channel.tryReceive()) ??
-          await this.#channel.receive();
-        if (message === null) return;
-        // Why: the exception comes first. Who answers a Ping before it dies of it is sent requests.
-        if (this.#hasFailed) {
-          this.#hasFailed = false;
-          await setImmediate();
-        }
-        this.#onMessage(message);
-      }
+      if (!this.#isPaused) this.#receive();
     } catch (error) {
-      if (!isIolError(error) || !['ERR_IOL_PEER_DEAD', 'ERR_IOL_CLOSED'].includes(error.code)) throw error;
-    } finally {
-      for (const request of [...this.#requests.values()]) request.leave();
-      this.#empty.dispose();
-      this.#channel.close();
+      this.#leave(error);
     }
-  }
-
-  readonly #reply = (bytes: HeldBytes | undefined, metadata: Uint8Array): void => {
-    const payload = bytes ?? this.#empty;
-    try {
-      if (this.#channel.trySend(payload, metadata)) return;
-    } catch (error) {
-      if (isIolError(error) && ['ERR_IOL_PEER_DEAD', 'ERR_IOL_CLOSED'].includes(error.code)) return;
-      throw error;
-    }
-    // The ring is full: it is sent in its turn, or the channel ends.
-    this.#channel.send(payload, metadata).catch(() => undefined);
+    if (!this.#hasLeft) whenChannelReady(this.#channel, this.#onTurn);
   };
 
-  #onMessage({ aggregate, metadata }: Message): void {
-    const received = parseFrame(metadata);
-    if (received?.kind === Frame.Request) return this.#onRequest(received, metadata, aggregate);
-    const request = received === undefined ? undefined : this.#requests.get(received.id);
-    if (received !== undefined && request !== undefined) return request.onFrame(received, aggregate);
-    aggregate.dispose();
-    if (received?.kind === Frame.Ping) this.#reply(undefined, frame(Frame.Pong, 0));
+  #receive(): void {
+    for (let i = 0; i < messagesAtOnce && !this.#isPaused; i++) {
+      const payload = this.#channel.isClosed ? -1 : takeFrame(this.#handle);
+      if (payload === 0) return;
+      if (payload < 0) return this.#leave();
+      this.#onMessage(payload);
+    }
   }
 
-  #onRequest(received: Received, metadata: Buffer, payload: Aggregate): void {
-    const text = textOf(metadata);
-    const end = text.indexOf('\n');
-    const head = (received.flags & textInPayload) === 0
-      ? text.slice(end + 1) : payload.toString('latin1');
-    payload.dispose();
-    const { id } = received;
-    const request = new CgiRequest(received, text.slice(0, end), head, this.#facts, this.#reply,
-      () => this.#requests.delete(id));
-    this.#requests.set(id, request);
+  #leave(error?: unknown): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    const isEnd = error === undefined ||
+      (isIolError(error) && ['ERR_IOL_PEER_DEAD', 'ERR_IOL_CLOSED'].includes(error.code));
+    for (const request of [...this.#requests.values()]) request.leave();
+    this.#empty.dispose();
+    this.#channel.close();
+    this.#end(isEnd ? undefined : error);
+  }
+
+  reply(bytes: HeldBytes | undefined, length: number): void {
+    if (this.#channel.isClosed) return;
+    sendFrame(this.#channel, handleOf(bytes ?? this.#empty), length);
+  }
+
+  done(id: number): void {
+    this.#requests.delete(id);
+  }
+
+  knows(head: CgiResponseHead): boolean {
+    return this.#heads[head.number] === head;
+  }
+
+  addHead(head: CgiResponseHead): void {
+    head.number = this.nextHead;
+    this.#heads[head.number] = head;
+    this.nextHead = (this.nextHead + 1) % headsMax;
+  }
+
+  #onMessage(payload: number): void {
+    if (!readFrame()) return native.aggregateDispose(payload);
+    if (received.kind === Frame.Request) return this.#onRequest(payload);
+    const request = this.#requests.get(received.id);
+    if (request !== undefined) return request.onFrame(received, adoptAggregate(payload, scratch[0]!));
+    native.aggregateDispose(payload);
+    if (received.kind === Frame.Server) this.server = receivedText();
+    if (received.kind === Frame.Ping) this.reply(undefined, putFrame(Frame.Pong, 0));
+  }
+
+  #onRequest(payload: number): void {
+    let text = receivedText();
+    if ((received.flags & textInPayload) === 0) {
+      native.aggregateDispose(payload);
+    } else {
+      using head = adoptAggregate(payload, scratch[0]!);
+      text += head.toString('latin1');
+    }
+    const request = new CgiRequest(received, text, this);
+    this.#requests.set(received.id, request);
     let outcome: void | PromiseLike<void> = undefined;
     try {
       outcome = this.#handler(request);
@@ -122,8 +156,12 @@ class Worker {
   #fail(request: CgiRequest, error: unknown): void {
     // A client that has left ends reads and writes: nothing has gone wrong.
     if (!request.isOpen && isIolError(error) && error.code === 'ERR_IOL_ABORTED') return;
-    this.#hasFailed = true;
     request.fail(error instanceof Error ? error.message : String(error), mayDie);
+    // Why: the exception comes first. Who answers a Ping before it dies of it is sent requests.
+    this.#isPaused = true;
+    void setImmediate().then(() => {
+      this.#isPaused = false;
+    });
     // Why not from here: this is the loop of all requests. The server has been told already.
     queueMicrotask(() => {
       throw error;
@@ -134,7 +172,8 @@ class Worker {
 /**
  * Answers requests in a process of its own, which a server has started ({@link CgiWorkers},
  * `flash-lite --app`). Attaches to the server's window; requests and answers are messages of one
- * channel, whose bytes stay where they are.
+ * channel, whose bytes stay where they are. A server that sleeps is woken when the turn of the event
+ * loop ends in which it was answered.
  *
  * @example
  * ```ts
@@ -154,5 +193,5 @@ export async function serve(handler: CgiHandler): Promise<void> {
   validateFunction(handler, 'handler');
   const { slot, epoch, name, ...facts } = environment();
   const channel = await Window.default().connect({ slot, epoch }, { name, ringBytes });
-  await new Worker(channel, facts, handler).run();
+  await new Worker(channel, facts, handler).ended;
 }

@@ -5,14 +5,16 @@ import path from 'node:path';
 
 import { Aggregate } from './aggregate';
 import {
-  Frame, frame, hasBody, headerBytes, mayDie, metadataBytesMax, parseFrame, textInPayload,
+  Frame, hasBody, headerBytes, mayDie, putFrame, readFrame, received, textBytesMax, textInPayload,
 } from './cgi-frames';
 import type { LaunchedProgram, Launcher, LaunchRequest } from './cgi-launcher';
 import { readLines } from './cgi-pipes';
-import { Heads, WorkerRequest } from './cgi-worker-request';
-import type { Channel, Message } from './channel';
-import { isIolError } from './errors';
+import { Heads, WorkerRequest, type RequestWorker } from './cgi-worker-request';
+import { sendFrame, takeFrame, whenChannelReady, type Channel } from './channel';
+import { frameOut } from './channel-metadata';
 import { Interest, type HttpRequest } from './http-request';
+import { native } from './native';
+import { handleOf } from './resource';
 
 /** What all workers of one set share. */
 export interface WorkerContext {
@@ -29,10 +31,9 @@ export interface WorkerContext {
   readonly onEnded: (worker: WorkerProcess) => void;
 }
 
-const messagesAtOnce = 64;
+const messagesAtOnce = 256;
 
-// The metadata of a Request: made here, copied by the channel.
-const scratch = Buffer.alloc(metadataBytesMax);
+const { aggregateDispose, scratch } = native;
 
 function bodyLengthOf(request: HttpRequest): number {
   if ((request.interests & Interest.TransferEncoding) !== 0) return -1;
@@ -41,19 +42,22 @@ function bodyLengthOf(request: HttpRequest): number {
 }
 
 /** See the head of this file. */
-export class WorkerProcess {
+export class WorkerProcess implements RequestWorker {
   readonly name: string;
   readonly startedAt = Date.now();
   readonly requests = new Map<number, WorkerRequest>();
+  readonly heads = new Heads();
   sweep = 0;
   pid = 0;
   readonly #context: WorkerContext;
-  readonly #heads = new Heads();
   readonly #empty = Aggregate.empty();
   #program: LaunchedProgram | undefined;
   #channel: Channel | undefined;
+  #handle = 0;
+  #knowsServer = false;
   #lastId = 0;
   #isEnding = false;
+  #hasLeft = false;
   #hasEnded = false;
   #pingSweep = 0;
   #killTimer: NodeJS.Timeout | undefined;
@@ -109,37 +113,45 @@ export class WorkerProcess {
   /** Its channel has come. */
   connect(channel: Channel): void {
     if (this.#channel !== undefined || this.#hasEnded) return channel.close();
-    this.#channel = channel;
-    void this.#receive(channel);
+    this.#channel = channel.cork();
+    this.#handle = handleOf(channel);
+    whenChannelReady(channel, this.#onTurn);
     this.#context.onReady();
   }
 
-  // Never rejects.
-  async #receive(channel: Channel): Promise<void> {
+  readonly #onTurn = (): void => {
     try {
-      for (let taken = 1; ; taken++) {
-        const message = (taken % messagesAtOnce === 0 ? undefined : channel.tryReceive()) ??
-          await channel.receive();
-        if (message === null) break;
-        if (this.#onMessage(message)) continue;
-        this.#context.log('a worker broke the rules of its channel, and is ended');
-        break;
-      }
+      this.#receive(this.#channel!);
     } catch (error) {
-      if (!isIolError(error) || error.code !== 'ERR_IOL_PEER_DEAD') {
-        this.#context.log(`a worker's channel failed: ${(error as Error).message}`);
-      }
+      this.#context.log(`a worker's channel failed: ${(error as Error).message}`);
+      this.#leave();
     }
-    channel.close();
-    if (!this.#isEnding) this.kill();
-    await this.#program?.ended;
-    this.#end();
+    if (!this.#hasLeft) whenChannelReady(this.#channel!, this.#onTurn);
+  };
+
+  #receive(channel: Channel): void {
+    for (let i = 0; i < messagesAtOnce && !this.#hasLeft; i++) {
+      const payload = channel.isClosed ? -1 : takeFrame(this.#handle);
+      if (payload === 0) return;
+      if (payload < 0) return this.#leave();
+      if (this.#onMessage(payload)) continue;
+      this.#context.log('a worker broke the rules of its channel, and is ended');
+      return this.#leave();
+    }
   }
 
-  #onMessage({ aggregate, metadata }: Message): boolean {
-    const received = parseFrame(metadata);
-    if (received === undefined) {
-      aggregate.dispose();
+  // Nothing more comes from it.
+  #leave(): void {
+    if (this.#hasLeft) return;
+    this.#hasLeft = true;
+    this.#channel?.close();
+    if (!this.#isEnding) this.kill();
+    void Promise.resolve(this.#program?.ended).then(() => this.#end());
+  }
+
+  #onMessage(payload: number): boolean {
+    if (!readFrame()) {
+      aggregateDispose(payload);
       return false;
     }
     if (this.#pingSweep !== 0) {
@@ -149,39 +161,50 @@ export class WorkerProcess {
     if (received.kind === Frame.Failed && (received.flags & mayDie) !== 0) this.#ping();
     const request = this.requests.get(received.id);
     if (request === undefined) {  // It was given up, or this is a Pong.
-      aggregate.dispose();
+      aggregateDispose(payload);
       return true;
     }
     request.lastSweep = this.sweep;
-    return request.onFrame(received, metadata, aggregate);
+    return request.onFrame(received, payload);
   }
 
-  /** Hands a request over. */
+  /** Hands a request over. `server`: its address and port. */
   take(request: HttpRequest, server: string): void {
-    const { address, port } = request.address('client');
-    const text = scratch.write(`${address} ${port} ${server}\n`, headerBytes, 'latin1');
+    if (!this.#knowsServer) {
+      this.#knowsServer = true;
+      this.send(undefined, putFrame(Frame.Server, 0, 0, 0, 0, server));
+    }
     const id = this.#nextId();
-    this.requests.set(id, new WorkerRequest(request, id, this.sweep, this.#send, this.#heads, {
-      done: () => {
-        this.requests.delete(id);
-        this.#context.onReady();
-      },
-      log: this.#context.log,
-    }));
     const hasOne = (request.interests & (Interest.ContentLength | Interest.TransferEncoding)) !== 0;
-    const headAt = headerBytes + text;
-    const headBytes = request.copyHead(scratch, headAt);
-    const fits = headBytes <= scratch.length - headAt;
-    scratch[0] = Frame.Request;
-    scratch[1] = (hasOne ? hasBody : 0) | (fits ? 0 : textInPayload);
-    scratch.writeUInt16LE(request.versionMinor, 2);
-    scratch.writeUInt32LE(id, 4);
-    scratch.writeDoubleLE(hasOne ? bodyLengthOf(request) : -1, 8);
-    if (fits) return this.#send(undefined, scratch.subarray(0, headAt + headBytes));
-    const long = Buffer.allocUnsafe(headBytes);
-    request.copyHead(long, 0);
-    using payload = Aggregate.from(long);
-    this.#send(payload, scratch.subarray(0, headAt));
+    const flags = hasOne ? hasBody : 0;
+    const length = hasOne ? bodyLengthOf(request) : -1;
+    const bytes = request.copyRequest(frameOut, headerBytes);
+    if (bytes <= textBytesMax) {
+      putFrame(Frame.Request, id, flags, request.versionMinor, length);
+      this.#add(id, request);
+      return this.send(undefined, headerBytes + bytes);
+    }
+    const lineBytes = scratch[0]!;
+    const text = Buffer.allocUnsafe(bytes);
+    request.copyRequest(text, 0);
+    using head = Aggregate.from(text.subarray(lineBytes));
+    const line = text.toString('latin1', 0, lineBytes);
+    this.#add(id, request);
+    this.send(head, putFrame(
+      Frame.Request, id, flags | textInPayload, request.versionMinor, length, line));
+  }
+
+  #add(id: number, request: HttpRequest): void {
+    this.requests.set(id, new WorkerRequest(request, id, this.sweep, this));
+  }
+
+  done(id: number): void {
+    this.requests.delete(id);
+    this.#context.onReady();
+  }
+
+  log(line: string): void {
+    this.#context.log(line);
   }
 
   #nextId(): number {
@@ -191,17 +214,11 @@ export class WorkerProcess {
     return this.#lastId;
   }
 
-  readonly #send = (bytes: Aggregate | undefined, metadata: Uint8Array): void => {
+  send(bytes: Aggregate | undefined, frameBytes: number): void {
     const channel = this.#channel;
     if (channel === undefined || channel.isClosed) return;
-    const payload = bytes ?? this.#empty;
-    try {
-      // A full ring: it is sent in its turn. Its end is the receiving side's business.
-      if (!channel.trySend(payload, metadata)) channel.send(payload, metadata).catch(() => undefined);
-    } catch {
-      // So is this.
-    }
-  };
+    sendFrame(channel, handleOf(bytes ?? this.#empty), frameBytes);
+  }
 
   /**
    * Gives up requests in which nothing has happened for `sweeps`, and the worker itself when it does
@@ -225,7 +242,7 @@ export class WorkerProcess {
   // Until it answers anything it gets no requests.
   #ping(): void {
     this.#pingSweep = Math.max(1, this.sweep);
-    this.#send(undefined, frame(Frame.Ping, 0));
+    this.send(undefined, putFrame(Frame.Ping, 0));
   }
 
   /** Lets it end by the end of its channel; then SIGTERM, then SIGKILL. */
@@ -251,7 +268,7 @@ export class WorkerProcess {
     clearTimeout(this.#killTimer);
     this.#channel?.close();
     for (const request of [...this.requests.values()]) request.fail(502, 'a worker ended before its answer did');
-    this.#heads.clear();
+    this.heads.clear();
     this.#empty.dispose();
     this.#tellEnded();
     this.#context.onEnded(this);

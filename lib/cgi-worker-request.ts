@@ -1,52 +1,91 @@
 /**
  * A request on its way through a worker, at the server: the answer's frames in, the body's out.
  */
-import { Aggregate } from './aggregate';
+import { STATUS_CODES } from 'node:http';
+
+import { adoptAggregate, Aggregate } from './aggregate';
 import {
-  creditBytes, Frame, frame, isLast, longTextBytesMax, textInPayload, textOf, type Received,
+  creditBytes, Frame, headsMax, isKnownHead, isLast, longTextBytesMax, putFrame, receivedText,
+  textInPayload, type Received,
 } from './cgi-frames';
 import { areFieldLines } from './cgi-head';
 import { isBodiless } from './cgi-response';
 import { isIolError } from './errors';
 import type { HttpRequest } from './http-request';
-import { STATUS_CODES } from 'node:http';
+import { native } from './native';
+import { handleOf } from './resource';
 
-/** Sends to the worker. */
-export type Send = (bytes: Aggregate | undefined, metadata: Uint8Array) => void;
+const { aggregateDispose, scratch } = native;
 
-const headsMax = 256;
+// Heads that were made of all that one worker has sent.
+const madeMax = 256;
 const pieceBytes = 64 << 10;
 // A worker that keeps to its credit never has so many parts unsent.
 const partsMax = 65_536;
 
-/** Heads by what they were made from: a worker that answers alike costs one look-up. */
-export class Heads {
-  readonly #heads = new Map<string, Aggregate>();
+interface Head {
+  readonly status: number;
+  readonly text: string;
+  /** By the length of the body. */
+  readonly made: Map<number, Aggregate>;
+}
 
-  /** Undefined when the text is no header lines. The aggregate stays ours. */
-  get(status: number, length: number, text: string): Aggregate | undefined {
-    const key = `${status} ${length} ${text}`;
-    const found = this.#heads.get(key);
+/** The heads of one worker, by their numbers. */
+export class Heads {
+  readonly #heads: (Head | undefined)[] = [];
+  #made = 0;
+
+  /** False when the text is no header lines, or the number is too large. */
+  add(number: number, status: number, text: string): boolean {
+    if (number >= headsMax || status < 200 || status > 599 || !areFieldLines(text)) return false;
+    const before = this.#heads[number];
+    if (before?.status === status && before.text === text) return true;
+    if (before !== undefined) this.#drop(before);
+    this.#heads[number] = { status, text, made: new Map() };
+    return true;
+  }
+
+  statusOf(number: number): number | undefined {
+    return this.#heads[number]?.status;
+  }
+
+  /** For a body of `length` bytes, or of an unknown length, -1. The aggregate stays ours. */
+  get(number: number, length: number): Aggregate {
+    const { status, text, made } = this.#heads[number]!;
+    const found = made.get(length);
     if (found !== undefined) return found;
-    if (status < 200 || status > 599 || !areFieldLines(text)) return undefined;
+    if (this.#made >= madeMax) this.#dropAll();
     const lengthLine = length < 0 || isBodiless(status) ? '' : `Content-Length: ${length}\r\n`;
     const reason = STATUS_CODES[status] ?? 'Unknown';
-    const made = Aggregate.fromText(`HTTP/1.1 ${status} ${reason}\r\n${text}${lengthLine}`, 'latin1');
-    if (this.#heads.size >= headsMax) this.clear();
-    this.#heads.set(key, made);
-    return made;
+    const head = Aggregate.fromText(`HTTP/1.1 ${status} ${reason}\r\n${text}${lengthLine}`, 'latin1');
+    made.set(length, head);
+    this.#made++;
+    return head;
+  }
+
+  #drop({ made }: Head): void {
+    this.#made -= made.size;
+    for (const head of made.values()) head.dispose();
+    made.clear();
+  }
+
+  #dropAll(): void {
+    for (const head of this.#heads) if (head !== undefined) this.#drop(head);
   }
 
   clear(): void {
-    for (const head of this.#heads.values()) head.dispose();
-    this.#heads.clear();
+    this.#dropAll();
+    this.#heads.length = 0;
   }
 }
 
-/** What is to be told about a request. */
-export interface Outcome {
-  /** The worker has answered, failed, or is not waited for any more. */
-  done(): void;
+/** The worker of a request. */
+export interface RequestWorker {
+  readonly heads: Heads;
+  /** Sends the frame that putFrame() has made. */
+  send(bytes: Aggregate | undefined, frameBytes: number): void;
+  /** It has answered, failed, or is not waited for any more. */
+  done(id: number): void;
   log(line: string): void;
 }
 
@@ -56,27 +95,21 @@ export class WorkerRequest {
   lastSweep: number;
   readonly #request: HttpRequest;
   readonly #id: number;
-  readonly #send: Send;
-  readonly #heads: Heads;
-  readonly #outcome: Outcome;
+  readonly #worker: RequestWorker;
   #hasBegun = false;
   #isDone = false;
   #parts = 0;
-  #writing: Promise<void> = Promise.resolve();
+  #writing: Promise<void> | undefined;
   #credit = 0;
   #isPumping = false;
   #isReading = false;
   #wakePump: (() => void) | undefined;
 
-  constructor(
-    request: HttpRequest, id: number, sweep: number, send: Send, heads: Heads, outcome: Outcome,
-  ) {
+  constructor(request: HttpRequest, id: number, sweep: number, worker: RequestWorker) {
     this.#request = request;
     this.#id = id;
     this.lastSweep = sweep;
-    this.#send = send;
-    this.#heads = heads;
-    this.#outcome = outcome;
+    this.#worker = worker;
     request.whenLeft = () => this.#cancel();
   }
 
@@ -85,53 +118,63 @@ export class WorkerRequest {
     return this.#parts > 0 || this.#isReading;
   }
 
-  /** A frame of the worker. Takes the payload over. False: it broke the rules. */
-  onFrame(received: Received, metadata: Buffer, payload: Aggregate): boolean {
+  /** A frame of the worker. Takes the payload, a handle, over. False: it broke the rules. */
+  onFrame(received: Received, payload: number): boolean {
+    const byteLength = scratch[0]!;
     switch (received.kind) {
-      case Frame.Head: return this.#onHead(received, metadata, payload);
-      case Frame.Part: return this.#onPart(received, payload);
-      default: payload.dispose();
+      case Frame.Head: return this.#onHead(received, payload, byteLength);
+      case Frame.Part: return this.#onPart(received, adoptAggregate(payload, byteLength));
+      default: aggregateDispose(payload);
     }
     if (received.kind === Frame.BodyCredit) this.#onCredit(received.length);
-    else if (received.kind === Frame.Failed) this.fail(502, `has failed: ${textOf(metadata)}`);
+    else if (received.kind === Frame.Failed) this.fail(502, `has failed: ${receivedText()}`);
     return true;
   }
 
-  #onHead({ flags, small: status, length }: Received, metadata: Buffer, payload: Aggregate): boolean {
+  #onHead(received: Received, payload: number, byteLength: number): boolean {
+    const { flags, length, head } = received;
     if (this.#hasBegun) {
-      payload.dispose();
+      aggregateDispose(payload);
       return false;
     }
-    let text = textOf(metadata);
+    if ((flags & isKnownHead) === 0) {
+      using bytes = adoptAggregate(payload, byteLength);
+      return this.#addHead(received, bytes) && this.#begin(head, flags, length, handleOf(bytes), bytes.byteLength);
+    }
+    const isTaken = this.#begin(head, flags, length, payload, byteLength);
+    aggregateDispose(payload);
+    return isTaken;
+  }
+
+  #addHead({ flags, small, head }: Received, payload: Aggregate): boolean {
+    let text = receivedText();
     if ((flags & textInPayload) !== 0) {
       const size = Number(text);
-      if (!(size >= 0 && size <= Math.min(longTextBytesMax, payload.byteLength))) {
-        payload.dispose();
-        return false;
-      }
+      if (!(size >= 0 && size <= Math.min(longTextBytesMax, payload.byteLength))) return false;
       text = payload.toString('latin1', 0, size);
       payload.consume(size);
     }
-    const head = this.#heads.get(status, length, text);
-    if (head === undefined) {
-      payload.dispose();
-      return false;
-    }
-    this.#hasBegun = true;
-    if ((flags & isLast) !== 0) return this.#respond(status, length, head, payload);
-    this.#request.start(head, isBodiless(status) ? 0 : length < 0 ? 'chunked' : length);
-    payload.dispose();
-    return true;
+    return this.#worker.heads.add(head, small, text);
   }
 
-  #respond(status: number, length: number, head: Aggregate, body: Aggregate): boolean {
-    const isWhole = body.byteLength === length;
-    // A client that has left makes this a no-op.
-    if (isWhole) this.#request.respond(head, isBodiless(status) ? null : body);
-    body.dispose();
+  // The payload stays the caller's.
+  #begin(number: number, flags: number, length: number, payload: number, byteLength: number): boolean {
+    const status = this.#worker.heads.statusOf(number);
+    if (status === undefined) return false;
+    const isWhole = (flags & isLast) !== 0;
+    if (isWhole && byteLength !== length) return false;
+    try {
+      const head = this.#worker.heads.get(number, length);
+      // A client that has left makes these a no-op.
+      if (isWhole) this.#request.respondHeld(handleOf(head), isBodiless(status) ? 0 : payload);
+      else this.#request.start(head, isBodiless(status) ? 0 : length < 0 ? 'chunked' : length);
+    } catch (error) {
+      this.giveUp(502, (error as Error).message);
+      return true;
+    }
+    this.#hasBegun = true;
     if (isWhole) this.#finish();
-    else this.#hasBegun = false;
-    return isWhole;
+    return true;
   }
 
   #onPart({ flags }: Received, payload: Aggregate): boolean {
@@ -140,7 +183,8 @@ export class WorkerRequest {
       return false;
     }
     this.#parts++;
-    this.#writing = this.#writing.then(() => this.#write(payload, (flags & isLast) !== 0));
+    const isEnd = (flags & isLast) !== 0;
+    this.#writing = (this.#writing ?? Promise.resolve()).then(() => this.#write(payload, isEnd));
     return true;
   }
 
@@ -156,7 +200,7 @@ export class WorkerRequest {
         this.#request.end();
         this.#finish();
       } else {
-        this.#send(undefined, frame(Frame.AnswerCredit, this.#id, 0, 0, byteLength));
+        this.#worker.send(undefined, putFrame(Frame.AnswerCredit, this.#id, 0, 0, byteLength));
       }
     } catch (error) {
       // More than it promised, or no memory; a client that leaves has cancelled it already.
@@ -184,9 +228,9 @@ export class WorkerRequest {
         using part = await this.#request.body.read(pieceBytes);
         this.#isReading = false;
         if (this.#isDone) return;
-        if (part === null) return this.#send(undefined, frame(Frame.Body, this.#id, isLast));
+        if (part === null) return this.#worker.send(undefined, putFrame(Frame.Body, this.#id, isLast));
         this.#credit -= part.byteLength;
-        this.#send(part, frame(Frame.Body, this.#id));
+        this.#worker.send(part, putFrame(Frame.Body, this.#id));
       }
     } catch (error) {
       if (this.#isDone) return;
@@ -199,7 +243,7 @@ export class WorkerRequest {
   /** No answer will come: the client is told, or cut. */
   fail(status: number, reason: string): void {
     if (this.#isDone) return;
-    this.#outcome.log(reason);
+    this.#worker.log(reason);
     this.#answer(status);
     this.#finish();
   }
@@ -208,7 +252,7 @@ export class WorkerRequest {
   giveUp(status: number, reason: string): void {
     if (this.#isDone) return;
     this.fail(status, reason);
-    this.#send(undefined, frame(Frame.Cancel, this.#id));
+    this.#worker.send(undefined, putFrame(Frame.Cancel, this.#id));
   }
 
   #answer(status: number): void {
@@ -221,7 +265,7 @@ export class WorkerRequest {
 
   #cancel(): void {
     if (this.#isDone) return;
-    this.#send(undefined, frame(Frame.Cancel, this.#id));
+    this.#worker.send(undefined, putFrame(Frame.Cancel, this.#id));
     this.#finish();
   }
 
@@ -229,7 +273,7 @@ export class WorkerRequest {
     this.#isDone = true;
     this.#request.whenLeft = undefined;
     this.#wakePump?.();
-    this.#outcome.done();
+    this.#worker.done(this.#id);
   }
 }
 

@@ -8,21 +8,24 @@ import { abortedError } from './abort';
 import {
   adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike,
 } from './aggregate';
+import { enqueue, type Receiving, type Sending, type Waiter } from './channel-waiters';
+import { frameOut, keepMetadata, metadataOf, noMetadata } from './channel-metadata';
 import { closedError, IolError } from './errors';
 import { errorTable } from './error-codes.generated';
 import { onWindowClosed, type Kind } from './leaks';
 import { native } from './native';
 import { handleOf, Resource } from './resource';
-import {
-  byteLengthOf, illegalConstructor, outOfRange, validateAbortSignal, validateBytes, validateObject,
-} from './validate';
+import { illegalConstructor, validateAbortSignal, validateObject } from './validate';
 
 declare module './native' {
   interface NativeAddon {
-    /** What was received last. */
+    /** Two halves: what was received last, and what channelSendFrame sends. */
     channelMetadata: Uint8Array;
     /** 1 sent, 0 not now, -1 closed, -2 the peer is dead. */
     channelSend: (channel: number, aggregate: number, metadata: Uint8Array | undefined) => number;
+    /** The same with so many bytes of channelMetadata's second half. */
+    channelSendFrame: (channel: number, aggregate: number, bytes: number) => number;
+    channelCork: (channel: number, isCorked: boolean) => void;
     /** The aggregate, or as channelSend; scratch: its length, bytes of metadata. */
     channelReceive: (channel: number) => number;
     /** 1 a message, 2 room, 4 keeps the loop alive, 8 a turn of the loop. */
@@ -35,8 +38,8 @@ declare module './native' {
 
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
-  aggregateConcat, aggregateDispose, channelAwait, channelClose, channelMetadata, channelReceive,
-  channelSend, channelStats, scratch,
+  aggregateConcat, aggregateDispose, channelAwait, channelClose, channelCork, channelMetadata,
+  channelReceive, channelSend, channelSendFrame, channelStats, scratch,
 } = native;
 
 const sent = 1;
@@ -47,10 +50,6 @@ const awaitsMessage = 1;
 const awaitsRoom = 2;
 const keepsAlive = 4;
 const awaitsTurn = 8;
-
-/** Most bytes of a message's metadata. */
-const metadataBytesMax = 1024;
-const noMetadata = Buffer.alloc(0);
 
 /**
  * Operations that were done at once since the loop had its last turn with us. Why bounded: a loop of
@@ -103,23 +102,6 @@ export class Message implements Disposable {
   }
 }
 
-/** Somebody who waits: for a message, or for room. */
-interface Waiter {
-  /** Before it is answered: takes it off its signal. */
-  settle(): void;
-  reject(error: unknown): void;
-}
-
-interface Receiving extends Waiter {
-  resolve(message: Message | null): void;
-}
-
-interface Sending extends Waiter {
-  resolve(): void;
-  readonly aggregate: number;
-  readonly metadata: Uint8Array | undefined;
-}
-
 const channelKind: Kind = { subject: 'channel', release: channelClose };
 
 /** Channels that somebody waits for, by handle. */
@@ -135,10 +117,24 @@ export let readChannel: (
 ) => Promise<Aggregate | null>;
 
 /**
- * For pipe-reader.ts: calls `tell` once, when there may be something to receive, or the end. It does not keep
- * the process alive more than `channel` does.
+ * For pipe-reader.ts and the CGI code: calls `tell` once, when there may be something to receive, or
+ * the end. It does not keep the process alive more than `channel` does.
  */
 export let whenChannelReady: (channel: Channel, tell: () => void) => void;
+
+/**
+ * The next message as a handle, which is the caller's; its length is in scratch[0], the bytes of its
+ * metadata in scratch[1]. 0: none now, -1: closed, -2: the peer is dead.
+ *
+ * @throws {IolError} as {@link Channel.receive}.
+ */
+export const takeFrame: (handle: number) => number = channelReceive;
+
+/**
+ * Sends an aggregate by its handle with the first `bytes` of {@link frameOut}, now or when there is
+ * room. A channel that has ended takes it and tells nobody: its receiving side does.
+ */
+export let sendFrame: (channel: Channel, aggregate: number, bytes: number) => void;
 
 /** For membership.ts: makes the object of a channel that was opened. */
 export let adoptChannel: (handle: number, name: string, peer: ChannelPeer) => Channel;
@@ -164,40 +160,11 @@ function failure(code: 'ERR_IOL_PEER_DEAD' | 'ERR_IOL_CLOSED'): IolError {
   return new IolError(code, `channel: ${errorTable[code].message}`);
 }
 
-function metadataOf(metadata: unknown): Uint8Array | undefined {
-  if (metadata === undefined) return undefined;
-  const bytes = typeof metadata === 'string' ? Buffer.from(metadata) : metadata;
-  validateBytes(bytes, 'metadata', 'of type string or an instance of Uint8Array');
-  const byteLength = byteLengthOf(bytes);
-  if (byteLength > metadataBytesMax) {
-    throw outOfRange('metadata.byteLength', `<= ${metadataBytesMax}`, byteLength);
-  }
-  return bytes;
-}
-
 function signalOf(options: { signal?: AbortSignal | undefined }): AbortSignal | undefined {
   validateObject(options, 'options');
   validateAbortSignal(options.signal, 'options.signal');
   if (options.signal?.aborted) throw abortedError(options.signal);
   return options.signal;
-}
-
-/** Puts a waiter into its queue; a signal takes it out again. */
-function enqueue<W extends Waiter>(
-  queue: W[],
-  waiter: W,
-  signal: AbortSignal | undefined,
-  onAbort: () => void,
-): void {
-  queue.push(waiter);
-  if (signal === undefined) return;
-  const giveUp = (): void => {
-    queue.splice(queue.indexOf(waiter), 1);
-    onAbort();
-    waiter.reject(abortedError(signal));
-  };
-  waiter.settle = () => signal.removeEventListener('abort', giveUp);
-  signal.addEventListener('abort', giveUp, { once: true });
 }
 
 const nothing = (): void => {};
@@ -225,6 +192,7 @@ export class Channel extends Resource {
       channel.#watchers.push(tell);
       channel.#update();
     };
+    sendFrame = (channel, aggregate, bytes) => channel.#sendFrame(aggregate, bytes);
     readChannel = (channel, size, signal) => {
       const before = channel.#reading;
       const reading = channel.#read(before, size, signal);
@@ -281,8 +249,7 @@ export class Channel extends Resource {
       if (this.#isSent(channelSend(handle, handleOf(bytes), extra))) return;
     }
     const aggregate = aggregateConcat(handleOf(bytes));
-    // Why a copy: the caller may use the memory again.
-    const kept = extra === undefined ? undefined : Uint8Array.from(extra);
+    const kept = keepMetadata(extra);
     await new Promise<void>((resolve, reject) => {
       const sending: Sending = { aggregate, metadata: kept, resolve, reject, settle: nothing };
       enqueue(this.#sendings, sending, signal, () => {
@@ -308,6 +275,35 @@ export class Channel extends Resource {
     checkBytesLike(bytes, 'bytes');
     using copy = Aggregate.from(bytes);
     return this.#isSent(channelSend(handle, handleOf(copy), extra));
+  }
+
+  #sendFrame(bytes: number, length: number): void {
+    if (this.isDisposed) return;
+    const isFirst = this.#sendings.length === 0;
+    if (isFirst && channelSendFrame(handleOf(this), bytes, length) !== notNow) return;
+    const metadata = keepMetadata(frameOut.subarray(0, length));
+    const aggregate = aggregateConcat(bytes);
+    this.#sendings.push({ aggregate, metadata, resolve: nothing, reject: nothing, settle: nothing });
+    this.#update();
+  }
+
+  /**
+   * From now on a sleeping receiver is woken once for all that one turn of the event loop sends, at
+   * its end, and not for each message: for programs that send many small ones. One that is awake
+   * finds each message at once all the same. A turn that computes for long lets it sleep on.
+   *
+   * Cost: a wake-up is a system call here and a switch of processes; without it a message costs
+   * under a microsecond.
+   */
+  cork(): this {
+    channelCork(handleOf(this), true);
+    return this;
+  }
+
+  /** Ends {@link cork}, and wakes the receiver for what was sent. */
+  uncork(): this {
+    channelCork(handleOf(this), false);
+    return this;
   }
 
   /** Throws the end as an error. */

@@ -44,9 +44,12 @@ declare module './native' {
     httpEnd(server: NativeServer, slot: number, epoch: number): boolean;
     httpAbort(server: NativeServer, slot: number, epoch: number): void;
     httpHeader(server: NativeServer, slot: number, epoch: number, name: string): string | undefined;
-    /** Copies the head as it was received; its length, also when it does not fit. */
-    httpCopyHead(
-      server: NativeServer, slot: number, epoch: number, to: Uint8Array, at: number,
+    /**
+     * Copies a line with the client's address and port, and the head as it was received; the length of
+     * both, also when they do not fit. scratch[0]: of the line.
+     */
+    httpCopyRequest(
+      this: void, server: NativeServer, slot: number, epoch: number, to: Uint8Array, at: number,
     ): number;
     /** Names and values in turn. */
     httpHeaders(server: NativeServer, slot: number, epoch: number): string[];
@@ -87,7 +90,7 @@ const methods = [
 ] as const;
 
 // Why taken out: the addon's exports are a dictionary, in which every look-up costs a hash.
-const { httpRespond, httpRespondFile } = native;
+const { httpCopyRequest, httpRespond, httpRespondFile } = native;
 
 enum State { Undecided, Streaming, Answered, Left }
 
@@ -246,6 +249,13 @@ export class HttpRequest {
     this.finish(State.Answered);
   }
 
+  /** @internal As respond(), by handles; 0: no body. */
+  respondHeld(head: number, body: number): void {
+    if (this.state !== State.Undecided) return this.refuseState(State.Undecided);
+    httpRespond(this.server, this.slot, this.epoch, head, body, 0);
+    this.finish(State.Answered);
+  }
+
   /**
    * Answers with bytes `[offset, offset + length)` of a cached file, when they are in memory and
    * the file is known to be fresh. Else answers nothing and returns false: `open` or `read` the file,
@@ -390,12 +400,12 @@ export class HttpRequest {
   }
 
   /**
-   * @internal Copies the head as it was received to `to`, from `at` on, if it fits (reason `head`);
-   * its length.
+   * @internal Copies a line with the client's address and port, and the head as it was received, to
+   * `to`, from `at` on, if they fit (reason `head`); their length, and in scratch[0] that of the line.
    */
-  copyHead(to: Uint8Array, at: number): number {
+  copyRequest(to: Uint8Array, at: number): number {
     if (!this.isOpen) throw closedError('request');
-    return native.httpCopyHead(this.server, this.slot, this.epoch, to, at);
+    return httpCopyRequest(this.server, this.slot, this.epoch, to, at);
   }
 
   /** @internal More of the body may be there. */

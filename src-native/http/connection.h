@@ -21,6 +21,7 @@
 #include "http/timer_wheel.h"
 #include "sys/fd.h"
 #include "sys/poll_set.h"
+#include "sys/tcp_socket.h"
 
 namespace iol::http {
 
@@ -69,6 +70,7 @@ struct Connection {
   uint32_t slot;
   uint32_t epoch = 1;
   sys::Fd fd;
+  std::optional<sys::Endpoint> client;  // Once it was asked for.
   sys::Interest interest = sys::Interest::Read;
   bool takesRequests = true;  // False: nothing after what was parsed is looked at.
   bool isInputEnded = false;  // The client has shut its side.

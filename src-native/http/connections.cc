@@ -169,6 +169,7 @@ void Connections::open(sys::Fd fd) {
   if (!poll_.add(fd, sys::Interest::Read, tagOf(connection)).isOk()) return;  // Closes it.
   freeConnections_.pop_back();
   connection.fd = std::move(fd);
+  connection.client.reset();
   connection.interest = sys::Interest::Read;
   ++stats_.connectionsOpen;
   ++stats_.connectionsTotal;

@@ -133,9 +133,9 @@ class Connections {
   // Cost: bytes that came with the head are copied (CopyReason::Head), the others are received
   // where they stay.
   Result<Aggregate> readBody(RequestId id, uint32_t bytesMax);
-  // The client's address, or ours: one system call.
+  // The client's address, or ours: one system call, which of a connection's client is the first's.
   enum class Side : uint8_t { Client, Server };
-  Result<sys::Endpoint> endpointOf(RequestId id, Side side) const;
+  Result<sys::Endpoint> endpointOf(RequestId id, Side side);
 
   // An answer in parts: start, write as often as needed, end. Without a length the end of the
   // connection ends the body; with kSelfDelimited the caller's own coding does.

@@ -274,11 +274,17 @@ Status Connections::waitForBody(Connection& connection) {
   return Status(Code::WouldBlock, "request body");
 }
 
-Result<sys::Endpoint> Connections::endpointOf(RequestId id, Side side) const {
+Result<sys::Endpoint> Connections::endpointOf(RequestId id, Side side) {
   const Exchange* exchange = find(id);
   if (exchange == nullptr) return Status(Code::Closed, "request");
-  const sys::Fd& fd = exchange->connection->fd;
-  return side == Side::Client ? sys::remoteEndpoint(fd) : sys::localEndpoint(fd);
+  Connection& connection = *exchange->connection;
+  if (side == Side::Server) return sys::localEndpoint(connection.fd);
+  if (!connection.client) {
+    const Result<sys::Endpoint> client = sys::remoteEndpoint(connection.fd);
+    if (!client.isOk()) return client;
+    connection.client = client.value();
+  }
+  return *connection.client;
 }
 
 }  // namespace iol::http

@@ -177,8 +177,8 @@ napi_value EnvState::makeChannelMetadata() {
   napi_value buffer = nullptr;
   napi_value array = nullptr;
   void* data = nullptr;
-  napi_create_arraybuffer(env_, kMetadataBytesMax, &data, &buffer);
-  napi_create_typedarray(env_, napi_uint8_array, kMetadataBytesMax, buffer, 0, &array);
+  napi_create_arraybuffer(env_, 2 * kMetadataBytesMax, &data, &buffer);
+  napi_create_typedarray(env_, napi_uint8_array, 2 * kMetadataBytesMax, buffer, 0, &array);
   napi_create_reference(env_, array, 1, &channelMetadataArray_);
   channelMetadata_ = static_cast<uint8_t*>(data);
   return array;

@@ -195,17 +195,13 @@ ChannelEntry* channelAt(const Call<N>& call, size_t i) {
   return entry;
 }
 
-// channelSend(channel, aggregate, metadata or undefined) -> kSent, kNotNow, kEnded or kPeerDead
-napi_value channelSend(napi_env env, napi_callback_info info) {
-  Call<3> call(env, info);
-  if (!call.isReady()) return nullptr;
+template <size_t N>
+napi_value send(const Call<N>& call, std::span<const uint8_t> metadata) {
   ChannelEntry* const entry = channelAt(call, 0);
   if (entry == nullptr) return nullptr;
   const Aggregate* const aggregate = aggregateAt(call, 1);
   if (aggregate == nullptr) return nullptr;
-  const auto metadata = call.spanAt(2);
-  const Result<SendOutcome> sent =
-      entry->channel->sender->trySend(*aggregate, {metadata.data, metadata.length});
+  const Result<SendOutcome> sent = entry->channel->sender->trySend(*aggregate, metadata);
   if (!sent.isOk()) {
     if (sent.status().code() != Code::WouldBlock) return call.fail(sent.status());
     entry->mustRetry = true;
@@ -218,6 +214,33 @@ napi_value channelSend(napi_env env, napi_callback_info info) {
     case SendOutcome::Closed: break;
   }
   return call.int32(kEnded);
+}
+
+// channelSend(channel, aggregate, metadata or undefined) -> kSent, kNotNow, kEnded or kPeerDead
+napi_value channelSend(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  if (!call.isReady()) return nullptr;
+  const auto metadata = call.spanAt(2);
+  return send(call, {metadata.data, metadata.length});
+}
+
+// channelSendFrame(channel, aggregate, bytes of the metadata, which are in the second half of
+// channelMetadata) -> as channelSend
+napi_value channelSendFrame(napi_env env, napi_callback_info info) {
+  Call<3> call(env, info);
+  if (!call.isReady()) return nullptr;
+  const uint8_t* const frame = call.state().channelMetadata() + kMetadataBytesMax;
+  return send(call, {frame, static_cast<size_t>(call.intAt(2))});
+}
+
+// channelCork(channel, is corked)
+napi_value channelCork(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info);
+  if (!call.isReady()) return nullptr;
+  ChannelEntry* const entry = channelAt(call, 0);
+  if (entry == nullptr) return nullptr;
+  entry->channel->sender->setCorked(call.boolAt(1));
+  return call.undefined();
 }
 
 // channelReceive(channel) -> aggregate, kNotNow, kEnded or kPeerDead; scratch: its length, bytes of
@@ -290,7 +313,8 @@ constexpr Export kExports[] = {
     {"windowConnect", windowConnect},       {"windowListen", windowListen},
     {"channelSend", channelSend},           {"channelReceive", channelReceive},
     {"channelAwait", channelAwait},         {"channelClose", channelClose},
-    {"channelStats", channelStats},
+    {"channelStats", channelStats},         {"channelSendFrame", channelSendFrame},
+    {"channelCork", channelCork},
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 // whether its client is still there: false is no error, the answer has nowhere to go.
 
 #include <algorithm>
+#include <cstdio>
 #include <iterator>
 #include <memory>
 #include <optional>
@@ -290,19 +291,30 @@ napi_value httpHeaders(napi_env env, napi_callback_info info) {
   return list;
 }
 
-// httpCopyHead(server, slot, epoch, to, at) -> its length, also when it does not fit
-napi_value httpCopyHead(napi_env env, napi_callback_info info) {
+// httpCopyRequest(server, slot, epoch, to, at): a line "ADDRESS PORT" of the client, and the head as
+// it was received -> bytes of both, also when they do not fit; scratch[0]: of the line
+napi_value httpCopyRequest(napi_env env, napi_callback_info info) {
   Call<5> call(env, info, Needs::Nothing);
   HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return call.failClosed("request");
+  const Result<sys::Endpoint> client =
+      server.connections()->endpointOf(requestAt(call, 1), http::Connections::Side::Client);
+  if (!client.isOk()) return call.fail(client.status());
+  char line[sys::kHostTextMax + 8];
+  const auto lineBytes = static_cast<uint32_t>(
+      std::snprintf(line, sizeof line, "%s %u\n", client.value().host, client.value().port));
+  call.state().scratch()[0] = lineBytes;
   http::ByteSpan storage[http::kSpansMax];
   const std::optional<http::RequestView> request =
       server.connections() != nullptr ? server.connections()->view(requestAt(call, 1), storage)
                                       : std::nullopt;
   if (!request) return call.failClosed("request");
   const auto to = call.spanAt(3);
-  const uint64_t at = call.bytesAt(4);
+  uint64_t at = call.bytesAt(4);
   const uint32_t length = request->head.byteLength;
-  if (at <= to.length && length <= to.length - at) {
+  if (at <= to.length && lineBytes + length <= to.length - at) {
+    std::copy_n(line, lineBytes, to.data + at);
+    at += lineBytes;
     uint32_t copied = 0;
     for (const http::ByteSpan& span : storage) {
       if (copied == length) break;
@@ -311,7 +323,7 @@ napi_value httpCopyHead(napi_env env, napi_callback_info info) {
       copied += bytes;
     }
   }
-  return call.number(length);
+  return call.number(lineBytes + length);
 }
 
 // httpAddress(server, slot, epoch, isServer) -> host; scratch[0]: port
@@ -424,7 +436,7 @@ constexpr Export kExports[] = {
     {"httpHeader", httpHeader},
     {"httpHeaders", httpHeaders},
     {"httpAddress", httpAddress},
-    {"httpCopyHead", httpCopyHead},
+    {"httpCopyRequest", httpCopyRequest},
     {"httpReadBody", httpReadBody},
     {"httpMethod", httpMethod},
     {"httpStats", httpStats},

@@ -91,6 +91,36 @@ describe('a channel between two processes', function () {
     assert.equal(wrong, 'none');
   });
 
+  it('corked: wakes a sleeper at the end of the turn, or when uncorked, and loses nothing', async () => {
+    const receive = (number: number): Promise<string[]> => host.run<string[]>(`
+      const got = [];
+      while (got.length < ${number}) {
+        const message = await $.channel.receive();
+        got.push(String(message.metadata));
+        message.dispose();
+      }
+      return got;
+    `);
+    const receiving = receive(1030);
+    await guest.run(`
+      const bytes = $.own(io.Aggregate.from('x'));
+      if ($.channel.cork() !== $.channel) throw new Error('not chained');
+      for (let i = 0; i < 5; i++) if (!$.channel.trySend(bytes, String(i))) throw new Error('full');
+      await new Promise(setImmediate);
+      // More than the ring holds: the last ones wait for room.
+      for (let i = 5; i < 1029; i++) void $.channel.send(bytes, String(i));
+      await $.channel.send(bytes, '1029');
+    `);
+    assert.deepEqual(await receiving, Array.from({ length: 1030 }, (_, i) => `${i}`));
+    const last = receive(1);
+    await guest.run(`
+      const bytes = $.own(io.Aggregate.from('x'));
+      $.channel.trySend(bytes, 'uncorked');
+      $.channel.uncork();
+    `);
+    assert.deepEqual(await last, ['uncorked']);
+  });
+
   it('takes messages of no bytes and of more slices than a message has room for', async () => {
     await guest.run(`
       const none = $.own(io.Aggregate.empty());

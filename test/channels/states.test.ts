@@ -51,6 +51,8 @@ const channelRows: Record<string, Row> = {
   tryReceive: { use: 'c.tryReceive()' },
   // Its end is that of the loop.
   'Symbol(Symbol.asyncIterator)': { use: 'Promise.race([c[Symbol.asyncIterator]().next(), $.turn()])', always: true },
+  cork: { use: 'c.cork()' },
+  uncork: { use: 'c.uncork()' },
   close: { use: 'c.isClosed && c.close()', always: true },
   dispose: { use: 'c.isClosed && c.dispose()', always: true },
   ref: { use: 'c.ref()', always: true },
