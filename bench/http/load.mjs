@@ -15,17 +15,24 @@ end
 
 function ownLoad({ cpu, connections, program }) {
   const common = (port, path) => ['--port', String(port), '--path', path];
+  const verify = async (args) => {
+    const { code, stderr } = await run(program, args, { cpu });
+    if (code !== 0) throw new Error(stderr.trim() || `load --verify ended with status ${code}`);
+  };
   return {
-    async run(port, path, seconds) {
-      const args = [...common(port, path), '--connections', String(connections), '--seconds', String(seconds)];
+    async run(port, path, seconds, extra = []) {
+      const args = [...common(port, path), '--connections', String(connections), '--seconds', String(seconds), ...extra];
       const { code, stdout, stderr } = await run(program, args, { cpu });
       if (code > 1 || stdout === '') throw new Error(stderr.trim() || `load ended with status ${code}`);
       return JSON.parse(stdout);
     },
-    /** Reads everything and compares every byte; throws when one differs. */
-    async verify(port, path, file) {
-      const { code, stderr } = await run(program, [...common(port, path), '--verify', file], { cpu });
-      if (code !== 0) throw new Error(stderr.trim() || `load --verify ended with status ${code}`);
+    /** Reads everything and compares every byte with those of a file; throws when one differs. */
+    verify(port, path, file) {
+      return verify([...common(port, path), '--verify', file]);
+    },
+    /** The same with bodies that are made for each request: see native/load.c. */
+    verifyCounter(port, path, size) {
+      return verify([...common(port, path), '--verify-counter', String(size)]);
     },
   };
 }

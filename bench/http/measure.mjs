@@ -12,6 +12,10 @@ const QUIET_LOOK_SECONDS = 0.4;
 
 export const pathOf = (bytes) => `/${bytes}.bin`;
 
+/** A subject may have paths, a check and arguments for the load of its own. */
+const ask = (subject, size, load, seconds) =>
+  load.run(subject.server.port, (subject.pathOf ?? pathOf)(size), seconds, subject.loadArgs);
+
 /** Asks every subject for every size and compares every byte. Returns the failures; those pairs are not measured. */
 export async function verifyAll(subjects, sizes, fileOf, load, progress) {
   const failures = [];
@@ -19,7 +23,8 @@ export async function verifyAll(subjects, sizes, fileOf, load, progress) {
     for (const size of sizes) {
       progress(`checking the answers of ${subject.name}, ${sizeName(size)}`);
       try {
-        await load.verify(subject.server.port, pathOf(size), fileOf(size));
+        if (subject.verify !== undefined) await subject.verify(load, size);
+        else await load.verify(subject.server.port, pathOf(size), fileOf(size));
       } catch (error) {
         failures.push({ subject: subject.name, size, why: error.message });
       }
@@ -28,11 +33,12 @@ export async function verifyAll(subjects, sizes, fileOf, load, progress) {
   return failures;
 }
 
-async function measureOnce(server, size, load, seconds, cpus) {
-  await load.run(server.port, pathOf(size), WARM_UP_SECONDS);
+async function measureOnce(subject, size, load, seconds, cpus) {
+  const { server } = subject;
+  await ask(subject, size, load, WARM_UP_SECONDS);
   const busyBefore = [cpus.server, cpus.load].map(busySeconds);
   const before = sampleTree(server.pids);
-  const result = await load.run(server.port, pathOf(size), seconds);
+  const result = await ask(subject, size, load, seconds);
   const used = usedBetween(before, sampleTree(server.pids));
   const [busyServer, busyLoad] = [cpus.server, cpus.load].map((cpu, i) => busySeconds(cpu) - busyBefore[i]);
   if (result.errors > 0 || result.non200 > 0) {
@@ -62,11 +68,11 @@ async function waitForQuiet(cpus, longestSeconds) {
 }
 
 /** Repeats a disturbed measurement and keeps the least disturbed one. */
-async function measure(server, size, load, options, cpus) {
+async function measure(subject, size, load, options, cpus) {
   let best = null;
   for (let attempt = 0; attempt <= options.repeats && (best?.disturbed ?? true); attempt++) {
     if (attempt > 0) await waitForQuiet(cpus, options.quietSeconds);
-    const sample = await measureOnce(server, size, load, options.seconds, cpus);
+    const sample = await measureOnce(subject, size, load, options.seconds, cpus);
     if (best === null || sample.others < best.others) best = sample;
   }
   return best;
@@ -79,20 +85,22 @@ async function measure(server, size, load, options, cpus) {
 export async function measureAll({ subjects, options, load, cpus, failures, progress }) {
   const samples = new Map(subjects.map(({ name }) => [name, new Map(options.sizes.map((size) => [size, []]))]));
   const failed = (name, size) => failures.some((failure) => failure.subject === name && failure.size === size);
-  for (const { name, server } of subjects) {
+  for (const subject of subjects) {
+    const { name } = subject;
     progress(`warming up ${name}`);
     const size = options.sizes.find((each) => !failed(name, each));
     if (size === undefined) continue;
-    await load.run(server.port, pathOf(size), FIRST_WARM_UP_SECONDS).catch(() => {}); // measuring will say it again
+    await ask(subject, size, load, FIRST_WARM_UP_SECONDS).catch(() => {}); // measuring will say it again
   }
   for (let round = 0; round < options.rounds; round++) {
     for (const size of options.sizes) {
       for (let i = 0; i < subjects.length; i++) {
-        const { name, server } = subjects[(i + round) % subjects.length];
+        const subject = subjects[(i + round) % subjects.length];
+        const { name } = subject;
         if (failed(name, size)) continue;
         progress(`round ${round + 1} of ${options.rounds}, ${sizeName(size)}, ${name}`);
         try {
-          samples.get(name).get(size).push(await measure(server, size, load, options, cpus));
+          samples.get(name).get(size).push(await measure(subject, size, load, options, cpus));
         } catch (error) {
           failures.push({ subject: name, size, why: error.message });
         }

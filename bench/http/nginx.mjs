@@ -8,7 +8,8 @@ export async function nginxAvailable() {
   return (await exists('nginx', ['-v'])) || 'nginx is not installed (Debian: apt install nginx-light)';
 }
 
-export async function startNginx(name, directives, { root, port, cpu, scratch }) {
+/** `locations` goes into the server block. */
+export async function startNginx(name, directives, { root, port, cpu, scratch, locations = '' }) {
   const prefix = join(scratch, name);
   const chosen = port || await freePort();
   await mkdir(prefix);
@@ -36,6 +37,7 @@ http {
   server {
     listen 127.0.0.1:${chosen};
     root ${root};
+    ${locations}
   }
 }
 `);

@@ -1,6 +1,7 @@
 // The command line of bench:http.
 import { parseArgs } from 'node:util';
 import { parseSize } from '../lib/format.mjs';
+import { UsageError } from '../lib/host.mjs';
 
 const ALL_SIZES = '512,1KiB,4KiB,16KiB,26510,64KiB,100KiB,256KiB,1MiB';
 const FULL = { sizes: ALL_SIZES, seconds: '2', rounds: '5', repeats: 2, quietSeconds: 3 };
@@ -24,7 +25,7 @@ export const HELP = `bench:http: server CPU per request of static files, as a mu
   --help              this text
 `;
 
-export class UsageError extends Error {}
+export { UsageError };
 
 function number(name, text, { min, max, whole }) {
   const value = Number(text);

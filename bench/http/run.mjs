@@ -1,13 +1,13 @@
 // bench:http: what a static answer costs the server, in processor time, beside the least it could cost. See bench/README.md.
-import { accessSync } from 'node:fs';
 import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { exists, run, stopAll } from '../lib/children.mjs';
+import { run, stopAll } from '../lib/children.mjs';
 import { MissingError, compile } from '../lib/compile.mjs';
 import { chooseCpus } from '../lib/cpu.mjs';
 import { sizeName } from '../lib/format.mjs';
+import { checkHost, openResults, progress } from '../lib/host.mjs';
 import { describeMachine, loadWarning, machineBlock } from '../lib/machine.mjs';
 import { createLoad } from './load.mjs';
 import { measureAll, verifyAll } from './measure.mjs';
@@ -28,27 +28,6 @@ async function loadSubjects() {
   return subjects.sort((a, b) => place(a) - place(b) || a.name.localeCompare(b.name));
 }
 
-async function checkHost() {
-  if (process.platform !== 'linux') throw new MissingError('this bench reads /proc and runs on Linux only');
-  if (!await exists('taskset', ['--version'])) {
-    throw new MissingError('taskset is not installed (Debian: apt install util-linux)');
-  }
-  try {
-    accessSync(`/proc/self/task/${process.pid}/schedstat`);
-  } catch {
-    throw new MissingError('the kernel has no /proc/PID/schedstat (CONFIG_SCHED_INFO)');
-  }
-}
-
-/** Finds out before the measuring, not after it, that the results cannot be written. */
-async function openResults(file) {
-  try {
-    await writeFile(file, '');
-  } catch (error) {
-    throw new UsageError(`--json: ${error.message}`);
-  }
-}
-
 /** Files of every size with bytes that do not repeat, so a wrong offset shows. */
 async function writeFiles(directory, sizes) {
   await mkdir(directory);
@@ -63,10 +42,6 @@ async function writeFiles(directory, sizes) {
     }
     await writeFile(join(directory, `${size}.bin`), new Uint8Array(words.buffer, 0, size));
   }
-}
-
-function progress(text) {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
 }
 
 /** Starts what is there; says what is not. Returns `{ started: [{ name, about, server }], failures }`. */

@@ -12,6 +12,8 @@
  * after the end belongs to exactly the responses counted here.
  *
  * With --verify FILE it reads everything instead and compares every byte of the body with FILE.
+ * With --counter 1 every body begins with a counter of 16 hexadecimal digits, which must grow on each
+ * connection; --verify-counter SIZE also wants the rest to be the letter that goes with it.
  *
  * Prints one line of JSON. Exit status: 0 fine, 1 wrong answers, 2 could not run.
  */
@@ -42,12 +44,15 @@ enum {
   kSubBuckets = 64,  /* histogram steps per power of two: below 1.6 % error */
   kBuckets = 64 * kSubBuckets,
   kVerifyRequests = 3, /* on one connection, so keep-alive is tried too */
+  kCounterDigits = 16,
 };
 
 typedef struct {
   int fd;
   size_t headFill;   /* bytes in head[] while the head is incomplete */
   uint64_t bodyLeft; /* bytes of the body still to drop */
+  unsigned digits;   /* of the counter that were read */
+  uint64_t counter, lastCounter;
   bool inBody;
   bool waiting; /* a request is out */
   uint64_t sentNs;
@@ -67,6 +72,8 @@ static struct {
   double seconds;
   uint64_t maxRequests;
   const char* verify;
+  bool counter;
+  size_t verifyCounter;
 } opt = {.path = "/", .connections = 64, .seconds = 1.0};
 
 static struct {
@@ -178,6 +185,20 @@ static void ask(Connection* c, uint64_t now) {
   count.sent++;
 }
 
+/* Takes what is there of the counter; false: no digit, or no greater number than before. */
+static bool readCounter(Connection* c, const char* bytes, size_t size) {
+  for (size_t i = 0; i < size && c->digits < kCounterDigits; i++, c->digits++) {
+    const char* digits = "0123456789abcdef";
+    const char* digit = bytes[i] == 0 ? NULL : strchr(digits, bytes[i]);
+    if (!digit) return false;
+    c->counter = c->counter << 4 | (uint64_t)(digit - digits);
+  }
+  if (c->digits < kCounterDigits) return true;
+  const bool hasGrown = c->counter > c->lastCounter;
+  c->lastCounter = c->counter;
+  return hasGrown;
+}
+
 static void answered(Connection* c) {
   uint64_t now = nowNs();
   count.responses++;
@@ -191,6 +212,7 @@ static void broken(Connection* c, int epoll) {
     fail("%d errors: cut connections or answers not understood", kMaxErrors);
   close(c->fd);
   c->fd = connectTo(opt.port);
+  c->lastCounter = 0;
   fcntl(c->fd, F_SETFL, O_NONBLOCK);
   struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
   epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e);
@@ -215,12 +237,29 @@ static bool readHead(Connection* c) {
   if (bodyHere > head.length) return false;
   c->bodyLeft = head.length - bodyHere;
   c->inBody = true;
-  return true;
+  c->digits = opt.counter ? 0 : kCounterDigits;
+  c->counter = 0;
+  return !opt.counter || readCounter(c, c->head + head.headSize, bodyHere);
+}
+
+/* A counter that the first bytes did not have is read, not dropped; false as readHead(). */
+static bool readRestOfCounter(Connection* c) {
+  char bytes[kCounterDigits];
+  ssize_t got = recv(c->fd, bytes, kCounterDigits - c->digits, 0);
+  if (got < 0 && errno == EAGAIN) return true;
+  if (got <= 0 || (uint64_t)got > c->bodyLeft) return false;
+  count.bytes += (uint64_t)got;
+  c->bodyLeft -= (uint64_t)got;
+  return readCounter(c, bytes, (size_t)got);
 }
 
 static void onReadable(Connection* c, int epoll) {
   if (!c->inBody && !readHead(c)) return broken(c, epoll);
   if (!c->inBody) return;
+  if (c->digits < kCounterDigits) {
+    if (!readRestOfCounter(c)) return broken(c, epoll);
+    if (c->digits < kCounterDigits) return;
+  }
   if (c->bodyLeft > 0) {
     ssize_t dropped = recv(c->fd, NULL, c->bodyLeft, MSG_TRUNC);
     if (dropped < 0 && errno == EAGAIN) return;
@@ -276,8 +315,21 @@ static int wrong(const char* format, ...) {
   return 1;
 }
 
+/* The body that goes with the counter at its beginning, which must be greater than the last one. */
+static bool makeWanted(char* want, size_t size, const char* digits, uint64_t* last) {
+  char text[kCounterDigits + 1] = "";
+  memcpy(text, digits, kCounterDigits);
+  char* end = NULL;
+  const uint64_t counter = strtoull(text, &end, 16);
+  if (*end != 0 || counter <= *last) return false;
+  *last = counter;
+  memset(want, 'a' + (int)(counter % 26), size);
+  memcpy(want, text, kCounterDigits);
+  return true;
+}
+
 /* Reads one whole answer and compares it with want[0, size). */
-static int verifyOnce(int fd, const char* want, size_t size) {
+static int verifyOnce(int fd, char* want, size_t size, uint64_t* lastCounter) {
   static char data[65536 + 1];
   size_t fill = 0, at = 0;
   Head head = {0};
@@ -295,6 +347,14 @@ static int verifyOnce(int fd, const char* want, size_t size) {
   if (head.status != 200) return wrong("status %d, not 200", head.status);
   if (head.length != size)
     return wrong("Content-Length %llu, not %zu", (unsigned long long)head.length, size);
+  while (opt.verifyCounter > 0 && fill - head.headSize < kCounterDigits) {
+    ssize_t got = recv(fd, data + fill, kCounterDigits, 0);
+    if (got <= 0) return wrong("the connection ended within the counter");
+    fill += (size_t)got;
+  }
+  if (opt.verifyCounter > 0 && !makeWanted(want, size, data + head.headSize, lastCounter)) {
+    return wrong("the counter did not grow");
+  }
   const char* piece = data + head.headSize;
   size_t pieceSize = fill - head.headSize;
   for (;;) {
@@ -310,20 +370,27 @@ static int verifyOnce(int fd, const char* want, size_t size) {
   }
 }
 
-static int runVerify(void) {
+static char* readWanted(size_t* size) {
   struct stat st;
   FILE* file = fopen(opt.verify, "rb");
   if (!file || fstat(fileno(file), &st) != 0)
     fail("cannot read %s: %s", opt.verify, strerror(errno));
-  size_t size = (size_t)st.st_size;
-  char* want = malloc(size + 1);
-  if (!want || fread(want, 1, size, file) != size) fail("cannot read %s", opt.verify);
+  *size = (size_t)st.st_size;
+  char* want = malloc(*size + 1);
+  if (!want || fread(want, 1, *size, file) != *size) fail("cannot read %s", opt.verify);
   fclose(file);
+  return want;
+}
+
+static int runVerify(void) {
+  size_t size = opt.verifyCounter;
+  uint64_t lastCounter = 0;
+  char* want = opt.verify ? readWanted(&size) : malloc(size + 1);
   int fd = connectTo(opt.port);
   struct timeval patience = {.tv_sec = kStallMs / 1000};
   setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
   for (int i = 0; i < kVerifyRequests; i++)
-    if (verifyOnce(fd, want, size) != 0) return 1;
+    if (verifyOnce(fd, want, size, &lastCounter) != 0) return 1;
   printf("{\"verified\":%d,\"bytes\":%zu}\n", kVerifyRequests, size);
   return 0;
 }
@@ -338,13 +405,16 @@ int main(int argc, char** argv) {
     else if (!strcmp(name, "--seconds")) opt.seconds = atof(value);
     else if (!strcmp(name, "--requests")) opt.maxRequests = strtoull(value, NULL, 10);
     else if (!strcmp(name, "--verify")) opt.verify = value;
+    else if (!strcmp(name, "--counter")) opt.counter = atoi(value) != 0;
+    else if (!strcmp(name, "--verify-counter")) opt.verifyCounter = strtoull(value, NULL, 10);
     else fail("unknown option %s", name);
   }
   if (argc % 2 == 0 || opt.port <= 0 || opt.port > 65535 || opt.connections < 1)
     fail("usage: load --port N --path /F [--connections N] [--seconds S | --requests N]"
-         " [--verify FILE]");
+         " [--verify FILE | --verify-counter SIZE] [--counter 1]");
   int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", opt.path);
   if (n < 0 || (size_t)n >= sizeof request) fail("--path is too long");
   requestSize = (size_t)n;
-  return opt.verify ? runVerify() : runLoad();
+  if (opt.verifyCounter > 0 && opt.verifyCounter < kCounterDigits) fail("--verify-counter is too small");
+  return opt.verify || opt.verifyCounter > 0 ? runVerify() : runLoad();
 }

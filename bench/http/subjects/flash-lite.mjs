@@ -15,10 +15,10 @@ export async function available() {
   return existsSync(`${REPOSITORY}/${SCRIPT}`) || `${SCRIPT} does not exist yet`;
 }
 
-export function start({ root, port, cpu }) {
+export function start({ root, port, cpu, arguments: more = [] }) {
   return startServer({
     command: process.execPath,
-    args: [SCRIPT, '--root', root, '--port', String(port)],
+    args: [SCRIPT, '--root', root, '--port', String(port), ...more],
     cwd: REPOSITORY,
     cpu,
     ready: /^flash-lite: serving .* on http:\/\/127\.0\.0\.1:(\d+)\s/m,
