@@ -62,7 +62,8 @@ class Worker implements WorkerLink {
   #isPaused = false;
   #hasLeft = false;
   readonly ended: Promise<void>;
-  #end!: (error?: unknown) => void;
+  #resolve!: () => void;
+  #reject!: (error: unknown) => void;
 
   constructor(channel: Channel, facts: WorkerFacts, handler: CgiHandler) {
     this.#channel = channel.cork();
@@ -70,7 +71,8 @@ class Worker implements WorkerLink {
     this.facts = facts;
     this.#handler = handler;
     this.ended = new Promise((resolve, reject) => {
-      this.#end = (error) => (error === undefined ? resolve() : reject(error as Error));
+      this.#resolve = resolve;
+      this.#reject = reject;
     });
     whenChannelReady(channel, this.#onTurn);
   }
@@ -101,7 +103,8 @@ class Worker implements WorkerLink {
     for (const request of [...this.#requests.values()]) request.leave();
     this.#empty.dispose();
     this.#channel.close();
-    this.#end(isEnd ? undefined : error);
+    if (isEnd) this.#resolve();
+    else this.#reject(error);
   }
 
   reply(bytes: HeldBytes | undefined, length: number): void {
