@@ -1,7 +1,11 @@
 // The worker of bench:cgi: `same` answers with a body that was sealed once, `fresh` with one that is
 // made for the request, as native/body.h makes it.
-import { Aggregate, Window } from '../../dist/index.mjs';
-import { CgiResponseHead, serve } from '../../dist/cgi.mjs';
+import { createRequire } from 'node:module';
+
+// Why by way of the top: `bench/` is a package of its own, in which `io-lite` means nothing.
+const fromTop = createRequire(new URL('../../package.json', import.meta.url));
+const { Aggregate, Window } = fromTop('io-lite');
+const { CgiResponseHead, serve } = fromTop('io-lite/cgi');
 
 const COUNTER_DIGITS = 16;
 const BODY_MAX = 64 << 20;

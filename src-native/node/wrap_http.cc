@@ -291,8 +291,8 @@ napi_value httpHeaders(napi_env env, napi_callback_info info) {
   return list;
 }
 
-// httpCopyRequest(server, slot, epoch, to, at): a line "ADDRESS PORT" of the client, and the head as
-// it was received -> bytes of both, also when they do not fit; scratch[0]: of the line
+// httpCopyRequest(server, slot, epoch, to, at): a line "ADDRESS PORT" of the client, and the head
+// as it was received -> bytes of both, also when they do not fit; scratch[0]: of the line
 napi_value httpCopyRequest(napi_env env, napi_callback_info info) {
   Call<5> call(env, info, Needs::Nothing);
   HttpBinding& server = serverAt(env, call.value(0));
