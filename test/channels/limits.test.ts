@@ -116,4 +116,32 @@ describe('limits of domains', function () {
     assert.equal(text, 'hello');
     assert.equal(await open.run('return String($.own(await $.channel.receive()).aggregate);'), 'and back');
   });
+
+  it('a hundred idle channels, all of them awaited: neither side runs', async () => {
+    const { host, address } = await startHost();
+    keep(host);
+    const guest = keep(await startGuest(address));
+    await guest.run(`
+      $.open = [];
+      for (let i = 0; i < 100; i++) $.open.push(await $.window.connect('host', { name: 'n' + i }));
+      for (const channel of $.open) channel.receive().catch(() => {});
+    `);
+    await host.run(`
+      await $.until(() => Object.keys($.channels).length === 100);
+      for (const channel of Object.values($.channels)) channel.receive().catch(() => {});
+    `);
+    // How often its main thread went to sleep, from outside: whoever is asked has to wake up. Did it look at its
+    // channels some ten times a second, it would never be quiet for so long.
+    const sleeps = ({ child: { pid } }: Peer): number =>
+      Number(/^voluntary_ctxt_switches:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
+    const rest = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 100));
+    for (const peer of [host, guest]) {
+      for (let quiet = 0, last = -1; quiet < 4;) {
+        await rest();
+        const now = sleeps(peer);
+        quiet = now === last ? quiet + 1 : 0;
+        last = now;
+      }
+    }
+  });
 });
