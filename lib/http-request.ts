@@ -44,6 +44,10 @@ declare module './native' {
     httpEnd(server: NativeServer, slot: number, epoch: number): boolean;
     httpAbort(server: NativeServer, slot: number, epoch: number): void;
     httpHeader(server: NativeServer, slot: number, epoch: number, name: string): string | undefined;
+    /** 0: more than once, in pieces, or too long. `header` is an index. */
+    httpValueId(
+      this: void, server: NativeServer, slot: number, epoch: number, header: number,
+    ): number;
     /**
      * Copies a line with the client's address and port, and the head as it was received; the length of
      * both, also when they do not fit. scratch[0]: of the line.
@@ -90,7 +94,7 @@ const methods = [
 ] as const;
 
 // Why taken out: the addon's exports are a dictionary, in which every look-up costs a hash.
-const { httpCopyRequest, httpRespond, httpRespondFile } = native;
+const { httpCopyRequest, httpRespond, httpRespondFile, httpValueId } = native;
 
 enum State { Undecided, Streaming, Answered, Left }
 
@@ -181,6 +185,25 @@ export class HttpRequest {
     if (!this.isOpen) throw closedError('request');
     if (name.length > 127) return undefined;
     return native.httpHeader(this.server, this.slot, this.epoch, name.toLowerCase());
+  }
+
+  /**
+   * A number for the value of one of the headers in {@link Interest}, by which to decide once per
+   * value: equal values have the same number while they are among the last 32 of this thread, and
+   * none is ever used for another value. 0 for what is absent, repeated, longer than 256 bytes, or
+   * not in one piece: then read the {@link header}.
+   *
+   * @throws {IolError} `ERR_IOL_CLOSED` as {@link header}; `ERR_OUT_OF_RANGE` for several at once.
+   * @remarks Makes no string.
+   */
+  valueId(interest: number): number {
+    if (!this.isOpen) throw closedError('request');
+    if ((this.interests & interest) === 0) {
+      validateInteger(interest, 'interest', 1);
+      return 0;
+    }
+    if ((interest & (interest - 1)) !== 0) throw outOfRange('interest', 'one of Interest', interest);
+    return httpValueId(this.server, this.slot, this.epoch, 31 - Math.clz32(interest));
   }
 
   /**

@@ -1,5 +1,7 @@
 // From Accept-Encoding to the codings that a client wants rather than the file as it is.
 
+import { Interest, type HttpRequest } from 'io-lite/http';
+
 import Negotiator from 'negotiator';
 
 export type Coding = 'br' | 'zstd' | 'gzip';
@@ -15,24 +17,33 @@ export interface Preference {
 // Browsers send a handful of different headers; who sends more is read anew now and then.
 const kHeadersMax = 256;
 
+// The numbers of values that are remembered, by their last bits.
+const kIdMask = 0xff;
+
 export class Preferences {
+  readonly #ids = new Float64Array(kIdMask + 1);
+  readonly #byId: (Preference | undefined)[] = new Array<undefined>(kIdMask + 1).fill(undefined);
   readonly #byHeader = new Map<string, Preference>();
   readonly #byCodings = new Map<string, Preference>();
-  #lastHeader = '';
-  #last = this.#find('');
 
-  // Of the hot path: no allocation for a header that was seen before.
-  of(header: string): Preference {
-    // Why: to compare is cheaper than to hash, and clients are much alike.
-    if (header === this.#lastHeader) return this.#last;
+  // Of the hot path: no string and nothing else is made for a header that was seen before.
+  of(request: HttpRequest): Preference {
+    const id = request.valueId(Interest.AcceptEncoding);
+    const slot = id & kIdMask;
+    if (id !== 0 && this.#ids[slot] === id) return this.#byId[slot] as Preference;
+    const found = this.#ofHeader(request.header('accept-encoding') ?? '');
+    this.#ids[slot] = id;
+    this.#byId[slot] = found;
+    return found;
+  }
+
+  #ofHeader(header: string): Preference {
     let found = this.#byHeader.get(header);
     if (found === undefined) {
       found = this.#find(header);
       if (this.#byHeader.size === kHeadersMax) this.#byHeader.clear();
       this.#byHeader.set(header, found);
     }
-    this.#lastHeader = header;
-    this.#last = found;
     return found;
   }
 

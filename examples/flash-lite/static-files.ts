@@ -100,6 +100,7 @@ export class StaticFiles {
     if (representation !== undefined) {
       const selection = this.#select(request, representation);
       if (selection === undefined || this.#respondNow(request, selection)) return;
+      dispose(selection);
     }
     void this.#answerLater(request, resource.retain(), request.target, 1);
   }
@@ -151,7 +152,7 @@ export class StaticFiles {
     if (!resource.facts.isNegotiated || (request.interests & Interest.AcceptEncoding) === 0) {
       return resource.identity;
     }
-    const { index } = this.#preferences.of(request.header('accept-encoding') ?? '');
+    const { index } = this.#preferences.of(request);
     const choice = resource.choices[index];
     return choice?.isGone === true ? undefined : choice;
   }
@@ -178,22 +179,25 @@ export class StaticFiles {
     return undefined;
   }
 
-  // False when the bytes are not in memory or too many to be sent at once.
+  // False when the bytes are not in memory or too many to be sent at once; else it is over.
   #respondNow(request: HttpRequest, selection: Selection): boolean {
-    const { head, length, isTemporary } = selection;
+    const { head, length } = selection;
     let body: Aggregate | undefined;
+    let isOver = true;
     try {
       if (length > 0 && request.method !== 'HEAD') {
-        if (length > this.#wholeBytesMax) return false;
-        body = tryGather(selection);
-        if (body === undefined) return false;
+        if (length <= this.#wholeBytesMax) body = tryGather(selection);
+        isOver = body !== undefined;
       }
-      request.respond(head, body);
+      if (isOver) request.respond(head, body);
+    } catch (error) {
+      isOver = true;
+      throw error;
     } finally {
       body?.dispose();
-      if (isTemporary) head.dispose();
+      if (isOver) dispose(selection);
     }
-    return true;
+    return isOver;
   }
 
   // Releases the resource. Never rejects.
@@ -217,23 +221,20 @@ export class StaticFiles {
   }
 
   #choose(request: HttpRequest, resource: FileResource): Promise<Representation> {
-    const preference = this.#preferences.of(request.header('accept-encoding') ?? '');
-    return this.#negotiation.choose(resource, preference);
+    return this.#negotiation.choose(resource, this.#preferences.of(request));
   }
 
   async #respondLater(request: HttpRequest, selection: Selection): Promise<void> {
-    const { head, length, isTemporary } = selection;
+    if (this.#respondNow(request, selection)) return;
     try {
-      if (length === 0 || request.method === 'HEAD') {
-        request.respond(head);
-      } else if (length > this.#wholeBytesMax) {
+      if (selection.length > this.#wholeBytesMax) {
         await streamSelection(request, selection, this.#partBytes);
       } else {
         using body = await gather(selection);
-        request.respond(head, body);
+        request.respond(selection.head, body);
       }
     } finally {
-      if (isTemporary) head.dispose();
+      dispose(selection);
     }
   }
 
@@ -368,6 +369,10 @@ export class StaticFiles {
       request.abort();
     }
   }
+}
+
+function dispose({ head, isTemporary }: Selection): void {
+  if (isTemporary) head.dispose();
 }
 
 // What mime-db says; texts that it does not know are compressible, too.

@@ -12,6 +12,7 @@
 
 #include "aggregate/trusted.h"
 #include "http/answer_head.h"
+#include "http/value_ids.h"
 #include "node/call.h"
 #include "node/exports.h"
 #include "node/http_binding.h"
@@ -272,6 +273,27 @@ napi_value httpHeader(napi_env env, napi_callback_info info) {
   return value;
 }
 
+// httpValueId(server, slot, epoch, index of a known header) -> number, or 0
+napi_value httpValueId(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  http::ByteSpan storage[http::kSpansMax];
+  const std::optional<http::RequestView> request =
+      server.connections() != nullptr ? server.connections()->view(requestAt(call, 1), storage)
+                                      : std::nullopt;
+  if (!request) return call.failClosed("request");
+  const auto index = static_cast<uint32_t>(call.intAt(3));
+  const auto header = static_cast<http::KnownHeader>(index);
+  if (index >= http::kKnownHeaderCount || !request->head.has(header)) return call.number(0);
+  if ((request->head.repeatedHeaders & http::bitOf(header)) != 0) return call.number(0);
+  const http::HeadRange value = request->head.valueOf(header);
+  const uint8_t* bytes = request->text.contiguous(value);
+  if (bytes == nullptr) return call.number(0);
+  // Of all servers of this thread: who decides by values does so for all of them.
+  thread_local http::ValueIds ids;
+  return call.number(static_cast<double>(ids.idOf(bytes, value.length)));
+}
+
 // httpHeaders(server, slot, epoch) -> [name, value, name, value, ...] as they were received
 napi_value httpHeaders(napi_env env, napi_callback_info info) {
   Call<3> call(env, info, Needs::Nothing);
@@ -434,6 +456,7 @@ constexpr Export kExports[] = {
     {"httpEnd", httpEnd},
     {"httpAbort", httpAbort},
     {"httpHeader", httpHeader},
+    {"httpValueId", httpValueId},
     {"httpHeaders", httpHeaders},
     {"httpAddress", httpAddress},
     {"httpCopyRequest", httpCopyRequest},

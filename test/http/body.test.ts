@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 
 import { Aggregate, iolRead, stats } from 'io-lite';
-import type { HttpRequest, HttpServerOptions } from 'io-lite/http';
+import { Interest, type HttpRequest, type HttpServerOptions } from 'io-lite/http';
 
 import { copiesDuring } from '../support/holds';
 import { answer, bodiesOf, get, httpWorld, settled, type Peer } from './http-world';
@@ -192,6 +192,27 @@ describe('HttpRequest.body', () => {
     answer(request, 'done');
   });
 
+  it('numbers the values of the headers that matter: equal ones alike', async () => {
+    const ids: number[] = [];
+    await world.listen((request) => {
+      ids.push(request.valueId(Interest.AcceptEncoding));
+      assert.throws(() => request.valueId(Interest.Host | Interest.AcceptEncoding), { code: 'ERR_OUT_OF_RANGE' });
+      assert.throws(() => request.valueId('Host' as never), { code: 'ERR_INVALID_ARG_TYPE' });
+      answer(request, 'done');
+    });
+    const fields = [
+      'Accept-Encoding: gzip\r\n', 'X: y\r\naccept-encoding:  gzip \r\n', 'Accept-Encoding: gzip, br\r\n',
+      'Accept-Encoding: gzip\r\nAccept-Encoding: br\r\n', `Accept-Encoding: ${'x'.repeat(257)}\r\n`, '',
+    ];
+    const peer = world.connect();
+    for (const field of fields) peer.socket.write(get('/', field));
+    await peer.until(() => bodiesOf(peer.text).length === fields.length);
+    const [gzip = 0, same, other = 0, ...none] = ids;
+    assert.ok(gzip > 0 && other > 0 && gzip !== other);
+    assert.equal(same, gzip);
+    assert.deepEqual(none, [0, 0, 0]);
+  });
+
   it('comes with the names, values and addresses of its request', async () => {
     const { request, peer } = await ask('GET / HTTP/1.1\r\nHost: a\r\nX-a: 1\r\nx-A:  2 \r\n\r\n');
     assert.deepEqual(request.rawHeaders, ['Host', 'a', 'X-a', '1', 'x-A', '2']);
@@ -199,6 +220,7 @@ describe('HttpRequest.body', () => {
     assert.deepEqual(request.address('server'), { address: '127.0.0.1', port: world.server.port });
     answer(request, 'done');
     assert.throws(() => request.rawHeaders, { code: 'ERR_IOL_CLOSED' });
+    assert.throws(() => request.valueId(Interest.Host), { code: 'ERR_IOL_CLOSED' });
     assert.throws(() => request.address('client'), { code: 'ERR_IOL_CLOSED' });
   });
 });
