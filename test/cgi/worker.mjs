@@ -7,6 +7,7 @@ import { CgiResponseHead, serve } from 'io-lite/cgi';
 
 const plain = new CgiResponseHead(200, { 'Content-Type': 'text/plain' });
 const again = Aggregate.from('again '.repeat(50_000));
+const heads = Array.from({ length: 300 }, (_, i) => new CgiResponseHead(200 + i % 3, { 'X-Head': i }));
 let left = 0;
 
 function respond(request, text, head = plain) {
@@ -25,6 +26,16 @@ const actions = {
   fresh: (request, size) => respond(request, Buffer.alloc(Number(size), 'f')),
   empty: (request) => request.respond(new CgiResponseHead(204)),
   head: (request) => respond(request, 'x', new CgiResponseHead(203, { 'Set-Cookie': ['a=1', 'b=2'], 'X-Long': 'l'.repeat(3000) })),
+  heads: (request, number) => respond(request, 'n'.repeat(Number(number) % 7), heads[Number(number)]),
+  released: (request) => {
+    const body = Aggregate.from('gone');
+    body.dispose();
+    try {
+      request.respond(plain, body);
+    } catch (error) {
+      respond(request, error.code);
+    }
+  },
   echo: async (request) => {
     request.start(plain);
     for await (const part of request.body) {

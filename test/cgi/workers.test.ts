@@ -80,6 +80,17 @@ describe('workers', function () {
     assert.equal((await get(server, '/application')).status, 404);
   });
 
+  it('answer with more heads than the server remembers, each with its own', async () => {
+    await serve();
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
+    const asked = [...Array(300).keys(), 0, 299, 43, 0, 44];
+    const answers = await Promise.all(asked.map((number) => ask(`heads?${number}`, { agent })));
+    agent.destroy();
+    const got = answers.map(({ status: code, headers, body }) => [code, headers['x-head'], body.length]);
+    assert.deepEqual(got, asked.map((number) => [200 + number % 3, `${number}`, number % 7]));
+    assert.equal(await text('released'), 'ERR_IOL_CLOSED', 'and the request is still to be answered');
+  });
+
   it('keep the connection for many requests', async () => {
     await serve('--app-workers', '2');
     await until('both workers', async () => (await status()).workers.length === 2);
