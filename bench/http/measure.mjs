@@ -90,7 +90,7 @@ export async function measureAll({ subjects, options, load, cpus, failures, prog
     progress(`warming up ${name}`);
     const size = options.sizes.find((each) => !failed(name, each));
     if (size === undefined) continue;
-    await ask(subject, size, load, FIRST_WARM_UP_SECONDS).catch(() => {}); // measuring will say it again
+    await ask(subject, size, load, Math.min(FIRST_WARM_UP_SECONDS, 2 * options.seconds)).catch(() => {}); // measuring will say it again
   }
   for (let round = 0; round < options.rounds; round++) {
     for (const size of options.sizes) {
