@@ -170,6 +170,7 @@ export const copyReasons = {
   coalesce: 'small neighbouring slices were joined',
   untrusted: "bytes of another domain's pool were copied before being parsed, checked or cached",
   head: 'a request head crossed a slice border and was joined',
+  log: 'parts of a request head entered the log of answers, and left it',
   directTail: 'the unaligned edge of an O_DIRECT read',
   map: 'a page of a mapping: a border when it was made, any other at its first store',
   mapSeal: 'changed pages of a mapping were sealed',

@@ -18,10 +18,20 @@ export interface NativeServer { readonly [serverBrand]: true }
 declare module './native' {
   interface NativeAddon {
     httpListen(
-      pool: number, host: string, numbers: Float64Array, record: Uint32Array,
+      pool: number, place: string, numbers: Float64Array, record: Uint32Array,
       onRequest: (target: string) => void,
       onEvent: (event: number, slot: number, epoch: number) => void,
+      placeKind: number, placeNumber: number,
     ): NativeServer;
+    /** A descriptor that listens, the caller's. */
+    httpBind(place: string, numbers: Float64Array, placeKind: number, placeNumber: number): number;
+    httpConfigure(server: NativeServer, numbers: Float64Array): void;
+    /** Of a Unix socket, else ''. */
+    httpPath(server: NativeServer): string;
+    /** 0 bytes: off. */
+    httpSetLog(server: NativeServer, bytesMax: number): void;
+    /** How many bytes of records there were; scratch[0]: records dropped until now. */
+    httpTakeLog(server: NativeServer, to: Uint8Array): number;
     /** The host; scratch[0] is the port. */
     httpEndpoint(server: NativeServer): string;
     httpRespond(

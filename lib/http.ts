@@ -6,14 +6,17 @@
  * decides about every request. An answer is one aggregate to the kernel: head, date, body.
  */
 import { lookup } from 'node:dns/promises';
+import { rmSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 
+import { AnswerLog, type HttpAnswerRecord } from './http-log';
 import { HttpRequest, type NativeServer } from './http-request';
 import { defaultPoolHandle, native } from './native';
 import { Pool } from './pool';
 import { handleOf } from './resource';
 import {
-  invalidType, validateBoolean, validateFunction, validateInteger, validateObject, validateString,
+  invalidType, invalidValue, validateBoolean, validateFunction, validateInteger, validateObject,
+  validateString,
 } from './validate';
 
 export type { BodyReadOptions, HttpRequestBody } from './http-body';
@@ -25,21 +28,40 @@ export { expressReplies, type ReplyingResponse } from './http-express';
 export {
   fastifyReplies, type FastifyLike, type FastifyReplyLike, type ReplyingReply,
 } from './http-fastify';
+export type { HttpAnswerRecord } from './http-log';
 export { replyWith, type ReplyBody, type ReplyOptions } from './http-reply';
 export { HttpRequest, Interest, type RespondOptions } from './http-request';
 
-/** Where to listen, and the bounds of what a client may ask for. */
-export interface HttpServerOptions {
+/** Where to listen: at `host` and `port`, or at `path`, or with `fd`; and {@link HttpServerLimits}. */
+export interface HttpServerOptions extends HttpServerLimits {
   /** An address, or a name that is looked up. Default `127.0.0.1`. */
   host?: string;
   /** 0, the default: any free one, see {@link HttpServer.port}. */
   port?: number;
+  /**
+   * A Unix socket of the file system, in the place of `host`. A file that a dead server has left there
+   * is taken over; it goes when the server has ended.
+   */
+  path?: string;
+  /** Who may connect to `path`: permission bits, of which it needs those to write. Default: by umask. */
+  pathMode?: number;
+  /**
+   * A stream socket that listens already, in the place of `host`: given by systemd, or by a parent. The
+   * server owns the descriptor from now on.
+   */
+  fd?: number;
   /** Connections that wait to be accepted. Default 511. */
   backlog?: number;
   /** With an IPv6 host: leave IPv4 to others. Default false. */
   ipv6Only?: boolean;
   /** Where requests are received. Default: the default pool. */
   pool?: Pool;
+  /** Of each connection's send buffer (`SO_SNDBUF`); 0, the default: the system decides. */
+  sendBufferBytes?: number;
+}
+
+/** The bounds of what a client may ask for; see {@link HttpServer.configure}. */
+export interface HttpServerLimits {
   /** Of a request head, the empty line included; more is 431. Default 16 KiB, at most 64 KiB. */
   headBytesMax?: number;
   /** Of a request target; more is 414. Default 8 KiB. */
@@ -60,8 +82,6 @@ export interface HttpServerOptions {
   bodyBytesMax?: number;
   /** Without a byte of a body that is being read. Default 60 s. */
   bodyTimeoutMs?: number;
-  /** Of each connection's send buffer (`SO_SNDBUF`); 0, the default: the system decides. */
-  sendBufferBytes?: number;
 }
 
 /** Since the server was made, but for `connectionsOpen`. */
@@ -146,10 +166,65 @@ function numbersOf(options: HttpServerOptions): Float64Array {
   return Float64Array.from(numbers);
 }
 
+/** In the order of HttpPlace::Kind. */
+enum PlaceKind { Address, Path, Descriptor }
+
+interface Place {
+  readonly kind: PlaceKind;
+  readonly text: string;
+  readonly number: number;
+}
+
+const modeOfUmask = -1;
+
+async function placeOf(options: HttpServerOptions): Promise<Place> {
+  const { path, pathMode, fd, host } = options;
+  if (path !== undefined && fd !== undefined) {
+    throw invalidValue('options.fd', 'cannot be given beside options.path', fd);
+  }
+  if (path !== undefined) {
+    validateString(path, 'options.path');
+    if (pathMode !== undefined) validateInteger(pathMode, 'options.pathMode', 0, 0o777);
+    return { kind: PlaceKind.Path, text: path, number: pathMode ?? modeOfUmask };
+  }
+  if (fd !== undefined) {
+    validateInteger(fd, 'options.fd', 0, 0x7fff_ffff);
+    return { kind: PlaceKind.Descriptor, text: '', number: fd };
+  }
+  return { kind: PlaceKind.Address, text: await addressOf(host ?? '127.0.0.1'), number: 0 };
+}
+
+// What removes the file of a Unix socket, if it is still the one that we have made.
+function remover(path: string): () => void {
+  const made = statSync(path, { throwIfNoEntry: false })?.ino;
+  return () => {
+    try {
+      if (statSync(path, { throwIfNoEntry: false })?.ino === made) rmSync(path, { force: true });
+    } catch {
+      // It stays: a server that comes will take it over.
+    }
+  };
+}
+
 async function addressOf(host: unknown): Promise<string> {
   validateString(host, 'options.host');
   if (isIP(host) !== 0) return host;
   return (await lookup(host)).address;
+}
+
+/**
+ * A descriptor that listens, for {@link HttpServerOptions.fd}: for a program that binds as root and
+ * gives that up before it makes anything else. It is yours to close, or a server's.
+ *
+ * Rejects as {@link HttpServer.listen} does.
+ */
+export async function bindListener(
+  options: Omit<HttpServerOptions, keyof HttpServerLimits | 'pool' | 'fd'>,
+): Promise<number> {
+  validateObject(options, 'options');
+  const numbers = numbersOf(options);
+  const { kind, text, number } = await placeOf({ ...options });
+  return native.httpBind(text, numbers, kind, number);
 }
 
 const scratch = native.scratch;
@@ -177,8 +252,11 @@ export type RequestHandler = (request: HttpRequest) => void | PromiseLike<void>;
  * ```
  */
 export class HttpServer implements AsyncDisposable {
+  /** `unix:` for a Unix socket. */
   readonly host: string;
   readonly port: number;
+  /** Of a Unix socket, else `undefined`. */
+  readonly path: string | undefined;
   #server!: NativeServer;
   readonly #onRequest: RequestHandler;
   // Those that were not answered within the callback, by slot.
@@ -187,13 +265,14 @@ export class HttpServer implements AsyncDisposable {
   #current: HttpRequest | undefined;
   readonly #ended: Promise<void>;
   #tellEnded!: () => void;
+  #log: AnswerLog | undefined;
 
   /**
    * Listens, and calls `onRequest` for every well-formed request. Malformed ones are answered
    * natively. A body that the program does not read ({@link HttpRequest.body}) is dropped.
    *
-   * Rejects with `ERR_IOL_SYSTEM` (`EADDRINUSE`, `EACCES`, …), with the errors of a full pool,
-   * and with those of the look-up of a host name.
+   * Rejects with `ERR_IOL_SYSTEM` (`EADDRINUSE`, `EACCES`, …; `EINVAL` for a descriptor that does not
+   * listen), with the errors of a full pool, and with those of the look-up of a host name.
    */
   static async listen(
     options: HttpServerOptions, onRequest: RequestHandler,
@@ -205,13 +284,13 @@ export class HttpServer implements AsyncDisposable {
     if (pool !== undefined && !(pool instanceof Pool)) {
       throw invalidType('options.pool', 'an instance of Pool', pool);
     }
-    const host = await addressOf(options.host ?? '127.0.0.1');
+    const place = await placeOf(options);
     const poolHandle = pool === undefined ? defaultPoolHandle : handleOf(pool);
-    return new HttpServer(poolHandle, host, numbers, onRequest);
+    return new HttpServer(poolHandle, place, numbers, onRequest);
   }
 
   private constructor(
-    pool: number, host: string, numbers: Float64Array, onRequest: RequestHandler,
+    pool: number, place: Place, numbers: Float64Array, onRequest: RequestHandler,
   ) {
     this.#onRequest = onRequest;
     this.#ended = new Promise((resolve) => {
@@ -219,11 +298,51 @@ export class HttpServer implements AsyncDisposable {
     });
     // Why a buffer of its own: a small typed array without one may be moved by the collector.
     const record = new Uint32Array(new ArrayBuffer(recordWords * Uint32Array.BYTES_PER_ELEMENT));
-    this.#server = native.httpListen(pool, host, numbers, record,
+    this.#server = native.httpListen(pool, place.text, numbers, record,
       (target) => this.#handle(new HttpRequest(this.#server, target, record)),
-      (event, slot, epoch) => this.#notice(event, slot, epoch));
+      (event, slot, epoch) => this.#notice(event, slot, epoch), place.kind, place.number);
     this.host = native.httpEndpoint(this.#server);
     this.port = scratch[0]!;
+    const path = native.httpPath(this.#server);
+    this.path = path === '' ? undefined : path;
+    if (place.kind === PlaceKind.Path) void this.#ended.then(remover(place.text));
+  }
+
+  /**
+   * New limits and times, from now on: what is not named has its default. Connections that are open keep
+   * those of heads.
+   */
+  configure(limits: HttpServerLimits): void {
+    validateObject(limits, 'limits');
+    native.httpConfigure(this.#server, numbersOf(limits));
+  }
+
+  /**
+   * Keeps a record of each request from now on, in `bytesMax` bytes (default 1 MiB, at most 64 MiB) until
+   * {@link takeAnswers} takes them; 0 ends it. What does not fit is dropped and counted.
+   *
+   * @remarks Off, the default, it costs nothing. On, some 200 bytes are copied for each request (reason
+   * `log`), and each connection costs one more system call.
+   */
+  logAnswers(bytesMax = 1 << 20): void {
+    validateInteger(bytesMax, 'bytesMax', 0, 64 << 20);
+    native.httpSetLog(this.#server, bytesMax);
+    this.#log = bytesMax === 0 ? undefined : new AnswerLog(bytesMax + 7 & ~7);
+  }
+
+  /** The records since the last call, the oldest first; also of a server that has ended. */
+  takeAnswers(): HttpAnswerRecord[] {
+    return this.#log?.take(this.#server) ?? [];
+  }
+
+  /** Records that {@link logAnswers} had no room for, as of the last {@link takeAnswers}. */
+  get answersDropped(): number {
+    return this.#log?.dropped ?? 0;
+  }
+
+  /** Requests that were not answered within the callback, and still are not completely. */
+  openRequests(): HttpRequest[] {
+    return [...this.#undecided.values()];
   }
 
   /** The figures as they are now. */

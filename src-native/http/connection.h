@@ -57,6 +57,10 @@ struct Exchange {
   ReceivedRun received;      // The head's bytes.
   Aggregate out;             // Of the answer, what could not be sent yet.
   uint64_t bodyLeft = 0;     // Of a streamed body with a length.
+  uint16_t httpStatus = 0;   // Of the answer, once there is one.
+  uint32_t headBytes = 0;    // Of the answer's heads, and
+  uint64_t sentBytes = 0;    // how much of head and body the kernel has taken.
+  int64_t startedMs = 0;     // While answers are logged.
   RequestHead head;
 };
 

@@ -46,8 +46,7 @@ Connections::Connections(Pool& pool, RequestHandler& handler, sys::Fd listener,
       headEnds_(pool),
       errors_(pool),
       timers_(options.clock->monotonicMs()) {
-  options_.head.headBytesMax = std::min(options_.head.headBytesMax, kHeadBytesLimit);
-  options_.pipelineMax = std::clamp(options_.pipelineMax, 1u, kPipelineLimit);
+  setOptions(options);
   acceptTimer_.owner = kAcceptTimer;
   refreshClock();
 }
@@ -59,6 +58,13 @@ Connections::~Connections() {
     for (Exchange* e = connection->first; e != nullptr; e = e->next) e->isKnown = false;
     destroy(*connection, Ending::Close);
   }
+}
+
+void Connections::setOptions(const Options& options) {
+  options_ = options;
+  options_.head.headBytesMax = std::min(options_.head.headBytesMax, kHeadBytesLimit);
+  options_.pipelineMax = std::clamp(options_.pipelineMax, 1u, kPipelineLimit);
+  if (isAcceptPaused_) resumeAccepting();  // There may be room for more now.
 }
 
 void Connections::refreshClock() {
@@ -170,6 +176,7 @@ void Connections::open(sys::Fd fd) {
   freeConnections_.pop_back();
   connection.fd = std::move(fd);
   connection.client.reset();
+  connection.parser = HeadParser(options_.head);
   connection.interest = sys::Interest::Read;
   ++stats_.connectionsOpen;
   ++stats_.connectionsTotal;
@@ -433,6 +440,10 @@ Exchange* Connections::takeExchange(Connection& connection) {
   exchange->wantsWritable = exchange->wantsBody = exchange->owesContinue = false;
   exchange->body = BodyState::None;
   exchange->bodyLeft = 0;
+  exchange->httpStatus = 0;
+  exchange->headBytes = 0;
+  exchange->sentBytes = 0;
+  exchange->startedMs = 0;
   return exchange;
 }
 
@@ -459,6 +470,7 @@ void Connections::pushExchange(Connection& connection, Exchange* exchange) {
 
 void Connections::popFirst(Connection& connection) {
   Exchange* exchange = connection.first;
+  if (log_.isOn()) log_.add(connection, *exchange, nowMs_, options_.clock->wallSeconds());
   connection.first = exchange->next;
   if (connection.first == nullptr) connection.last = nullptr;
   --connection.exchanges;

@@ -25,6 +25,7 @@
 #include <vector>
 
 #include "base/status.h"
+#include "http/answer_log.h"
 #include "http/connection.h"
 #include "http/prebuilt.h"
 #include "http/receive_buffers.h"
@@ -113,6 +114,8 @@ class Connections {
   int64_t nextTimeoutMs() const;
   // The same as a moment of the clock, which changes seldom: 0 is at once, -1 never.
   int64_t nextLookMs() const { return ready_.empty() ? timers_.nextLookMs() : 0; }
+  // From now on; heads that are being read, and connections that are open, keep their head limits.
+  void setOptions(const Options& options);
   // Handles at most `eventsMax` ready connections and all that is due.
   void turn(uint32_t eventsMax = 1024);
 
@@ -160,6 +163,7 @@ class Connections {
   void destroy();
 
   const Stats& stats() const { return stats_; }
+  AnswerLog& log() { return log_; }
 
  private:
   Connections(Pool& pool, RequestHandler& handler, sys::Fd listener, const Options& options,
@@ -249,6 +253,7 @@ class Connections {
   ReceiveBuffers buffers_;
   HeadEnds headEnds_;
   ErrorAnswers errors_;
+  AnswerLog log_;
   TimerWheel timers_;
   TimerNode acceptTimer_;
   int64_t nowMs_ = 0;

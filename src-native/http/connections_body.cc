@@ -176,6 +176,7 @@ Result<Aggregate> Connections::readBody(RequestId id, uint32_t bytesMax) {
 Status Connections::goOn(Connection& connection, Exchange& exchange) {
   exchange.owesContinue = false;
   if (connection.unparsed.length > 0) return {};  // It has not waited.
+  exchange.headBytes += static_cast<uint32_t>(errors_.goOn().byteLength());
   if (connection.first != &exchange || connection.isBlocked) {
     return exchange.out.append(errors_.goOn());
   }

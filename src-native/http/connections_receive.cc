@@ -127,6 +127,7 @@ void Connections::dispatch(Connection& connection, Exchange& exchange,
   }
   consume(connection, exchange.head.byteLength);
   ++stats_.requests;
+  if (log_.isOn()) log_.begin(connection, exchange, nowMs_);
   exchange.phase = Phase::Undecided;
   exchange.dropsBody = exchange.head.method == Method::kHead;
   exchange.closesAfter = isClosing_ || !exchange.head.isKeepAlive;
@@ -143,6 +144,7 @@ void Connections::refuseInput(Connection& connection, uint16_t httpStatus) {
   connection.takesRequests = false;
   connection.needsLinger = true;
   Exchange* exchange = takeExchange(connection);
+  if (log_.isOn()) log_.begin(connection, *exchange, nowMs_);
   exchange->phase = Phase::Undecided;
   exchange->closesAfter = true;
   pushExchange(connection, exchange);

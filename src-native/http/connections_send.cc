@@ -8,12 +8,17 @@ namespace {
 
 constexpr uint64_t kUnbounded = Connections::kSelfDelimited;  // Nobody counts.
 
-// The digit after "HTTP/1.1 ", for the statistics only.
-uint32_t classOf(const Aggregate& head) {
-  constexpr uint32_t kDigitAt = 9;
-  if (head.sliceCount() == 0 || head.sliceAt(0).length <= kDigitAt) return 0;
-  const uint8_t digit = head.sliceAt(0).data()[kDigitAt];
-  return digit >= '1' && digit <= '5' ? digit - '0' : 0;
+// The number after "HTTP/1.1 ", for statistics and log only; 0 when it is none.
+uint16_t statusOf(const Aggregate& head) {
+  constexpr uint32_t kStatusAt = 9;
+  if (head.sliceCount() == 0 || head.sliceAt(0).length < kStatusAt + 3) return 0;
+  const uint8_t* digits = head.sliceAt(0).data() + kStatusAt;
+  uint32_t status = 0;
+  for (uint32_t i = 0; i < 3; ++i) {
+    if (digits[i] < '0' || digits[i] > '9') return 0;
+    status = 10 * status + (digits[i] - '0');
+  }
+  return status >= 100 && status < 600 ? static_cast<uint16_t>(status) : uint16_t{0};
 }
 
 Status appendAll(Aggregate& to, std::span<const Aggregate* const> parts) {
@@ -37,6 +42,7 @@ Connections::Sent Connections::sendNow(Connection& connection, Exchange& exchang
   }
   stats_.sends += sent.value().calls;
   stats_.bytesSent += sent.value().bytes;
+  exchange.sentBytes += sent.value().bytes;
   if (sent.value().bytes == wanted) return Sent::All;
   ++stats_.partialSends;
   if (!appendAll(exchange.out, parts).isOk()) {
@@ -77,7 +83,9 @@ Status Connections::answer(Exchange& exchange, const Aggregate& head, const Aggr
   const Aggregate* all[] = {&head, &headEnd, body};
   const bool hasBody = body != nullptr && !exchange.dropsBody;
   const std::span<const Aggregate* const> parts(all, hasBody ? 3 : 2);
-  ++stats_.responses[classOf(head)];
+  exchange.httpStatus = statusOf(head);
+  exchange.headBytes += static_cast<uint32_t>(head.byteLength() + headEnd.byteLength());
+  ++stats_.responses[exchange.httpStatus / 100];
   if (connection.first != &exchange || connection.isBlocked) {
     if (Status status = appendAll(exchange.out, parts); !status.isOk()) {
       exchange.out.clear();
@@ -118,7 +126,9 @@ Status Connections::start(RequestId id, const Aggregate& head, std::optional<uin
       return status;
     }
   }
-  ++stats_.responses[classOf(head)];
+  exchange->httpStatus = statusOf(head);
+  exchange->headBytes += static_cast<uint32_t>(parts[0]->byteLength() + parts[1]->byteLength());
+  ++stats_.responses[exchange->httpStatus / 100];
   exchange->phase = Phase::Streaming;
   exchange->bodyLeft = bodyBytes.value_or(kUnbounded);
   if (connection.first != exchange || connection.isBlocked) return {};
@@ -230,6 +240,7 @@ bool Connections::sendQueued(Connection& connection, Exchange& exchange) {
   }
   stats_.sends += sent.value().calls;
   stats_.bytesSent += sent.value().bytes;
+  exchange.sentBytes += sent.value().bytes;
   exchange.out.truncateFront(sent.value().bytes);
   if (exchange.out.byteLength() == 0) return true;
   ++stats_.partialSends;

@@ -3,6 +3,8 @@
 #include <string>
 #include <utility>
 
+#include "sys/listener.h"
+
 namespace iol::node {
 namespace {
 
@@ -21,6 +23,20 @@ std::string textOf(const http::RequestView& request, http::HeadRange range) {
 }
 
 }  // namespace
+
+std::string textAt(napi_env env, napi_value value) {
+  size_t length = 0;
+  napi_get_value_string_utf8(env, value, nullptr, 0, &length);
+  std::string text(length, '\0');
+  napi_get_value_string_utf8(env, value, text.data(), length + 1, &length);
+  return text;
+}
+
+HttpBinding& serverAt(napi_env env, napi_value value) {
+  void* pointer = nullptr;
+  napi_get_value_external(env, value, &pointer);
+  return **static_cast<BindingPointer*>(pointer);
+}
 
 napi_value rangeValue(napi_env env, const http::RequestView& request, http::HeadRange range) {
   napi_value value = nullptr;
@@ -49,11 +65,11 @@ napi_value targetValue(napi_env env, const http::RequestView& request) {
 }
 
 Result<std::shared_ptr<HttpBinding>> HttpBinding::start(EnvState& state, Pool& pool,
-                                                        const sys::ListenOptions& listen,
+                                                        sys::Fd listener,
                                                         const http::Connections::Options& options,
                                                         const Script& script) {
   auto binding = std::make_shared<HttpBinding>(state);
-  IOL_TRY(binding->listen(pool, listen, options));
+  IOL_TRY(binding->serve(pool, std::move(listener), options));
   IOL_TRY(binding->startHandles());
   napi_env env = state.env();
   napi_create_reference(env, script.onRequest, 1, &binding->onRequest_);
@@ -68,15 +84,13 @@ Result<std::shared_ptr<HttpBinding>> HttpBinding::start(EnvState& state, Pool& p
   return binding;
 }
 
-Status HttpBinding::listen(Pool& pool, const sys::ListenOptions& listen,
-                           const http::Connections::Options& options) {
-  Result<sys::Fd> listener = sys::listenTcp(listen);
-  if (!listener.isOk()) return listener.status();
-  const Result<sys::Endpoint> endpoint = sys::localEndpoint(listener.value());
+Status HttpBinding::serve(Pool& pool, sys::Fd listener, const http::Connections::Options& options) {
+  const Result<sys::Endpoint> endpoint = sys::localEndpoint(listener);
   if (!endpoint.isOk()) return endpoint.status();
   endpoint_ = endpoint.value();
+  path_ = sys::pathOf(listener);
   Result<std::unique_ptr<http::Connections>> connections =
-      http::Connections::create(pool, *this, listener.take(), options);
+      http::Connections::create(pool, *this, std::move(listener), options);
   if (!connections.isOk()) return connections.status();
   connections_ = connections.take();
   return {};
@@ -151,6 +165,7 @@ void HttpBinding::armTimer() {
 void HttpBinding::finish(bool tellsScript) {
   if (connections_ == nullptr) return;
   lastStats_ = connections_->stats();
+  lastLog_ = std::move(connections_->log());
   closeHandles();
   connections_.reset();
   if (tellsScript) tell(Event::Drained, {});

@@ -18,6 +18,7 @@
 
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "http/connections.h"
 #include "node/call.h"
@@ -37,8 +38,7 @@ class HttpBinding final : public http::RequestHandler,
     napi_value onEvent;    // (event: number, slot: number, epoch: number)
     napi_value record;     // Uint32Array(kRecordWords)
   };
-  static Result<std::shared_ptr<HttpBinding>> start(EnvState& state, Pool& pool,
-                                                    const sys::ListenOptions& listen,
+  static Result<std::shared_ptr<HttpBinding>> start(EnvState& state, Pool& pool, sys::Fd listener,
                                                     const http::Connections::Options& options,
                                                     const Script& script);
   explicit HttpBinding(EnvState& state) : state_(state) {}
@@ -49,7 +49,10 @@ class HttpBinding final : public http::RequestHandler,
   const http::Connections::Stats& stats() const {
     return connections_ ? connections_->stats() : lastStats_;
   }
+  // Outlives the connections.
+  http::AnswerLog& log() { return connections_ ? connections_->log() : lastLog_; }
   const sys::Endpoint& endpoint() const { return endpoint_; }
+  const std::string& path() const { return path_; }  // Of a socket of the file system, else empty.
   void setReferenced(bool isReferenced);
 
   // Around every call into connections(): what ends during the call is put away after it.
@@ -73,8 +76,7 @@ class HttpBinding final : public http::RequestHandler,
   void onDrained() override { isDrained_ = true; }
 
  private:
-  Status listen(Pool& pool, const sys::ListenOptions& listen,
-                const http::Connections::Options& options);
+  Status serve(Pool& pool, sys::Fd listener, const http::Connections::Options& options);
   Status startHandles();
   void turn();
   void afterCall();
@@ -89,7 +91,9 @@ class HttpBinding final : public http::RequestHandler,
   EnvState& state_;
   std::unique_ptr<http::Connections> connections_;
   http::Connections::Stats lastStats_;
+  http::AnswerLog lastLog_;
   sys::Endpoint endpoint_;
+  std::string path_;
   napi_ref onRequest_ = nullptr;
   napi_ref onEvent_ = nullptr;
   napi_ref recordArray_ = nullptr;
@@ -106,6 +110,12 @@ class HttpBinding final : public http::RequestHandler,
   napi_value receiver_ = nullptr;
   std::shared_ptr<HttpBinding> self_;  // While the uv handles are open.
 };
+
+using BindingPointer = std::shared_ptr<HttpBinding>;
+// Of the external that httpListen gave.
+HttpBinding& serverAt(napi_env env, napi_value value);
+// A string that may be a path.
+std::string textAt(napi_env env, napi_value value);
 
 // The request target as TypeScript sees it: path and query, whatever form it came in.
 napi_value targetValue(napi_env env, const http::RequestView& request);

@@ -16,17 +16,10 @@
 #include "node/call.h"
 #include "node/exports.h"
 #include "node/http_binding.h"
+#include "node/http_options.h"
 
 namespace iol::node {
 namespace {
-
-using BindingPointer = std::shared_ptr<HttpBinding>;
-
-HttpBinding& serverAt(napi_env env, napi_value value) {
-  void* pointer = nullptr;
-  napi_get_value_external(env, value, &pointer);
-  return **static_cast<BindingPointer*>(pointer);
-}
 
 template <size_t N>
 http::RequestId requestAt(const Call<N>& call, size_t i) {
@@ -75,38 +68,21 @@ const Aggregate* headAt(const Call<N>& call, size_t i, std::optional<Aggregate>&
   return head;
 }
 
-// httpListen(pool, host, numbers, record, onRequest, onEvent) -> server
+// httpListen(pool, place, numbers, record, onRequest, onEvent, kind, number) -> server
 napi_value httpListen(napi_env env, napi_callback_info info) {
-  Call<6> call(env, info);
+  Call<8> call(env, info);
   if (!call.isReady()) return nullptr;
   Pool* pool = call.state().poolOf(call.handle(0));
   if (pool == nullptr) return call.failClosed("pool");
-  char host[sys::kHostTextMax] = "";
-  size_t length = 0;
-  napi_get_value_string_latin1(env, call.value(1), host, sizeof host, &length);
-  const auto* numbers = reinterpret_cast<const double*>(call.spanAt(2).data);
-  const auto at = [&](size_t i) { return static_cast<uint32_t>(numbers[i]); };
-  sys::ListenOptions listen;
-  listen.host = host;
-  listen.port = static_cast<uint16_t>(at(0));
-  listen.backlog = static_cast<int>(at(1));
-  listen.isV6Only = at(2) != 0;
-  listen.sendBufferBytes = at(3);
-  http::Connections::Options options;
-  options.head = {.headBytesMax = at(4), .targetBytesMax = at(5), .fieldsMax = at(6)};
-  options.connectionsMax = at(7);
-  options.pipelineMax = at(8);
-  options.bodyBytesMax = static_cast<uint64_t>(numbers[9]);
-  options.headTimeoutMs = at(10);
-  options.idleTimeoutMs = at(11);
-  options.sendTimeoutMs = at(12);
-  options.bodyTimeoutMs = at(13);
-  Result<BindingPointer> binding = HttpBinding::start(
-      call.state(), *pool, listen, options, {call.value(4), call.value(5), call.value(3)});
-  if (!binding.isOk()) {
-    const std::string where = std::string(host) + ":" + std::to_string(listen.port);
-    return call.fail(binding.status(), where.c_str());
-  }
+  const HttpNumbers given{reinterpret_cast<const double*>(call.spanAt(2).data)};
+  const HttpPlace place{static_cast<HttpPlace::Kind>(call.intAt(6)), textAt(env, call.value(1)),
+                        call.intAt(7)};
+  Result<sys::Fd> listener = place.listen(given);
+  if (!listener.isOk()) return call.fail(listener.status(), place.shown(given).c_str());
+  Result<BindingPointer> binding =
+      HttpBinding::start(call.state(), *pool, listener.take(), given.options(),
+                         {call.value(4), call.value(5), call.value(3)});
+  if (!binding.isOk()) return call.fail(binding.status(), place.shown(given).c_str());
   napi_value server = nullptr;
   napi_create_external(
       env, new BindingPointer(binding.take()),

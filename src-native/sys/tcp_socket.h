@@ -21,6 +21,7 @@ namespace iol::sys {
 
 constexpr size_t kHostTextMax = 46;  // INET6_ADDRSTRLEN.
 
+// "unix:" and port 0 for a socket of the file system, whose clients have no address.
 struct Endpoint {
   char host[kHostTextMax] = "";
   uint16_t port = 0;

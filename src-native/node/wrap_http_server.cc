@@ -1,0 +1,73 @@
+// node/wrap_http_server.cc: what an HTTP server can be told and asked while it runs; wrap_http.cc
+// has its requests.
+
+#include <iterator>
+
+#include "node/call.h"
+#include "node/exports.h"
+#include "node/http_binding.h"
+#include "node/http_options.h"
+
+namespace iol::node {
+namespace {
+
+// httpBind(place, numbers, kind, number) -> a descriptor that listens, the caller's
+napi_value httpBind(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info, Needs::Nothing);
+  const HttpNumbers given{reinterpret_cast<const double*>(call.spanAt(1).data)};
+  const HttpPlace place{static_cast<HttpPlace::Kind>(call.intAt(2)), textAt(env, call.value(0)),
+                        call.intAt(3)};
+  Result<sys::Fd> listener = place.listen(given);
+  if (!listener.isOk()) return call.fail(listener.status(), place.shown(given).c_str());
+  return call.int32(listener.value().release());
+}
+
+// httpConfigure(server, numbers): limits and times, from now on
+napi_value httpConfigure(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return nullptr;
+  const HttpBinding::Entry entry(server);
+  const HttpNumbers given{reinterpret_cast<const double*>(call.spanAt(1).data)};
+  server.connections()->setOptions(given.options());
+  return nullptr;
+}
+
+// httpPath(server) -> of a Unix socket, else ''
+napi_value httpPath(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  const std::string& path = serverAt(env, call.value(0)).path();
+  napi_value value = nullptr;
+  napi_create_string_utf8(env, path.data(), path.size(), &value);
+  return value;
+}
+
+// httpSetLog(server, bytesMax): 0 is off
+napi_value httpSetLog(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info, Needs::Nothing);
+  serverAt(env, call.value(0)).log().setBytesMax(static_cast<uint32_t>(call.intAt(1)));
+  return nullptr;
+}
+
+// httpTakeLog(server, to) -> bytes; scratch[0]: records dropped until now
+napi_value httpTakeLog(napi_env env, napi_callback_info info) {
+  Call<2> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  const auto to = call.spanAt(1);
+  http::AnswerLog& log = server.log();
+  call.state().scratch()[0] = static_cast<double>(log.dropped());
+  return call.number(log.take(to.data, static_cast<uint32_t>(to.length)));
+}
+
+constexpr Export kExports[] = {
+    {"httpBind", httpBind},     {"httpConfigure", httpConfigure}, {"httpPath", httpPath},
+    {"httpSetLog", httpSetLog}, {"httpTakeLog", httpTakeLog},
+};
+
+}  // namespace
+
+void exportHttpServers(EnvState& state, napi_value exports) {
+  defineExports(state, exports, kExports, std::size(kExports));
+}
+
+}  // namespace iol::node
