@@ -3,7 +3,7 @@
 import { kErrorStatuses } from './answers';
 import { kOwnNames, type HeaderRule } from './header-rules';
 import {
-  byteSize, choice, flag, optional, text, texts, variables, type Schema, type Setting,
+  byteSize, fixed, choice, flag, optional, text, texts, variables, type Schema, type Setting,
 } from './setting-kinds';
 
 type Common = Pick<Setting<unknown>, 'name' | 'argument' | 'help'>;
@@ -109,10 +109,10 @@ export const kFileSettings = {
     help: 'what is served, with 200, for a path that is not there and has no dot in its last ' +
       'name: the page of an application that has its own routes',
   })),
-  compressBytes: byteSize({
+  compressBytes: fixed(byteSize({
     name: 'compress-bytes', argument: 'N',
     help: 'memory for files that are compressed here, like --cache-bytes; 0: none is (default: 32M)',
-  }, 32 * kMebi, 0, 2 ** 40),
+  }, 32 * kMebi, 0, 2 ** 40)),
   ignoresPrecompressed: flag({
     name: 'no-precompressed', help: 'do not send the .br, .zst or .gz beside a file in its place',
   }),

@@ -3,9 +3,9 @@
 
 import { readFileSync } from 'node:fs';
 
-import { Window, stats, version, type Pool } from 'io-lite';
+import { FileCache, version, Window, type Pool } from 'io-lite';
 import { CgiGateway, CgiWorkers } from 'io-lite/cgi';
-import { HttpServer, type HttpRequest, type HttpServerOptions } from 'io-lite/http';
+import type { HttpRequest } from 'io-lite/http';
 
 import { respondText } from './answers';
 import { log } from './log';
@@ -30,38 +30,43 @@ const kRedirectsMax = 10;
 // Requests that wait for a program, for each that runs.
 const kWaitingPerProgram = 4;
 
+// What outlives a change of settings: the memory, and what is in it.
+export class Ground {
+  readonly pool: Pool;
+  readonly filesMax: number;
+  readonly cache: FileCache;
+
+  // `facts` are what the status page tells of everything else.
+  constructor({ cacheBytes, compressBytes }: Options, readonly facts: () => Record<string, unknown>) {
+    // What leaves the cache while it is being sent stays in memory: as much again, not more. Beyond
+    // that the answer is 503.
+    const maxBytes = 2 * cacheBytes + compressBytes;
+    this.pool = Window.default().createPool({ name: 'flash-lite', maxBytes });
+    const filesMax = Math.max(8, Math.min(kResourcesMax, descriptorsMax() * kDescriptorShare));
+    this.filesMax = Math.floor(filesMax);
+    this.cache = new FileCache({
+      maxBytes: cacheBytes, pool: this.pool, openFilesMax: this.filesMax,
+    });
+  }
+
+  close(): void {
+    this.cache.close();
+    this.pool.dispose();
+  }
+}
+
 export class FlashLite {
   readonly #options: FlashLiteOptions;
-  readonly #pool: Pool;
+  readonly #ground: Ground;
   readonly #files: StaticFiles;
   readonly #programs: Programs;
   readonly #routes: Routes;
   readonly #gateway: CgiGateway;
-  #server: HttpServer | undefined;
 
-  static async listen(options: FlashLiteOptions): Promise<FlashLite> {
-    if (options.apps.length > 0) await Window.create({ label: 'flash-lite' });
-    const flashLite = new FlashLite(options);
-    try {
-      flashLite.#server =
-        await HttpServer.listen(serverOptions(options), (request) => flashLite.#onRequest(request));
-    } catch (error) {
-      await flashLite.#routes.close();
-      flashLite.#dispose();
-      throw error;
-    }
-    return flashLite;
-  }
-
-  private constructor(options: FlashLiteOptions) {
+  constructor(options: FlashLiteOptions, ground: Ground) {
     this.#options = options;
-    const { cacheBytes, compressBytes } = options;
-    // What leaves the cache while it is being sent stays in memory: as much again, not more. Beyond
-    // that the answer is 503.
-    const maxBytes = 2 * cacheBytes + compressBytes;
-    this.#pool = Window.default().createPool({ name: 'flash-lite', maxBytes });
-    const filesMax = Math.max(8, Math.min(kResourcesMax, descriptorsMax() * kDescriptorShare));
-    this.#files = new StaticFiles(options, Math.floor(filesMax), this.#pool);
+    this.#ground = ground;
+    this.#files = new StaticFiles(options, ground);
     const { environment, root: documentRoot } = options;
     this.#programs = new Programs({ environment, documentRoot });
     this.#routes = new Routes([
@@ -76,27 +81,14 @@ export class FlashLite {
     });
   }
 
-  get port(): number {
-    return (this.#server as HttpServer).port;
-  }
-
-  // Accepts nothing more and finishes what is being sent; what is not done by then is cut.
-  async close(timeoutMs: number): Promise<void> {
-    const server = this.#server as HttpServer;
-    const timer = setTimeout(() => server.destroy(), timeoutMs);
-    await server.close();
-    clearTimeout(timer);
+  // All requests have been answered, or nobody waits for their answers any more.
+  async close(): Promise<void> {
     await Promise.all([this.#gateway.close(), this.#routes.close()]);
-    this.#dispose();
-  }
-
-  #dispose(): void {
     this.#files.dispose();
-    this.#pool.dispose();
   }
 
   // The hot path.
-  #onRequest(request: HttpRequest): void {
+  answer(request: HttpRequest): void {
     try {
       const pathname = pathnameOf(request.target);
       const match = this.#routes.match(pathname);
@@ -150,33 +142,13 @@ export class FlashLite {
   }
 
   status(): Record<string, unknown> {
-    const { copies, ...memory } = stats();
-    const http = (this.#server as HttpServer).stats();
     return {
-      version,
-      pid: process.pid,
-      uptimeSeconds: Math.floor(process.uptime()),
-      connections: http.connectionsOpen,
-      requests: http.requests,
-      http,
+      ...this.#ground.facts(),
       ...this.#files.stats(),
       cgi: this.#gateway.stats(),
       apps: this.#routes.stats(),
-      copies,
-      memory,
     };
   }
-}
-
-function serverOptions(options: FlashLiteOptions): HttpServerOptions {
-  const {
-    host, port, backlog, headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs,
-    sendTimeoutMs, connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs,
-  } = options;
-  return {
-    host, port, backlog, headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs,
-    sendTimeoutMs, connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs,
-  };
 }
 
 function workersOf(options: FlashLiteOptions, { prefix, path: module }: CgiRoute): CgiWorkers {

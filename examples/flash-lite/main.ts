@@ -1,15 +1,18 @@
 // The command: options, one line when ready, signals, exit codes (0 stopped, 1 failed, 2 misused).
 
 import { stat } from 'node:fs/promises';
-import { isIPv6 } from 'node:net';
 import { resolve } from 'node:path';
 
 import { version } from 'io-lite';
 
 import { readConfig } from './config';
 import { messageOf, reasonOf } from './failures';
-import { FlashLite } from './flash-lite';
+import { log } from './log';
 import { kHelp, parseCommandLine, type CommandLine } from './options';
+import { showAddress, showPlace, type Place } from './place';
+import { bindPlace, takeInherited, type Bound } from './places';
+import { dropPrivileges, writePidFile } from './privileges';
+import { Server } from './server';
 import { combine, kConfigSchema, type Options } from './settings';
 
 type Serve = Extract<CommandLine, { kind: 'serve' }>;
@@ -32,35 +35,85 @@ export async function main(argv: readonly string[], defaultRoot = '.'): Promise<
       return;
     case 'serve': {
       const options = await optionsOf(commandLine);
-      if (options === undefined) return;
-      if (commandLine.isCheck) process.stdout.write('flash-lite: the settings are right\n');
-      else await serve(options, resolve(options.root ?? defaultRoot));
+      if ('problems' in options) for (const problem of options.problems) complain(problem, 2);
+      else if (commandLine.isCheck) process.stdout.write('flash-lite: the settings are right\n');
+      else await serve(commandLine, options, defaultRoot);
     }
   }
 }
 
-// Undefined when the file is wrong, of which all problems have been told.
-async function optionsOf({ values, configFile }: Serve): Promise<Options | undefined> {
+async function optionsOf({ values, configFile }: Serve): Promise<Options | { problems: string[] }> {
   if (configFile === undefined) return combine(values);
   const config = await readConfig(configFile);
-  if (config.kind === 'right') return combine(config.values, values);
-  for (const problem of config.problems) complain(problem, 2);
-  return undefined;
+  if (config.kind === 'wrong') return { problems: config.problems };
+  const { listen, ...others } = config.values;
+  const isElsewhere = values.host !== undefined || values.port !== undefined;
+  return combine(isElsewhere || listen === undefined ? others : config.values, values);
 }
 
-async function serve(options: Options, root: string): Promise<void> {
+async function serve(commandLine: Serve, options: Options, defaultRoot: string): Promise<void> {
+  const root = resolve(options.root ?? defaultRoot);
   const problem = await problemWith(root);
   if (problem !== undefined) return complain(`cannot serve ${root}: ${problem}`, 1);
-  let server: FlashLite;
-  try {
-    server = await FlashLite.listen({ ...options, root });
-  } catch (error) {
-    const address = `${bracketed(options.host)}:${options.port}`;
-    return complain(`cannot listen on ${address}: ${explain(error)}`, 1);
+  const sockets: Bound[] = [];
+  for (const place of placesOf(options)) {
+    try {
+      sockets.push(await bindPlace(place, options));
+    } catch (error) {
+      const shown = place.kind === 'address' ? showAddress(place) : showPlace(place);
+      return complain(`cannot listen on ${shown}: ${explain(error)}`, 1);
+    }
   }
-  stopOnSignals(server, options.finishTimeoutMs);
-  const address = `http://${bracketed(options.host)}:${server.port}`;
-  process.stdout.write(`flash-lite: serving ${root} on ${address}\n`);
+  let removePidFile = (): void => undefined;
+  let server: Server;
+  try {
+    if (options.pidFile !== undefined) removePidFile = writePidFile(options.pidFile);
+    dropPrivileges(options, sockets);
+    server = await Server.listen({ ...options, root }, sockets);
+  } catch (error) {
+    removePidFile();
+    return complain(`cannot start: ${explain(error)}`, 1);
+  }
+  stopOnSignals(server, removePidFile);
+  process.on('SIGUSR2', () => server.reopenLogs());
+  if (commandLine.configFile !== undefined) reloadOnHangup(server, commandLine, defaultRoot);
+  const shown = server.listeners.map(({ host, port, path }) =>
+    showPlace(path === undefined ? { kind: 'address', host, port } : { kind: 'path', path }));
+  process.stdout.write(`flash-lite: serving ${root} on ${shown.join(', ')}\n`);
+}
+
+function placesOf({ listen, host, port }: Options): Place[] {
+  const inherited = takeInherited(process.env);
+  if (listen.length > 0 || inherited.length > 0) return [...inherited, ...listen];
+  return [{ kind: 'address', host, port }];
+}
+
+// One after the other. Wrong settings are told, and the old ones stay.
+function reloadOnHangup(server: Server, commandLine: Serve, defaultRoot: string): void {
+  let last = Promise.resolve();
+  process.on('SIGHUP', () => {
+    last = last.then(() => reload(server, commandLine, defaultRoot));
+  });
+}
+
+async function reload(server: Server, commandLine: Serve, defaultRoot: string): Promise<void> {
+  const file = commandLine.configFile as string;
+  const refuse = (problems: string[]): void => {
+    for (const problem of problems) log(problem);
+    log(`${file} is wrong: the settings stay as they were`);
+  };
+  try {
+    const options = await optionsOf(commandLine);
+    if ('problems' in options) return refuse(options.problems);
+    const root = resolve(options.root ?? defaultRoot);
+    const problem = await problemWith(root);
+    if (problem !== undefined) return refuse([`cannot serve ${root}: ${problem}`]);
+    const ignored = await server.reload({ ...options, root });
+    for (const name of ignored) log(`${name} has changed: that takes a new start`);
+    log(`the settings are those of ${file} again`);
+  } catch (error) {
+    refuse([explain(error)]);
+  }
 }
 
 async function problemWith(root: string): Promise<string | undefined> {
@@ -72,12 +125,15 @@ async function problemWith(root: string): Promise<string | undefined> {
 }
 
 // A signal may come twice, from npm and from the terminal; the second one changes nothing.
-function stopOnSignals(server: FlashLite, finishTimeoutMs: number): void {
+function stopOnSignals(server: Server, removePidFile: () => void): void {
   let isStopping = false;
   const stop = (): void => {
     if (isStopping) return;
     isStopping = true;
-    server.close(finishTimeoutMs).then(() => process.exit(0), (error: unknown) => {
+    server.close(server.finishTimeoutMs).then(() => {
+      removePidFile();
+      process.exit(0);
+    }, (error: unknown) => {
       complain(`could not stop in order: ${explain(error)}`, 1);
       process.exit();
     });
@@ -103,10 +159,6 @@ function explain(error: unknown): string {
   const reason = reasonOf(error);
   const explanation = kExplanations[reason];
   return explanation === undefined ? messageOf(error) : `${explanation} (${reason})`;
-}
-
-function bracketed(host: string): string {
-  return isIPv6(host) ? `[${host}]` : host;
 }
 
 // Whoever read our lines may go before us: that ends the lines, not the server.

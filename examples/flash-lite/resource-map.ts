@@ -5,6 +5,7 @@ import type { FileResource } from './file-resource';
 
 export class ResourceMap {
   readonly #resources = new Map<string, FileResource>();
+  #isClosed = false;
 
   constructor(readonly entriesMax: number) {}
 
@@ -33,6 +34,10 @@ export class ResourceMap {
 
   set(pathname: string, resource: FileResource): void {
     this.delete(pathname);
+    if (this.#isClosed) {
+      resource.release();
+      return;
+    }
     if (this.#resources.size >= this.entriesMax) this.#dropOne();
     this.#resources.set(pathname, resource);
   }
@@ -51,7 +56,9 @@ export class ResourceMap {
     }
   }
 
-  clear(): void {
+  // What a search finds afterwards is not kept.
+  close(): void {
+    this.#isClosed = true;
     for (const pathname of [...this.#resources.keys()]) this.delete(pathname);
   }
 

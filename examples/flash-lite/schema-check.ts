@@ -2,6 +2,7 @@
 
 import Ajv from 'ajv';
 
+import { parsePlace } from './place';
 import { bytesOf } from './setting-kinds';
 import { kConfigSchema, propertyOf, settingOf } from './settings';
 
@@ -21,6 +22,9 @@ function validate(values: unknown): Ajv.ErrorObject[] {
         const bytes = bytesOf(raw);
         return bytes !== undefined && bytes >= minimum && bytes <= maximum;
       },
+    });
+    ajv.addKeyword('listenPlace', {
+      validate: (_: true, raw: unknown) => typeof raw !== 'string' || parsePlace(raw) !== undefined,
     });
     validator = ajv.compile(kConfigSchema);
   }

@@ -3,6 +3,8 @@
 
 import { resolve } from 'node:path';
 
+import { parsePlace, type Place } from './place';
+
 export type Schema = Readonly<Record<string, unknown>>;
 
 export interface Setting<T> {
@@ -17,8 +19,10 @@ export interface Setting<T> {
   fromText: (text: string) => unknown;
   // From what the schema lets pass; relative paths are taken from `folder`.
   toValue: (raw: unknown, folder: string) => T;
-  // For what may be given several times, and by the file too; else the last one wins.
+  // For what may be given several times; else the last one wins.
   merge?: (first: T, second: T) => T;
+  // What the command line says takes the place of what the file says all the same.
+  isReplaced?: boolean;
 }
 
 // Requests whose path is `prefix`, or is below it, are for `path`: a program or a folder of programs,
@@ -56,7 +60,8 @@ export function text(common: Common, fallback: string): Setting<string> {
 export function path(common: Common, fallback: string): Setting<string> {
   return {
     ...text(common, fallback), expected: 'a path',
-    toValue: (raw, folder) => resolve(folder, raw as string),
+    // `-` is a stream.
+    toValue: (raw, folder) => (raw === '-' ? raw : resolve(folder, raw as string)),
   };
 }
 
@@ -128,6 +133,27 @@ export function texts(common: Common, fallback: readonly string[]): Setting<read
     ...common, fallback, schema: { anyOf: [kText, { type: 'array', items: kText, minItems: 1 }] },
     expected: 'a text or a list of texts', isFixed: false, fromText: (given) => [given],
     toValue: (raw) => (Array.isArray(raw) ? raw as string[] : [raw as string]),
+  };
+}
+
+// `listenPlace` is a keyword of our own, too.
+export function places(common: Common): Setting<readonly Place[]> {
+  const schema = { type: 'string', listenPlace: true };
+  const listOf = (raw: unknown): string[] => (Array.isArray(raw) ? raw as string[] : [raw as string]);
+  return {
+    ...common, fallback: [], schema: { anyOf: [schema, { type: 'array', items: schema }] },
+    expected: 'like 8080, 0.0.0.0:80, [::]:80, unix:/run/web.sock or fd:3', isFixed: false,
+    fromText: asIs, toValue: (raw) => listOf(raw).map((each) => parsePlace(each) as Place),
+    merge: (first, second) => [...second, ...first], isReplaced: true,
+  };
+}
+
+// Permission bits, as chmod takes them.
+export function fileMode(common: Common): Setting<number | undefined> {
+  return {
+    ...common, fallback: undefined, schema: { type: 'string', pattern: '^0?[0-7]{3}$' },
+    expected: 'three octal digits, like 660', isFixed: false, fromText: asIs,
+    toValue: (raw) => parseInt(raw as string, 8),
   };
 }
 

@@ -3,8 +3,11 @@
 
 import { kFileSettings } from './file-settings';
 import {
-  byteSize, fixed, flag, integer, optional, path, routes, text, variables, type Schema, type Setting,
+  byteSize, choice, fileMode, fixed, flag, integer, optional, path, places, routes, text, variables,
+  type Schema, type Setting,
 } from './setting-kinds';
+
+import { kLogFormats } from './log-format';
 
 export type { CgiRoute } from './setting-kinds';
 
@@ -26,6 +29,38 @@ export const kSettings = {
   port: fixed(integer({
     name: 'port', argument: 'N', help: '0 to 65535 (default: 8080; 0 lets the system choose)',
   }, 8080, 0, 65535)),
+  listen: fixed(places({
+    name: 'listen', argument: 'PLACE',
+    help: 'in the place of host and port: PORT, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; several ' +
+      'are allowed. [::] takes IPv4, too. What systemd has opened for us is listened to unasked',
+  })),
+  backlog: fixed(integer({
+    name: 'backlog', argument: 'N', help: 'connections that wait to be accepted (default: 511)',
+  }, 511, 1, 65535)),
+  socketMode: fixed(fileMode({
+    name: 'socket-mode', argument: 'OCTAL',
+    help: 'permissions of Unix sockets, like 660 (default: by umask)',
+  })),
+  user: fixed(optional(text({
+    name: 'user', argument: 'NAME', help: 'whom to become once the sockets are bound',
+  }, ''))),
+  group: fixed(optional(text({
+    name: 'group', argument: 'NAME', help: 'the same of the group (default: that of the user)',
+  }, ''))),
+  pidFile: fixed(optional(path({
+    name: 'pid-file', argument: 'FILE', help: 'holds our process id while we serve',
+  }, ''))),
+  accessLog: optional(path({
+    name: 'access-log', argument: 'FILE',
+    help: 'a line for each request; - is stdout. SIGUSR2 opens it anew, after a rotation',
+  }, '')),
+  logFormat: choice({
+    name: 'log-format', argument: 'FORMAT', help: `of its lines: ${kLogFormats.join(', ')} (default: combined)`,
+  }, 'combined', kLogFormats),
+  errorLog: optional(path({
+    name: 'error-log', argument: 'FILE',
+    help: 'what an operator must know (default: stderr). SIGUSR2 opens it anew, too',
+  }, '')),
   cacheBytes: fixed(byteSize({
     name: 'cache-bytes', argument: 'N',
     help: 'memory for file contents, 1M to 1024G, in bytes or with K, M or G behind it (powers of ' +
@@ -98,9 +133,6 @@ export const kSettings = {
     name: 'pipeline-max', argument: 'N',
     help: 'unanswered requests of a connection, 1 to 64 (default: 16)',
   }, 16, 1, 64),
-  backlog: fixed(integer({
-    name: 'backlog', argument: 'N', help: 'connections that wait to be accepted (default: 511)',
-  }, 511, 1, 65535)),
   finishTimeoutMs: integer({
     name: 'finish-timeout-ms', argument: 'N',
     help: 'how long what is being sent may take once the server is stopped (default: 10000)',
@@ -130,12 +162,13 @@ export function propertyOf(name: string): Property | undefined {
 export function combine(...layers: readonly Partial<Options>[]): Options {
   const values: Record<string, unknown> = {};
   for (const property of kProperties) {
-    const { fallback, merge } = settingOf(property);
+    const { fallback, merge, isReplaced } = settingOf(property);
     let value: unknown;
     for (const layer of [...layers].reverse()) {
       const given = layer[property] as unknown;
       if (given === undefined) continue;
-      value = value === undefined || merge === undefined ? value ?? given : merge(value, given);
+      if (value === undefined) value = given;
+      else if (merge !== undefined && isReplaced !== true) value = merge(value, given);
     }
     values[property] = value === undefined ? fallback : value;
   }

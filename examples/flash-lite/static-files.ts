@@ -7,7 +7,7 @@
 
 import { extname } from 'node:path';
 
-import { FileCache, type Aggregate, type CachedFile, type Pool } from 'io-lite';
+import type { Aggregate, CachedFile, FileCache, Pool } from 'io-lite';
 import {
   allowsRange, evaluateConditions, Interest, parseRange, type HttpRequest,
 } from 'io-lite/http';
@@ -54,12 +54,19 @@ const kDecisive = kConditional | Interest.Range;
 // Others are 501: nobody knows what they mean.
 const kOtherMethods = new Set(['POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'PATCH']);
 
+// Borrowed: others may have it, too. Of at most `filesMax` files a descriptor is kept.
+export interface Storage {
+  readonly pool: Pool;
+  readonly cache: FileCache;
+  readonly filesMax: number;
+}
+
 export class StaticFiles {
   readonly #options: StaticFilesOptions;
   readonly #answers: Answers;
   readonly #resources: ResourceMap;
   readonly #searches = new Map<string, Promise<FoundElse | FileResource>>();
-  readonly #cache: FileCache;
+  readonly #storage: Storage;
   readonly #site: Site;
   readonly #rules: HeaderRules;
   readonly #preferences = new Preferences();
@@ -68,15 +75,15 @@ export class StaticFiles {
   readonly #wholeBytesMax: number;
   readonly #partBytes: number;
 
-  // Of at most so many files it keeps a descriptor.
-  constructor(options: StaticFilesOptions, filesMax: number, pool: Pool) {
+  constructor(options: StaticFilesOptions, storage: Storage) {
+    const { cache, filesMax, pool } = storage;
+    this.#storage = storage;
     this.#options = options;
     const { cacheBytes, compressBytes, ignoresPrecompressed } = options;
     this.#rules = new HeaderRules([...options.headers, ...options.cacheControl]);
     this.#answers = new Answers(this.#rules.always);
     this.#resources = new ResourceMap(filesMax);
-    this.#cache = new FileCache({ maxBytes: cacheBytes, pool, openFilesMax: filesMax });
-    this.#site = new Site(options, this.#cache);
+    this.#site = new Site(options, cache);
     this.#wholeBytesMax = Math.min(kWholeBytesMax, Math.floor(cacheBytes / 4));
     this.#partBytes = Math.min(kPartBytes, this.#wholeBytesMax);
     this.#encoder = new Encoder(compressBytes, this.#wholeBytesMax, pool);
@@ -115,16 +122,15 @@ export class StaticFiles {
   stats(): Record<string, unknown> {
     return {
       resources: { entries: this.#resources.size, entriesMax: this.#resources.entriesMax },
-      cache: this.#cache.stats(),
+      cache: this.#storage.cache.stats(),
       compression: this.#encoder.stats(),
     };
   }
 
   dispose(): void {
-    this.#resources.clear();
+    this.#resources.close();
     this.#encoder.dispose();
     this.#answers.dispose();
-    this.#cache.close();
   }
 
   #answerOther(request: HttpRequest): void {
@@ -287,9 +293,9 @@ export class StaticFiles {
       found.file.close();
       throw error;
     }
-    this.#resources.set(pathname, resource);
     // Whoever waits for this search looks at the resource before the next turn of the loop.
     resource.retain();
+    this.#resources.set(pathname, resource);
     setImmediate(() => resource.release());
     return resource;
   }

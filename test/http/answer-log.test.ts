@@ -43,7 +43,7 @@ describe('HttpServer.takeAnswers', () => {
   });
 
   it('counts the bytes of a streamed body, and not those of 100 Continue', async () => {
-    await world.listen(async (request) => {
+    const serve = async (request: HttpRequest): Promise<void> => {
       for await (using _part of request.body) { /* Dropped. */ }
       using head = headOf(8);
       using part = Aggregate.from('four');
@@ -51,7 +51,8 @@ describe('HttpServer.takeAnswers', () => {
       await request.write(part);
       await request.write(part);
       request.end();
-    });
+    };
+    await world.listen((request) => { void serve(request); });
     world.server.logAnswers();
     const peer = world.connect();
     peer.socket.write('POST / HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n');

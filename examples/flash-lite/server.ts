@@ -1,0 +1,203 @@
+// The server around the decisions: sockets, logs, and settings that change while requests go on. Each
+// request ends with the settings that it began with.
+
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { stats, version, Window } from 'io-lite';
+import { HttpServer, type HttpRequest, type HttpServerLimits } from 'io-lite/http';
+
+import { AccessLog } from './access-log';
+import { FlashLite, Ground, type FlashLiteOptions } from './flash-lite';
+import { log, logTo } from './log';
+import { LogFile } from './log-file';
+import { remover, type Bound } from './places';
+import { kProperties, settingOf, type Options } from './settings';
+
+const kRetireMs = 50;
+
+export class Server {
+  readonly #ground: Ground;
+  readonly #listeners: HttpServer[] = [];
+  readonly #removers: (() => void)[] = [];
+  readonly #retiring = new Set<Promise<void>>();
+  #options: FlashLiteOptions;
+  #decider: FlashLite;
+  #accessLog: AccessLog | undefined;
+  #reloads = 0;
+
+  // Takes the sockets over.
+  static async listen(options: FlashLiteOptions, sockets: readonly Bound[]): Promise<Server> {
+    if (options.apps.length > 0) await Window.create({ label: 'flash-lite' });
+    const server = new Server(options);
+    try {
+      for (const socket of sockets) {
+        server.#removers.push(remover(socket));
+        server.#listeners.push(await HttpServer.listen(
+          { fd: socket.fd, ...limitsOf(options) }, (request) => server.#decider.answer(request)));
+      }
+      await server.#openLogs(options);
+    } catch (error) {
+      await server.close(0);
+      throw error;
+    }
+    return server;
+  }
+
+  private constructor(options: FlashLiteOptions) {
+    this.#options = options;
+    this.#ground = new Ground(options, () => this.#facts());
+    this.#decider = new FlashLite(options, this.#ground);
+  }
+
+  get listeners(): readonly HttpServer[] {
+    return this.#listeners;
+  }
+
+  get finishTimeoutMs(): number {
+    return this.#options.finishTimeoutMs;
+  }
+
+  // New settings for the requests that come from now on; rejects, and changes nothing, when they cannot
+  // be. Gives the names of settings that only a new start changes.
+  async reload(wanted: FlashLiteOptions): Promise<string[]> {
+    const { options, ignored } = withFixed(wanted, this.#options);
+    if (options.apps.length > 0 && this.#options.apps.length === 0) {
+      throw new Error('app needs a new start, since there was none before');
+    }
+    const decider = new FlashLite(options, this.#ground);
+    try {
+      await this.#openLogs(options);
+    } catch (error) {
+      await decider.close();
+      throw error;
+    }
+    for (const listener of this.#listeners) listener.configure(limitsOf(options));
+    const before = this.#decider;
+    this.#decider = decider;
+    this.#options = options;
+    this.#reloads++;
+    const retiring = this.#retire(before).finally(() => this.#retiring.delete(retiring));
+    this.#retiring.add(retiring);
+    return ignored;
+  }
+
+  // After a rotation.
+  reopenLogs(): void {
+    this.#accessLog?.file.reopen();
+    const errors = logTo(undefined);
+    logTo(errors);
+    errors?.reopen();
+  }
+
+  // Accepts nothing more and finishes what is being sent; what is not done by then is cut.
+  async close(timeoutMs: number): Promise<void> {
+    const cut = (): void => {
+      for (const listener of this.#listeners) listener.destroy();
+    };
+    const timer = setTimeout(cut, timeoutMs);
+    await Promise.all(this.#listeners.map((listener) => listener.close()));
+    clearTimeout(timer);
+    for (const remove of this.#removers) remove();
+    await Promise.all([...this.#retiring, this.#decider.close()]);
+    this.#ground.close();
+    await this.#accessLog?.close();
+    await logTo(undefined)?.close();
+  }
+
+  // Puts away what answered before, once nobody waits for its answers.
+  async #retire(before: FlashLite): Promise<void> {
+    let open: HttpRequest[] = this.#listeners.flatMap((listener) => listener.openRequests());
+    while (open.length > 0) {
+      await delay(kRetireMs);
+      open = open.filter((request) => request.isOpen);
+    }
+    await before.close();
+  }
+
+  async #openLogs(options: FlashLiteOptions): Promise<void> {
+    const { accessLog, logFormat, errorLog } = options;
+    const current = this.#accessLog;
+    const isSame = current?.file.path === accessLog && (!current || current.format === logFormat);
+    const errorsNow = logTo(undefined);
+    logTo(errorsNow);
+    let access: AccessLog | undefined;
+    let errors = errorsNow;
+    if (!isSame && accessLog !== undefined) {
+      access = new AccessLog(await LogFile.open(accessLog, log), logFormat);
+    }
+    try {
+      if (errorsNow?.path !== errorLog) {
+        errors = errorLog === undefined ? undefined : await LogFile.open(errorLog, complainOnStderr);
+      }
+    } catch (error) {
+      await access?.close();
+      throw error;
+    }
+    if (errors !== errorsNow) {
+      logTo(errors);
+      await errorsNow?.close();
+    }
+    if (isSame) {
+      this.reopenLogs();
+      return;
+    }
+    this.#accessLog = access;
+    await current?.close();
+    for (const listener of this.#listeners) access?.add(listener);
+  }
+
+  #facts(): Record<string, unknown> {
+    const { copies, ...memory } = stats();
+    const http = sumOf(this.#listeners.map((listener) => listener.stats()));
+    return {
+      version,
+      pid: process.pid,
+      uptimeSeconds: Math.floor(process.uptime()),
+      reloads: this.#reloads,
+      connections: http['connectionsOpen'] ?? 0,
+      requests: http['requests'] ?? 0,
+      http,
+      accessLog: this.#accessLog?.stats() ?? null,
+      copies,
+      memory,
+    };
+  }
+}
+
+function complainOnStderr(message: string): void {
+  process.stderr.write(`flash-lite: ${message}\n`);
+}
+
+function sumOf(figures: readonly object[]): Record<string, number> {
+  const sums: Record<string, number> = {};
+  for (const each of figures) {
+    for (const [name, value] of Object.entries(each)) sums[name] = (sums[name] ?? 0) + (value as number);
+  }
+  return sums;
+}
+
+// The wanted settings, but for those that only a new start changes.
+function withFixed(
+  wanted: FlashLiteOptions, current: FlashLiteOptions,
+): { options: FlashLiteOptions; ignored: string[] } {
+  const options: Record<string, unknown> = { ...wanted };
+  const ignored: string[] = [];
+  for (const property of kProperties) {
+    const { name, isFixed } = settingOf(property);
+    if (!isFixed || JSON.stringify(wanted[property]) === JSON.stringify(current[property])) continue;
+    options[property] = current[property];
+    ignored.push(name);
+  }
+  return { options: options as FlashLiteOptions, ignored };
+}
+
+function limitsOf(options: Options): HttpServerLimits {
+  const {
+    headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs, sendTimeoutMs,
+    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs,
+  } = options;
+  return {
+    headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs, sendTimeoutMs,
+    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs,
+  };
+}
