@@ -70,6 +70,10 @@ export const errorTable = {
     message: 'nothing can move now',
     advice: 'Try again when the descriptor is ready.',
   },
+  ERR_IOL_BAD_HEAD: {
+    message: "the request's head is malformed, or longer than allowed",
+    advice: "Answer the error's status and close the connection: nobody knows where a next request begins.",
+  },
   ERR_IOL_BAD_BODY: {
     message: "the request's body is malformed",
     advice: 'Answer 400; the connection ends with the answer.',
@@ -146,6 +150,7 @@ export const errorCodes = [
   'ERR_IOL_NOT_REGULAR',
   'ERR_IOL_FORMAT',
   'ERR_IOL_WOULD_BLOCK',
+  'ERR_IOL_BAD_HEAD',
   'ERR_IOL_BAD_BODY',
   'ERR_IOL_TIMED_OUT',
   'ERR_IOL_ABORTED',

@@ -19,6 +19,10 @@ export interface IolErrorOptions {
   path?: string | undefined;
   /** Of a write that failed: what it had written before. */
   bytesWritten?: number | undefined;
+  /** Of a request head that was refused: the status that answers it. */
+  status?: number | undefined;
+  /** Of a request head that was refused: `BareLf`, `HostMissing`, ... */
+  reason?: string | undefined;
   cause?: unknown;
 }
 
@@ -30,6 +34,8 @@ export class IolError extends Error {
   declare readonly syscall?: string;
   declare readonly path?: string;
   declare readonly bytesWritten?: number;
+  declare readonly status?: number;
+  declare readonly reason?: string;
 
   constructor(code: ErrorCode, message: string, options: IolErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -38,6 +44,8 @@ export class IolError extends Error {
     if (options.syscall !== undefined) this.syscall = options.syscall;
     if (options.path !== undefined) this.path = options.path;
     if (options.bytesWritten !== undefined) this.bytesWritten = options.bytesWritten;
+    if (options.status !== undefined) this.status = options.status;
+    if (options.reason !== undefined) this.reason = options.reason;
   }
 
   override get name(): string {

@@ -29,6 +29,7 @@ export {
   fastifyReplies, type FastifyLike, type FastifyReplyLike, type ReplyingReply,
 } from './http-fastify';
 export type { HttpAnswerRecord } from './http-log';
+export { HttpHeadParser, type HttpHeadLimits, type HttpRequestHead } from './http-parser';
 export { replyWith, type ReplyBody, type ReplyOptions } from './http-reply';
 export { HttpRequest, Interest, type RespondOptions } from './http-request';
 

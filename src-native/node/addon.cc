@@ -56,6 +56,7 @@ NAPI_MODULE_INIT() {
   iol::node::exportFileCaches(state, exports);
   iol::node::exportHttp(state, exports);
   iol::node::exportHttpServers(state, exports);
+  iol::node::exportHeadParser(state, exports);
   iol::node::exportLauncher(state, exports);
   iol::node::exportChannels(state, exports);
   iol::node::exportStreams(state, exports);

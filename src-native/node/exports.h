@@ -20,6 +20,7 @@ void exportIo(EnvState& state, napi_value exports);
 void exportFileCaches(EnvState& state, napi_value exports);
 void exportHttp(EnvState& state, napi_value exports);
 void exportHttpServers(EnvState& state, napi_value exports);
+void exportHeadParser(EnvState& state, napi_value exports);
 void exportLauncher(EnvState& state, napi_value exports);
 void exportChannels(EnvState& state, napi_value exports);
 void exportStreams(EnvState& state, napi_value exports);
