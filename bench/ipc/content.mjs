@@ -4,6 +4,6 @@ export const valueAt = (n) => 1 + (n % 255);
 
 /** Reads every byte, as fast as the C library can, and finds bytes that are another message's. */
 export function check(bytes, value) {
-  const isRight = bytes.indexOf(0) === -1 && bytes[0] === value && bytes[bytes.length - 1] === value;
+  const isRight = Buffer.prototype.indexOf.call(bytes, 0) === -1 && bytes[0] === value && bytes[bytes.length - 1] === value;
   if (!isRight) throw new Error(`a message should be full of ${value}, and is not`);
 }

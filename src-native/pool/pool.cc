@@ -117,6 +117,10 @@ Result<Draft> Pool::allocateUpTo(uint64_t bytesMax) {
   return draft;
 }
 
+// A large buffer that came back is warm here and mapped at its readers; new memory is neither. Each
+// allocation adds one at most to those that are looked at, so a few looks keep up.
+constexpr size_t kLooksBeforeGrowth = 16;
+
 Result<Draft> Pool::allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t units,
                                  uint64_t byteLength) {
   if (list.empty()) {
@@ -134,6 +138,7 @@ Result<Draft> Pool::allocateFrom(ClassList& list, uint32_t unitBytes, uint32_t u
 }
 
 Result<Draft> Pool::allocateChunks(uint64_t byteLength) {
+  if (!pending_.empty() || domain_.hasInFlight()) collectPending(kLooksBeforeGrowth);
   const uint32_t chunks = static_cast<uint32_t>((byteLength + kChunkBytes - 1) / kChunkBytes);
   const uint64_t pages = (byteLength + sys::kPageBytes - 1) / sys::kPageBytes * sys::kPageBytes;
   Result<Span*> span = carveSpan(kMediumUnitBytes, chunks, chunks * kChunkBytes, pages, nullptr);
@@ -142,6 +147,7 @@ Result<Draft> Pool::allocateChunks(uint64_t byteLength) {
 }
 
 Result<Draft> Pool::allocateSegment(uint64_t byteLength) {
+  if (!pending_.empty() || domain_.hasInFlight()) collectPending(kLooksBeforeGrowth);
   Result<Draft> draft = tryAllocateSegment(byteLength);
   if (draft.isOk() || !makeRoom(draft.status())) return draft;
   return tryAllocateSegment(byteLength);
@@ -290,22 +296,23 @@ size_t Pool::collect() {
   return collectPending();
 }
 
-size_t Pool::collectPending() {
+size_t Pool::collectPending(size_t looksMax) {
   domain_.settleInFlight();
   size_t freed = 0;
-  for (size_t index = 0; index < pending_.size();) {
-    const auto [own, slot] = pending_[index];
+  for (size_t looks = std::min(looksMax, pending_.size()); looks > 0; looks--) {
+    if (pendingAt_ >= pending_.size()) pendingAt_ = 0;
+    const auto [own, slot] = pending_[pendingAt_];
     // A peer may have sent it back: held here again, and pending again when that hold goes.
     const bool isOurs = domain_.ownHolds_->count(own->segment->ordinal(), slot) != 0;
     own->pending[slot] = false;
     if (isOurs || tryFree(*own, slot)) {
-      pending_[index] = pending_.back();
+      pending_[pendingAt_] = pending_.back();
       pending_.pop_back();
       stats_.pending--;
       if (!isOurs) freed++;
     } else {
       own->pending[slot] = true;
-      index++;
+      pendingAt_++;
     }
   }
   return freed;

@@ -134,7 +134,7 @@ class Pool {
   ViewSpan viewSpan(const Slice& slice) const;
   void markViewed(const Slice& slice);
   void tellWatchers(OwnSegment& own, Span& span, const Slice& slice);
-  size_t collectPending();
+  size_t collectPending(size_t looksMax = SIZE_MAX);
   bool tryFree(OwnSegment& own, uint32_t slot);
   bool revoke(OwnSegment& own, uint32_t slot, bool* kernelVisible);
   void putBack(OwnSegment& own, uint32_t slot);
@@ -165,6 +165,7 @@ class Pool {
   ClassList small_[kClassesPerUnit];
   ClassList medium_[kClassesPerUnit];
   std::vector<std::pair<OwnSegment*, uint32_t>> pending_;
+  size_t pendingAt_ = 0;  // Where the next look at them begins.
   std::vector<std::shared_ptr<CommitJob>> jobs_;
   PoolFigures unseen_;          // When the domain's facts have no place.
   PoolFacts* facts_ = nullptr;  // In the domain's facts.

@@ -130,5 +130,19 @@ TEST(aSenderOfLargeMessagesUsesTheSameMemoryAgain) {
   CHECK(world.owner.pool->stats().bytesCommitted <= 12u << 20);
 }
 
+// What a reader keeps for a while comes back when the next large buffer is asked for, not when a
+// limit is met.
+TEST(whatASlowReaderLetsGoIsUsedAgain) {
+  BatchWorld world;
+  for (int count = 0; count < 200; count++) {
+    world.send(world.owner.bytes(1 << 20, 'm'));
+    size_t received = 0;
+    Message& oldest = world.messages[count % 4];
+    CHECK(world.pipe.receiver->receiveBatch({&oldest, 1}, received) == ReceiveOutcome::Received);
+  }
+  CHECK(world.owner.pool->stats().bytesCommitted <= 16u << 20);
+  CHECK(world.owner.pool->stats().pending <= 8u);
+}
+
 }  // namespace
 }  // namespace iol
