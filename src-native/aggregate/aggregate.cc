@@ -201,10 +201,30 @@ Aggregate Aggregate::slice(uint64_t from, uint64_t to) const {
     domain_->retain(first);
     part.pushBack(
         first.part(static_cast<uint32_t>(from - start), static_cast<uint32_t>(to - from)));
-  } else {
+  } else if (!part.putFew(*this, from, to)) {
     part.put(Editor(*domain_).cut(share(), from, to));
   }
   return part;
+}
+
+// Two slices or more of `whole` as one leaf; false, and nothing done, when that has no room for them.
+// Why: most cuts are of a few, and a leaf costs less than the nodes on two paths.
+bool Aggregate::putFew(const Aggregate& whole, uint64_t from, uint64_t to) {
+  Slice few[tree::kEntriesMax];
+  uint32_t count = 0;
+  for (SliceIterator it(whole, from); !it.isAtEnd() && it.start() < to; it.next()) {
+    if (count == tree::kEntriesMax) return false;
+    const uint64_t skip = from > it.start() ? from - it.start() : 0;
+    const uint64_t end = std::min(it.end(), to);
+    few[count++] = it.slice().part(static_cast<uint32_t>(skip),
+                                   static_cast<uint32_t>(end - it.start() - skip));
+  }
+  for (uint32_t index = 0; index < count; index++) domain_->retain(few[index]);
+  root_ = tree::newNode(0, count);
+  tree::insertEntries(root_, 0, few, count);
+  byteLength_ = to - from;
+  sliceCount_ = count;
+  return true;
 }
 
 Aggregate Aggregate::split(uint64_t bytes) {

@@ -97,6 +97,7 @@ class Aggregate {
   tree::Branch take();
   void put(const tree::Branch& root);
   tree::Branch share() const;
+  bool putFew(const Aggregate& whole, uint64_t from, uint64_t to);
   void pushBack(const Slice& slice);
   void trim(uint64_t bytes, bool isFront);
 
