@@ -360,4 +360,4 @@ for (const name of Reflect.ownKeys(BufferList.prototype)) {
 // with the names in it.
 export default BufferListStream;
 Object.defineProperty(BufferListStream, '__esModule', { value: true });
-module.exports = Object.assign(BufferListStream, exports);
+module.exports = Object.assign(BufferListStream, exports) as unknown;

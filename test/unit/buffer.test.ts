@@ -132,6 +132,19 @@ describe('DraftBuffer', () => {
     }
   });
 
+  it('fill() repeats what it is given as Buffer does, wherever it begins and ends', () => {
+    const length = 40_000;
+    for (const value of [0, 200, 'a', 'abc', 'ä€', Uint8Array.of(1, 2, 3, 4, 5, 6, 7)]) {
+      for (const [from, to] of [[0, length], [1, 2], [3, 9], [17, 39_999], [5, 5]] as const) {
+        const plain = Buffer.alloc(length, 9);
+        if (from < to) plain.fill(value, from, to);
+        const draft = pool.allocate(length);
+        using filled = draft.fill(9).fill(value, from, to).seal();
+        assert.ok(plain.equals(filled.view()), `${String(value)} from ${from} to ${to}`);
+      }
+    }
+  });
+
   it('fillFrom() takes what a stream brings, and seal() is busy until it has ended', async () => {
     const draft = pool.allocate(9);
     const filled = draft.fillFrom(Readable.from([Buffer.from('abc'), Buffer.from('def')]), 3);

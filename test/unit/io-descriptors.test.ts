@@ -195,6 +195,50 @@ describe('descriptors', () => {
     closeSync(stdio[1]);
   });
 
+  it('0 and 1 closed before the process began are an empty input and an output for nobody', async () => {
+    const program = `
+      const { iolRead, iolReadSync, iolWrite } = require('io-lite');
+      (async () => {
+        const read = [iolReadSync(0, 10), await iolRead(0, 10), await iolWrite(1, 'for nobody')];
+        console.error(JSON.stringify(read));
+      })();
+    `;
+    const run = spawnSync('sh', ['-c', 'exec "$0" -e "$1" <&- >&-', process.execPath, program], { encoding: 'utf8' });
+    assert.equal(run.stderr.trim(), '[null,null,10]');
+  });
+
+  it('0, 1 and 2 closed by the program are never numbers of the library\'s own', async () => {
+    const child = await runChild(`
+      const fs = require('node:fs');
+      for (const fd of [0, 1, 2]) fs.closeSync(fd);
+      const { Aggregate, FileCache, Window } = require('io-lite');
+      (async () => {
+        const window = await Window.create({ label: 'lowNumbers' });
+        Aggregate.from('x'.repeat(3_000_000));
+        await (await FileCache.default().open(process.execPath)).read(0, 1 << 20);
+        process.exitCode = [0, 1, 2].filter((fd) => fs.existsSync('/proc/self/fd/' + fd)).length;
+        window.close();
+      })();
+    `);
+    assert.deepEqual([child.code, child.signal], [0, null]);
+  });
+
+  it('a process may exit while files are written, read and waited for', async () => {
+    const name = newName();
+    const child = await runChild(`
+      const { Aggregate, FileCache, iolRead, iolWrite } = require('io-lite');
+      const fd = require('node:fs').openSync(${JSON.stringify(name)}, 'w+');
+      const piece = Aggregate.from('A'.repeat(1 << 20));
+      for (let i = 0; i < 16; i++) void iolWrite(fd, piece, { position: i << 20, fsync: i % 2 === 0 });
+      void FileCache.default().open(process.execPath).then((file) => file.read());
+      void iolRead(fd, 1 << 20);
+      setImmediate(() => process.exit(7));
+    `);
+    assert.deepEqual([child.code, child.signal], [7, null], child.stderr);
+    const written = readFileSync(name);
+    assert.ok(written.equals(Buffer.alloc(written.length, 'A')), 'it is there from the front, without a hole');
+  });
+
   it('a terminal as 0 and 1', function () {
     const program = `
       const { iolRead, iolWrite } = require('io-lite');
