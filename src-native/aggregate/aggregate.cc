@@ -207,7 +207,7 @@ Aggregate Aggregate::slice(uint64_t from, uint64_t to) const {
   return part;
 }
 
-// Two slices or more of `whole` as one leaf; false, and nothing done, when they are too many for it.
+// Two slices or more of `whole` as one leaf; false, and nothing done, when they are too many.
 // Why: most cuts are of a few, and a leaf costs less than the nodes on two paths.
 bool Aggregate::putFew(const Aggregate& whole, uint64_t from, uint64_t to) {
   Slice few[tree::kEntriesMax];
