@@ -59,6 +59,17 @@ export interface HttpServerOptions extends HttpServerLimits {
   pool?: Pool;
   /** Of each connection's send buffer (`SO_SNDBUF`); 0, the default: the system decides. */
   sendBufferBytes?: number;
+  /**
+   * What the kernel keeps of each connection beside what is under way (`TCP_NOTSENT_LOWAT`): so
+   * much does a slow reader cost. 0: no bound. Default 128 KiB.
+   */
+  unsentBytesMax?: number;
+  /**
+   * How often a buffer above 128 KiB is copied to sockets before it is sent by reference
+   * (`sendfile`), which is cheaper, but its memory is given back to the system and not filled again.
+   * 0: always copied. Default 32.
+   */
+  copiesBeforeReference?: number;
 }
 
 /** The bounds of what a client may ask for; see {@link HttpServer.configure}. */
@@ -83,6 +94,17 @@ export interface HttpServerLimits {
   bodyBytesMax?: number;
   /** Without a byte of a body that is being read. Default 60 s. */
   bodyTimeoutMs?: number;
+  /**
+   * Without a decision of the program's, or the next part of an answer that it has started; then
+   * the answer is 504, or cut. 0, the default: never.
+   */
+  answerTimeoutMs?: number;
+}
+
+/** For {@link HttpServer.close}. */
+export interface CloseOptions {
+  /** After so long what has not ended is cut. Default: never. */
+  timeoutMs?: number;
 }
 
 /** Since the server was made, but for `connectionsOpen`. */
@@ -98,6 +120,8 @@ export interface HttpServerStats {
   readonly responses5xx: number;
   /** Taken by the kernel. */
   readonly bytesSent: number;
+  /** Of these, without a copy. */
+  readonly bytesByReference: number;
   /** Heads and bodies that were refused natively. */
   readonly malformed: number;
   /** Answered 503 natively because the pool was full. */
@@ -106,6 +130,8 @@ export interface HttpServerStats {
   readonly idleTimeouts: number;
   readonly sendTimeouts: number;
   readonly bodyTimeouts: number;
+  /** Requests that the program has not answered in time. */
+  readonly answerTimeouts: number;
   /** Requests whose client left before the answer was given completely. */
   readonly clientsLost: number;
   /** System calls that receive, and that send. */
@@ -122,7 +148,7 @@ const statNames = [
   'connectionsOpen', 'connectionsTotal', 'requests', 'responses1xx', 'responses2xx',
   'responses3xx', 'responses4xx', 'responses5xx', 'bytesSent', 'malformed', 'refusedForMemory',
   'headTimeouts', 'idleTimeouts', 'sendTimeouts', 'clientsLost', 'receives', 'sends',
-  'partialSends', 'acceptPauses', 'bodyTimeouts',
+  'partialSends', 'acceptPauses', 'bodyTimeouts', 'answerTimeouts', 'bytesByReference',
 ] as const;
 
 interface NumberOption {
@@ -153,6 +179,9 @@ const numberOptions = [
   option('idleTimeoutMs', 60_000, 1, timeoutMsMax),
   option('sendTimeoutMs', 60_000, 1, timeoutMsMax),
   option('bodyTimeoutMs', 60_000, 1, timeoutMsMax),
+  option('answerTimeoutMs', 0, 0, timeoutMsMax),
+  option('copiesBeforeReference', 32, 0, 0xffff_ffff),
+  option('unsentBytesMax', 128 << 10, 0, 1 << 30),
 ] as const;
 
 function numbersOf(options: HttpServerOptions): Float64Array {
@@ -356,9 +385,17 @@ export class HttpServer implements AsyncDisposable {
   /**
    * Accepts no more, ends idle connections, answers what was asked and finishes what is being sent.
    * Resolves when the last connection has ended. A request that the program never answers keeps it
-   * waiting without limit; {@link destroy} ends it now.
+   * waiting without limit, unless there is `answerTimeoutMs`, or `timeoutMs` here, after which all
+   * that is left is cut.
    */
-  close(): Promise<void> {
+  close(options: CloseOptions = {}): Promise<void> {
+    validateObject(options, 'options');
+    const { timeoutMs } = options;
+    if (timeoutMs !== undefined) {
+      validateInteger(timeoutMs, 'options.timeoutMs', 0, timeoutMsMax);
+      const timer = setTimeout(() => this.destroy(), timeoutMs);
+      void this.#ended.then(() => clearTimeout(timer));
+    }
     native.httpClose(this.#server);
     return this.#ended;
   }

@@ -64,7 +64,7 @@ struct Exchange {
   RequestHead head;
 };
 
-enum class TimeoutKind : uint8_t { None, Head, Idle, Body, Send, Linger };
+enum class TimeoutKind : uint8_t { None, Head, Idle, Body, Send, Answer, Linger };
 
 struct Connection {
   Connection(uint32_t inSlot, const HeadLimits& limits) : slot(inSlot), parser(limits) {
@@ -79,9 +79,10 @@ struct Connection {
   bool takesRequests = true;  // False: nothing after what was parsed is looked at.
   bool isInputEnded = false;  // The client has shut its side.
   bool needsLinger = false;   // A plain close could destroy the answer by a reset.
-  bool isBlocked = false;     // The socket took less than it was given.
+  bool isBlocked = false;     // Not all that there is was sent: the socket is full, or
+  bool hasSentItsShare = false;  // it has had its share of this turn.
   bool isProcessing = false;  // Its bytes are being parsed further up the stack.
-  bool isReady = false;       // It has bytes to parse and waits for a turn.
+  bool isReady = false;       // It has bytes to parse or to send and waits for a turn.
   bool isLingering = false;
   TimeoutKind timeout = TimeoutKind::None;
   TimerNode timer;

@@ -45,6 +45,7 @@ Connections::Connections(Pool& pool, RequestHandler& handler, sys::Fd listener,
       buffers_(pool),
       headEnds_(pool),
       errors_(pool),
+      hot_(sys::isPipeSignalIgnored() ? options.copiesBeforeReference : 0),
       timers_(options.clock->monotonicMs()) {
   setOptions(options);
   acceptTimer_.owner = kAcceptTimer;
@@ -120,10 +121,7 @@ void Connections::handleEvent(const sys::Readiness& event) {
     return;
   }
   if (event.isWritable && connection.isBlocked) {
-    connection.isProcessing = true;
-    flush(connection);
-    if (tagOf(connection) != event.tag) return;
-    process(connection);
+    resumeSending(connection);
     if (tagOf(connection) != event.tag) return;
   }
   if (event.isReadable) {
@@ -143,8 +141,26 @@ void Connections::resumeReady() {
     Connection& connection = *connections_[static_cast<uint32_t>(tag)];
     if (tagOf(connection) != tag) continue;
     connection.isReady = false;
-    process(connection);
+    if (std::exchange(connection.hasSentItsShare, false)) {
+      resumeSending(connection);
+    } else {
+      process(connection);
+    }
   }
+}
+
+void Connections::resumeSending(Connection& connection) {
+  const uint32_t epoch = connection.epoch;
+  connection.isProcessing = true;
+  flush(connection);
+  if (connection.epoch == epoch) process(connection);
+}
+
+void Connections::scheduleTurn(Connection& connection) {
+  if (connection.isReady) return;
+  connection.isReady = true;
+  if (ready_.empty()) wakeup_.signal();
+  ready_.push_back(tagOf(connection));
 }
 
 // --- Accepting ---
@@ -228,10 +244,22 @@ void Connections::expireConnection(Connection& connection) {
       // Why a reset: a plain close would leave megabytes with the kernel until it gives up too.
       destroy(connection, Ending::Reset);
       return;
+    case TimeoutKind::Answer: return expireAnswer(connection);
     case TimeoutKind::Linger:
     case TimeoutKind::None: break;
   }
   destroy(connection, Ending::Close);
+}
+
+// The program has not decided about the first request, or not gone on with its answer.
+void Connections::expireAnswer(Connection& connection) {
+  ++stats_.answerTimeouts;
+  Exchange& exchange = *connection.first;
+  if (exchange.phase != Phase::Undecided) return destroy(connection, Ending::Reset);
+  const RequestId id = exchange.id();
+  const ErrorAnswers::Answer& error = errors_.of(504);
+  (void)answer(exchange, error.head, &error.body, Persistence::Close).isOk();
+  handler_.onClosed(id);
 }
 
 void Connections::armTimeout(Connection& connection, TimeoutKind kind) {
@@ -246,6 +274,7 @@ void Connections::armTimeout(Connection& connection, TimeoutKind kind) {
     case TimeoutKind::Idle: deadlineMs = nowMs_ + options_.idleTimeoutMs; break;
     case TimeoutKind::Body: deadlineMs = nowMs_ + options_.bodyTimeoutMs; break;
     case TimeoutKind::Send: deadlineMs = nowMs_ + options_.sendTimeoutMs; break;
+    case TimeoutKind::Answer: deadlineMs = nowMs_ + options_.answerTimeoutMs; break;
     case TimeoutKind::Linger: deadlineMs = nowMs_ + kLingerMs; break;
   }
   timers_.set(connection.timer, deadlineMs);
@@ -258,7 +287,7 @@ void Connections::updateTimeout(Connection& connection) {
   } else if (connection.bodyOwner != nullptr && connection.bodyOwner->wantsBody) {
     kind = TimeoutKind::Body;
   } else if (connection.first != nullptr) {
-    kind = TimeoutKind::None;  // The program's turn; its deadlines are its own.
+    kind = options_.answerTimeoutMs == 0 ? TimeoutKind::None : TimeoutKind::Answer;
   } else if (connection.body || connection.reading != nullptr) {
     kind = TimeoutKind::Head;
   }
@@ -286,9 +315,10 @@ void Connections::settle(Connection& connection) {
 
 void Connections::updateInterest(Connection& connection, bool isExact) {
   const bool reads = wantsBytes(connection);
-  sys::Interest wanted = connection.isBlocked ? (reads ? sys::Interest::Both : sys::Interest::Write)
-                         : reads              ? sys::Interest::Read
-                                              : sys::Interest::None;
+  const bool writes = connection.isBlocked && !connection.hasSentItsShare;
+  const sys::Interest wanted = writes  ? (reads ? sys::Interest::Both : sys::Interest::Write)
+                               : reads ? sys::Interest::Read
+                                       : sys::Interest::None;
   if (wanted == connection.interest) return;
   // Why not at once: most connections that are not read now will be read or closed before another
   // byte comes. If one does come, this is called again.
@@ -352,6 +382,7 @@ void Connections::destroy(Connection& connection, Ending ending) {
   connection.takesRequests = true;
   connection.isInputEnded = connection.needsLinger = connection.isBlocked = false;
   connection.isProcessing = connection.isReady = connection.isLingering = false;
+  connection.hasSentItsShare = false;
   connection.lingerBytes = 0;
   connection.timeout = TimeoutKind::None;
   if (++connection.epoch == 0) connection.epoch = 1;
@@ -471,6 +502,8 @@ void Connections::pushExchange(Connection& connection, Exchange* exchange) {
 void Connections::popFirst(Connection& connection) {
   Exchange* exchange = connection.first;
   if (log_.isOn()) log_.add(connection, *exchange, nowMs_, options_.clock->wallSeconds());
+  // The next request has its own time.
+  if (connection.timeout == TimeoutKind::Answer) connection.timeout = TimeoutKind::None;
   connection.first = exchange->next;
   if (connection.first == nullptr) connection.last = nullptr;
   --connection.exchanges;

@@ -80,6 +80,9 @@ class Connections {
     uint32_t headTimeoutMs = 10'000;   // From the first byte of a head, or of a body being drained.
     uint32_t idleTimeoutMs = 60'000;   // Between requests, and before the first.
     uint32_t sendTimeoutMs = 60'000;   // Without any progress.
+    uint32_t answerTimeoutMs = 0;      // Without a decision, or a part, of the program's; 0: none.
+    // A large buffer is copied to sockets so often before it is sent by reference; 0: always.
+    uint32_t copiesBeforeReference = 32;
     const sys::Clock* clock = &sys::systemClock();
   };
   struct Stats {
@@ -88,12 +91,14 @@ class Connections {
     uint64_t requests = 0;                // Well-formed ones.
     std::array<uint64_t, 6> responses{};  // By class: [2] is 2xx; [0] had no status line.
     uint64_t bytesSent = 0;
+    uint64_t bytesByReference = 0;  // Of these, by sendfile.
     uint64_t malformed = 0;  // Heads and bodies refused.
     uint64_t refusedForMemory = 0;
     uint64_t headTimeouts = 0;
     uint64_t bodyTimeouts = 0;
     uint64_t idleTimeouts = 0;
     uint64_t sendTimeouts = 0;
+    uint64_t answerTimeouts = 0;
     uint64_t clientsLost = 0;  // Gone before their answer was complete.
     uint64_t receives = 0;     // System calls.
     uint64_t sends = 0;        // System calls.
@@ -177,8 +182,11 @@ class Connections {
   void resumeAccepting();
   void handleEvent(const sys::Readiness& event);
   void resumeReady();
+  void resumeSending(Connection& connection);
+  void scheduleTurn(Connection& connection);
   void expire();
   void expireConnection(Connection& connection);
+  void expireAnswer(Connection& connection);
   void settle(Connection& connection);
   void updateInterest(Connection& connection, bool isExact);
   void updateTimeout(Connection& connection);
@@ -232,6 +240,8 @@ class Connections {
                sys::More more);
   Status answer(Exchange& exchange, const Aggregate& head, const Aggregate* body,
                 Persistence persistence);
+  Result<net::SendCount> send(Connection& connection, std::span<const Aggregate* const> parts,
+                              sys::More more);
   void flush(Connection& connection);
   bool sendQueued(Connection& connection, Exchange& exchange);
   void afterAnswer(Connection& connection);
@@ -254,6 +264,7 @@ class Connections {
   HeadEnds headEnds_;
   ErrorAnswers errors_;
   AnswerLog log_;
+  net::HotBuffers hot_;
   TimerWheel timers_;
   TimerNode acceptTimer_;
   int64_t nowMs_ = 0;
@@ -265,7 +276,7 @@ class Connections {
   std::vector<uint32_t> freeConnections_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;
   Exchange* freeExchanges_ = nullptr;
-  std::vector<uint64_t> ready_;  // Tags of connections with bytes left to parse.
+  std::vector<uint64_t> ready_;  // Tags of connections with bytes left to parse or to send.
   Stats stats_;
 };
 

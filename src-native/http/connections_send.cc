@@ -6,6 +6,8 @@
 namespace iol::http {
 namespace {
 
+// What a connection may send in one turn while others wait: some 50 us of the processor.
+constexpr uint64_t kTurnBytes = 512 << 10;
 constexpr uint64_t kUnbounded = Connections::kSelfDelimited;  // Nobody counts.
 
 // The number after "HTTP/1.1 ", for statistics and log only; 0 when it is none.
@@ -28,30 +30,47 @@ Status appendAll(Aggregate& to, std::span<const Aggregate* const> parts) {
 
 }  // namespace
 
+// One call for both ways to send; after it the connection is blocked if bytes are left.
+Result<net::SendCount> Connections::send(Connection& connection,
+                                         std::span<const Aggregate* const> parts, sys::More more) {
+  uint64_t wanted = 0;
+  for (const Aggregate* part : parts) wanted += part->byteLength();
+  Result<net::SendCount> sent = net::sendAggregates(connection.fd, parts, hot_, kTurnBytes, more);
+  if (!sent.isOk()) {
+    ++stats_.sends;
+    return sent;
+  }
+  stats_.sends += sent.value().calls;
+  stats_.bytesSent += sent.value().bytes;
+  stats_.bytesByReference += sent.value().bytesByReference;
+  if (sent.value().bytes == wanted) return sent;
+  ++stats_.partialSends;
+  connection.isBlocked = true;
+  // Who waits for the socket already is told at the next turn that there is room.
+  const bool isTold = connection.interest == sys::Interest::Write ||
+                      connection.interest == sys::Interest::Both;
+  connection.hasSentItsShare = !sent.value().isSocketFull && !isTold;
+  if (connection.hasSentItsShare) scheduleTurn(connection);
+  return sent;
+}
+
 // Sends `parts`, which are the first unsent bytes of the connection; what the socket does not take
 // is kept in exchange.out. Lost: the connection is no more.
 Connections::Sent Connections::sendNow(Connection& connection, Exchange& exchange,
                                        std::span<const Aggregate* const> parts, sys::More more) {
-  uint64_t wanted = 0;
-  for (const Aggregate* part : parts) wanted += part->byteLength();
-  const Result<net::SendCount> sent = net::sendAggregates(connection.fd, parts, 0, more);
+  const Result<net::SendCount> sent = send(connection, parts, more);
   if (!sent.isOk()) {
-    ++stats_.sends;
     destroy(connection, Ending::Close);
     return Sent::Lost;
   }
-  stats_.sends += sent.value().calls;
-  stats_.bytesSent += sent.value().bytes;
   exchange.sentBytes += sent.value().bytes;
-  if (sent.value().bytes == wanted) return Sent::All;
-  ++stats_.partialSends;
+  if (!connection.isBlocked) return Sent::All;
   if (!appendAll(exchange.out, parts).isOk()) {
     // More slices than an aggregate can have: the answer has begun and cannot be completed.
     destroy(connection, Ending::Reset);
     return Sent::Lost;
   }
   exchange.out.truncateFront(sent.value().bytes);
-  connection.isBlocked = true;
   return Sent::Part;
 }
 
@@ -153,6 +172,7 @@ Result<bool> Connections::write(RequestId id, const Aggregate& part) {
   }
   if (!isInTurn_) refreshClock();
   Connection& connection = *exchange->connection;
+  if (connection.timeout == TimeoutKind::Answer) armTimeout(connection, TimeoutKind::Answer);
   const Aggregate* parts[] = {&part};
   const bool isQueued =
       connection.first != exchange || connection.isBlocked || exchange->out.byteLength() > 0;
@@ -232,19 +252,14 @@ void Connections::flush(Connection& connection) {
 // False: not all of it went, or the connection is no more.
 bool Connections::sendQueued(Connection& connection, Exchange& exchange) {
   const Aggregate* parts[] = {&exchange.out};
-  const Result<net::SendCount> sent = net::sendAggregates(connection.fd, parts, 0, sys::More::No);
+  const Result<net::SendCount> sent = send(connection, parts, sys::More::No);
   if (!sent.isOk()) {
-    ++stats_.sends;
     destroy(connection, Ending::Close);
     return false;
   }
-  stats_.sends += sent.value().calls;
-  stats_.bytesSent += sent.value().bytes;
   exchange.sentBytes += sent.value().bytes;
   exchange.out.truncateFront(sent.value().bytes);
-  if (exchange.out.byteLength() == 0) return true;
-  ++stats_.partialSends;
-  connection.isBlocked = true;
+  if (!connection.isBlocked) return true;
   if (sent.value().bytes > 0) armTimeout(connection, TimeoutKind::Send);
   afterAnswer(connection);
   return false;
@@ -258,9 +273,7 @@ void Connections::afterAnswer(Connection& connection) {
   if (connection.epoch != epoch || connection.isLingering || connection.isReady) return;
   if (connection.unparsed.length == 0 || !canParse(connection)) return;
   // Why not at once: the handler may be up the stack, and would be entered again from inside.
-  connection.isReady = true;
-  if (ready_.empty()) wakeup_.signal();
-  ready_.push_back(tagOf(connection));
+  scheduleTurn(connection);
 }
 
 }  // namespace iol::http

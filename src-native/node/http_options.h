@@ -30,6 +30,8 @@ struct HttpNumbers {
     options.idleTimeoutMs = at(11);
     options.sendTimeoutMs = at(12);
     options.bodyTimeoutMs = at(13);
+    options.answerTimeoutMs = at(14);
+    options.copiesBeforeReference = at(15);
     return options;
   }
 };
@@ -50,7 +52,8 @@ struct HttpPlace {
       case Kind::Descriptor: return sys::adoptListener(number);
       case Kind::Address: break;
     }
-    return sys::listenTcp({text.c_str(), port, backlog, given.at(2) != 0, sendBufferBytes});
+    return sys::listenTcp(
+        {text.c_str(), port, backlog, given.at(2) != 0, sendBufferBytes, given.at(16)});
   }
   std::string shown(const HttpNumbers& given) const {
     switch (kind) {

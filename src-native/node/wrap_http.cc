@@ -374,6 +374,7 @@ napi_value httpStats(napi_env env, napi_callback_info info) {
       stats.bytesSent,       stats.malformed,        stats.refusedForMemory, stats.headTimeouts,
       stats.idleTimeouts,    stats.sendTimeouts,     stats.clientsLost,      stats.receives,
       stats.sends,           stats.partialSends,     stats.acceptPauses,     stats.bodyTimeouts,
+      stats.answerTimeouts,  stats.bytesByReference,
   };
   static_assert(std::size(figures) <= EnvState::kScratchNumbers);
   for (size_t i = 0; i < std::size(figures); ++i) {

@@ -45,6 +45,11 @@ void Domain::retain(const Slice& slice) {
   holdsOf(segment).take(segment.ordinal(), segment.chunkOf(slice.slot), slice.slot);
 }
 
+void Domain::markKernelVisible(const Slice& slice) {
+  const Segment& segment = *slice.segment;
+  holdsOf(segment).setKernelVisible(segment.ordinal(), slice.slot, true);
+}
+
 void Domain::release(const Slice& slice) {
   if (sys::isForkedChild()) return;
   const Segment& segment = *slice.segment;

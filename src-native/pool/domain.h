@@ -101,6 +101,9 @@ class Domain {
   void retain(const Slice& slice);
   // The last hold of an own buffer frees it.
   void release(const Slice& slice);
+  // Of a buffer that is held: the kernel is about to be given its pages (I4). Its storage is never
+  // filled again in place, whoever owns it and whatever becomes of this domain.
+  void markKernelVisible(const Slice& slice);
 
   // The taker's discipline for a name that came from somebody else; the segment is segment()'s.
   // Counts one hold. BadDescriptor: no such slot. Stale: an own buffer that nobody was told of.

@@ -4,10 +4,12 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <csignal>
 #include <vector>
 
 namespace iol::sys {
@@ -58,6 +60,10 @@ Result<Fd> listenTcp(const ListenOptions& options) {
   }
   if (options.sendBufferBytes != 0) {
     IOL_TRY(setOption(listener, SOL_SOCKET, SO_SNDBUF, static_cast<int>(options.sendBufferBytes)));
+  }
+  if (options.unsentBytesMax != 0) {
+    IOL_TRY(setOption(listener, IPPROTO_TCP, TCP_NOTSENT_LOWAT,
+                      static_cast<int>(options.unsentBytesMax)));
   }
   if (bind(listener.get(), reinterpret_cast<sockaddr*>(&address), addressBytes) != 0) {
     return Status::system("bind", errno);
@@ -163,6 +169,19 @@ Result<uint64_t> sendVectors(const Fd& socket, const iovec* vectors, uint32_t co
   if (sent >= 0) return static_cast<uint64_t>(sent);
   if (errno == EAGAIN || errno == EINTR) return Status(Code::WouldBlock, "socket");
   return Status::system("sendmsg", errno);
+}
+
+Result<uint64_t> sendPages(const Fd& socket, const Fd& memory, uint64_t offset, uint64_t bytes) {
+  auto at = static_cast<off_t>(offset);
+  const ssize_t sent = sendfile(socket.get(), memory.get(), &at, bytes);
+  if (sent >= 0) return static_cast<uint64_t>(sent);
+  if (errno == EAGAIN || errno == EINTR) return Status(Code::WouldBlock, "socket");
+  return Status::system("sendfile", errno);
+}
+
+bool isPipeSignalIgnored() {
+  struct sigaction action {};
+  return sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler != SIG_DFL;
 }
 
 void shutdownSending(const Fd& socket) { (void)shutdown(socket.get(), SHUT_WR); }

@@ -34,6 +34,9 @@ struct ListenOptions {
   int backlog = 511;
   bool isV6Only = false;
   uint32_t sendBufferBytes = 0;  // Of each connection; 0: the kernel decides.
+  // Of each connection: what the kernel keeps beside what is under way (TCP_NOTSENT_LOWAT), so that
+  // a slow reader costs this much and a fast one over a long line loses nothing. 0: no bound.
+  uint32_t unsentBytesMax = 128 << 10;
 };
 
 // Non-blocking, close-on-exec, SO_REUSEADDR. Why TCP_NODELAY here: connections inherit it, which
@@ -60,6 +63,12 @@ enum class More : uint8_t { No, Follows };  // Follows: the kernel may wait for 
 
 // Bytes taken by the kernel, which has copied them: the memory is ours again.
 Result<uint64_t> sendVectors(const Fd& socket, const iovec* vectors, uint32_t count, More more);
+
+// Bytes [offset, offset + bytes) of `memory` by reference: the kernel reads the pages until the peer
+// has acknowledged them, which nobody tells us. `socket` must be non-blocking.
+// Why isPipeSignalIgnored: this call has no MSG_NOSIGNAL.
+Result<uint64_t> sendPages(const Fd& socket, const Fd& memory, uint64_t offset, uint64_t bytes);
+bool isPipeSignalIgnored();
 
 // Tells the peer that nothing more comes; receiving goes on.
 void shutdownSending(const Fd& socket);

@@ -1,0 +1,69 @@
+// net/hot_buffers.h: which large buffers are sent so often that sending them by reference pays.
+//
+//   <address, generation> -> how often its first byte was sent          a small table, lossy
+//
+// A buffer whose pages the kernel has seen is never refilled in place (I4): giving its memory back
+// and fetching other costs some 90 us a 64 KiB once, and a send by reference saves a part of that
+// each time. Who sends copies until as much was lost as the price, and references from then on, is
+// at no time more than twice as dear as the better of the two.
+//
+// Ownership   remembers names, holds nothing.
+// Threads     the domain's own.
+// Failure     none: what is forgotten is copied for a while.
+// Cost        a few instructions for each send of a large buffer; none for small ones.
+// May include base/ sys/ window/ pool/
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+#include "pool/size_classes.h"
+#include "pool/slice.h"
+
+namespace iol::net {
+
+// From here on a buffer has its chunks for itself, so that nobody else's storage has to be given up
+// with it.
+constexpr uint32_t kReferenceBytesMin = kMediumBytesMax + 1;
+
+class HotBuffers {
+ public:
+  // Buffers sent more than `copiesBefore` times are hot; 0: none ever is.
+  explicit HotBuffers(uint32_t copiesBefore) : copiesBefore_(copiesBefore) {}
+
+  bool isHot(const Slice& slice) const {
+    const Entry& entry = entries_[indexOf(slice)];
+    return copiesBefore_ != 0 && entry.isOf(slice) && entry.sends > copiesBefore_;
+  }
+  // Its first byte is about to be sent.
+  void noteSend(const Slice& slice) {
+    Entry& entry = entries_[indexOf(slice)];
+    if (entry.isOf(slice)) {
+      if (entry.sends < UINT32_MAX) ++entry.sends;
+    } else if (entry.sends == 0 || --entry.sends == 0) {
+      // Why not at once: of two that share a place the one that is sent more often shall keep it.
+      entry = {slice.segment, slice.slot, 1, slice.generation};
+    }
+  }
+
+ private:
+  struct Entry {
+    const Segment* segment = nullptr;  // Compared, never followed.
+    uint32_t slot = 0;
+    uint32_t sends = 0;
+    uint64_t generation = 0;
+    bool isOf(const Slice& slice) const {
+      return segment == slice.segment && slot == slice.slot && generation == slice.generation;
+    }
+  };
+  static constexpr uint32_t kEntries = 1024;
+  static uint32_t indexOf(const Slice& slice) {
+    const uint64_t hash = (slice.address() - slice.offset) * 0x9e3779b97f4a7c15ull;
+    return static_cast<uint32_t>(hash >> 54);
+  }
+
+  uint32_t copiesBefore_;
+  std::array<Entry, kEntries> entries_{};
+};
+
+}  // namespace iol::net

@@ -1,0 +1,181 @@
+// Connections, what they send and how: by copy or by reference, in shares, and what waits where.
+#include <csignal>
+
+#include "http/connections.h"
+#include "http_world.h"
+
+namespace iol::test {
+namespace {
+
+constexpr uint32_t kLarge = 1 << 20;
+
+WorldOptions referencingAfter(uint32_t copies) {
+  ::signal(SIGPIPE, SIG_IGN);  // As Node does; without it nothing is sent by reference.
+  WorldOptions options;
+  options.http.copiesBeforeReference = copies;
+  return options;
+}
+
+TEST(aLargeBufferIsSentByReferenceOnceItWasCopiedOften) {
+  HttpWorld world(referencingAfter(2));
+  const std::string body = patternText(kLarge);
+  {
+    const Aggregate head = world.make(HttpWorld::headText(kLarge));
+    const Aggregate bytes = world.make(body);
+    world.decide = [&](const http::RequestView& request) {
+      CHECK(world.connections->respond(request.id, head, &bytes, http::Persistence::KeepAlive)
+                .isOk());
+    };
+    Client client(world.port);
+    uint64_t byReference = 0;
+    for (int i = 1; i <= 5; ++i) {
+      client.input.clear();
+      client.send(get("/"));
+      const std::string expected = HttpWorld::answerText(body);
+      REQUIRE(world.until([&] { return client.input.size() >= expected.size(); }, {&client}));
+      CHECK(client.input == expected);
+      const uint64_t now = world.stats().bytesByReference;
+      CHECK_EQ(now > byReference, i > 2);
+      byReference = now;
+    }
+    CHECK(byReference > kLarge);  // Of three answers; the last part of each may be a copy.
+  }
+}
+
+TEST(copiesBeforeReferenceZeroCopiesForEver) {
+  HttpWorld world(referencingAfter(0));
+  const std::string body = patternText(kLarge);
+  const Aggregate head = world.make(HttpWorld::headText(kLarge));
+  const Aggregate bytes = world.make(body);
+  world.decide = [&](const http::RequestView& request) {
+    (void)world.connections->respond(request.id, head, &bytes, http::Persistence::KeepAlive).isOk();
+  };
+  Client client(world.port);
+  for (int i = 1; i <= 40; ++i) {
+    client.input.clear();
+    client.send(get("/"));
+    REQUIRE(world.until([&] { return client.input.size() > kLarge; }, {&client}));
+  }
+  CHECK_EQ(world.stats().bytesByReference, 0u);
+}
+
+// I4: the kernel reads the pages after everybody has let go of them, and after the connection.
+TEST(whatWasSentByReferenceIsNotFilledAgain) {
+  HttpWorld world(referencingAfter(1));
+  const std::string body = patternText(kLarge);
+  Client warm(world.port);
+  Client slow(world.port, 4096);
+  {
+    const Aggregate head = world.make(HttpWorld::headText(kLarge));
+    const Aggregate bytes = world.make(body);
+    world.decide = [&](const http::RequestView& request) {
+      (void)world.connections->respond(request.id, head, &bytes, http::Persistence::Close).isOk();
+    };
+    for (int i = 0; i < 2; ++i) {
+      Client client(world.port);
+      client.send(get("/"));
+      REQUIRE(world.until([&] { return client.isEnded; }, {&client}));
+    }
+    slow.send(get("/"));
+    const uint64_t before = world.stats().bytesByReference;
+    REQUIRE(world.until([&] { return world.stats().requests == 3; }));
+    world.settle();
+    CHECK(world.stats().bytesByReference > before);
+  }
+  const uint64_t queued = world.stats().bytesSent;
+  world.connections->destroy();  // The reset drops what is unsent; what is under way stays.
+  CHECK(queued > 0);
+  CHECK_EQ(world.domain().liveHolds() > 0, true);  // The engine's own prebuilt answers.
+  std::vector<Aggregate> others;
+  for (int i = 0; i < 40; ++i) others.push_back(world.make(std::string(kLarge, '\xee')));
+  for (int i = 0; i < 200 && !slow.isOver(); ++i) slow.read();
+  const std::string head = HttpWorld::answerText("", "close");
+  const size_t at = slow.input.find("\r\n\r\n");
+  REQUIRE(at != std::string::npos);
+  const std::string received = slow.input.substr(at + 4);
+  CHECK(received == body.substr(0, received.size()));
+}
+
+TEST(aConnectionSendsItsShareAndThenOthersHaveTheirTurn) {
+  HttpWorld world(referencingAfter(0));
+  const std::string body = patternText(8 << 20);
+  const Aggregate head = world.make(HttpWorld::headText(body.size()));
+  const Aggregate bytes = world.make(body);
+  uint64_t most = 0;
+  uint64_t before = 0;
+  world.decide = [&](const http::RequestView& request) {
+    (void)world.connections->respond(request.id, head, &bytes, http::Persistence::KeepAlive).isOk();
+  };
+  Client client(world.port, 4 << 20);
+  client.send(get("/"));
+  const size_t expected = HttpWorld::answerText(body).size();
+  REQUIRE(world.until(
+      [&] {
+        most = std::max(most, world.stats().bytesSent - before);
+        before = world.stats().bytesSent;
+        return client.input.size() >= expected;
+      },
+      {&client}));
+  CHECK(client.input == HttpWorld::answerText(body));
+  CHECK(most <= 512 << 10);
+  CHECK(world.stats().partialSends >= 15);
+}
+
+TEST(theKernelKeepsLittleForAClientThatDoesNotRead) {
+  HttpWorld world(referencingAfter(0));
+  world.answerEverything(patternText(4 << 20));
+  Client client(world.port, 4096);
+  client.send(get("/"));
+  REQUIRE(world.until([&] { return world.stats().requests == 1; }));
+  world.settle();
+  CHECK(world.stats().bytesSent < 512 << 10);
+  client.leave();
+  CHECK(world.until([&] { return world.stats().connectionsOpen == 0; }));
+}
+
+TEST(aRequestThatTheProgramDoesNotAnswerInTimeIsAnswered504) {
+  WorldOptions options;
+  options.http.answerTimeoutMs = 5'000;
+  HttpWorld world(options);
+  world.decide = [](const http::RequestView&) {};
+  Client client(world.port);
+  client.send(get("/1") + get("/2"));
+  REQUIRE(world.until([&] { return world.ids.size() == 2; }));
+  world.pass(4'000);
+  CHECK(world.respond(world.ids[0], "in time").isOk());
+  world.pass(4'000);  // The second one's time began when its turn came.
+  client.read();
+  CHECK_EQ(client.input, HttpWorld::answerText("in time"));
+  client.input.clear();
+  world.pass(1'500);
+  CHECK(world.until([&] { return client.isEnded; }, {&client}));
+  CHECK_EQ(client.input.substr(0, client.input.find('\r')), "HTTP/1.1 504 Gateway Timeout");
+  CHECK_EQ(world.stats().answerTimeouts, 1u);
+  REQUIRE(world.closed.size() == 1);
+  CHECK_EQ(world.closed[0].slot, world.ids[1].slot);
+  CHECK(world.respond(world.ids[1], "too late").code() == Code::Closed);
+}
+
+TEST(anAnswerThatTheProgramDoesNotGoOnWithIsCut) {
+  WorldOptions options;
+  options.http.answerTimeoutMs = 5'000;
+  HttpWorld world(options);
+  world.decide = [&](const http::RequestView& request) {
+    const Aggregate head = world.make(HttpWorld::headText(10));
+    CHECK(world.connections->start(request.id, head, 10, http::Persistence::KeepAlive).isOk());
+  };
+  Client client(world.port);
+  client.send(get("/"));
+  REQUIRE(world.until([&] { return world.ids.size() == 1; }));
+  world.pass(4'000);
+  CHECK(world.connections->write(world.ids[0], world.make("12345")).isOk());
+  world.pass(4'000);
+  CHECK_EQ(world.stats().answerTimeouts, 0u);
+  world.pass(1'500);
+  CHECK(world.until([&] { return client.isOver(); }, {&client}));
+  CHECK_EQ(world.stats().answerTimeouts, 1u);
+  CHECK_EQ(world.closed.size(), 1u);
+}
+
+}  // namespace
+}  // namespace iol::test
