@@ -1,4 +1,5 @@
 // One measurement, and all of them in an order that lets no subject profit from its place.
+import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { busySeconds, sampleTree, usedBetween } from '../lib/cpu.mjs';
 import { sizeName } from '../lib/format.mjs';
@@ -9,12 +10,15 @@ const FIRST_WARM_UP_SECONDS = 1;
 /** Somebody else's share of one of the two processors from which on a measurement counts as disturbed. */
 const DISTURBED_SHARE = 0.05;
 const QUIET_LOOK_SECONDS = 0.4;
+/** For what slow readers have asked for to fill their sockets. */
+const SLOW_SETTLE_MS = 500;
 
 export const pathOf = (bytes) => `/${bytes}.bin`;
 
-/** A subject may have paths, a check and arguments for the load of its own. */
-const ask = (subject, size, load, seconds) =>
-  load.run(subject.server.port, (subject.pathOf ?? pathOf)(size), seconds, subject.loadArgs);
+/** A subject may have paths, a check and arguments for the load of its own. `rate`: an open loop of so many requests a second. */
+const ask = (subject, size, load, seconds, rate = 0) => load.run(
+  subject.server.port, (subject.pathOf ?? pathOf)(size), seconds,
+  [...(subject.loadArgs ?? []), ...(rate > 0 ? ['--rate', String(rate)] : [])]);
 
 /** Asks every subject for every size and compares every byte. Returns the failures; those pairs are not measured. */
 export async function verifyAll(subjects, sizes, fileOf, load, progress) {
@@ -33,12 +37,33 @@ export async function verifyAll(subjects, sizes, fileOf, load, progress) {
   return failures;
 }
 
-async function measureOnce(subject, size, load, seconds, cpus) {
+/** Bytes that the kernel keeps for TCP sockets, all of the machine's. */
+function socketBytes() {
+  return Number(/^TCP:.* mem (\d+)/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))[1]) * 4096;
+}
+
+/** The same beside slow readers, if there are to be any. */
+async function measureBeside(subject, size, load, options, cpus) {
+  const before = socketBytes();
+  const slow = await load.hold(subject.server.port);
+  if (slow === undefined) return measureOnce(subject, size, load, options, cpus);
+  try {
+    await delay(SLOW_SETTLE_MS);
+    const kernelBytes = socketBytes() - before;
+    return { ...await measureOnce(subject, size, load, options, cpus), kernelBytes };
+  } finally {
+    await slow.stop();
+  }
+}
+
+async function measureOnce(subject, size, load, options, cpus) {
+  const { seconds, openLoop = 0 } = options;
   const { server } = subject;
-  await ask(subject, size, load, WARM_UP_SECONDS);
+  const warm = await ask(subject, size, load, WARM_UP_SECONDS);
+  const rate = openLoop * (warm.responses / warm.seconds);
   const busyBefore = [cpus.server, cpus.load].map(busySeconds);
   const before = sampleTree(server.pids);
-  const result = await ask(subject, size, load, seconds);
+  const result = await ask(subject, size, load, seconds, rate);
   const used = usedBetween(before, sampleTree(server.pids));
   const [busyServer, busyLoad] = [cpus.server, cpus.load].map((cpu, i) => busySeconds(cpu) - busyBefore[i]);
   if (result.errors > 0 || result.non200 > 0) {
@@ -72,7 +97,7 @@ async function measure(subject, size, load, options, cpus) {
   let best = null;
   for (let attempt = 0; attempt <= options.repeats && (best?.disturbed ?? true); attempt++) {
     if (attempt > 0) await waitForQuiet(cpus, options.quietSeconds);
-    const sample = await measureOnce(subject, size, load, options.seconds, cpus);
+    const sample = await measureBeside(subject, size, load, options, cpus);
     if (best === null || sample.others < best.others) best = sample;
   }
   return best;

@@ -19,6 +19,10 @@ export const HELP = `bench:http: server CPU per request of static files, as a mu
   --seconds S         length of one measurement (default ${FULL.seconds}; --quick ${QUICK.seconds})
   --rounds N          measurements of each subject and size (default ${FULL.rounds}; --quick ${QUICK.rounds})
   --connections N     keep-alive connections (default 64, at most ${MAX_CONNECTIONS})
+  --close             a new connection for each request (Connection: close)
+  --open-loop SHARE   so much of the rate that each subject reaches, whether answers come or not: latency says
+                      how long requests wait for the server (default: closed loop)
+  --slow-readers N    beside the others N clients with receive buffers of 2 KiB that ask for 1 MiB and do not read
   --load own|wrk      who makes the requests (default own: lets the kernel drop the bodies)
   --json FILE         also write { machine, run, rows } there
   --list              print the subjects and what is missing, and end
@@ -54,6 +58,7 @@ export function parseOptions(argv, subjectNames) {
       args: argv,
       options: {
         quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text,
+        close: flag, 'open-loop': { type: 'string', default: '0' }, 'slow-readers': { type: 'string', default: '0' },
         connections: { type: 'string', default: '64' }, load: { type: 'string', default: 'own' }, json: text,
       },
     }));
@@ -68,7 +73,16 @@ export function parseOptions(argv, subjectNames) {
     }
   }
   if (!['own', 'wrk'].includes(values.load)) throw new UsageError(`--load must be own or wrk, not '${values.load}'`);
+  const close = values.close;
+  const openLoop = number('open-loop', values['open-loop'], { min: 0, max: 1 });
+  const slowReaders = number('slow-readers', values['slow-readers'], { min: 0, max: 20_000, whole: true });
+  if (values.load === 'wrk' && (close || openLoop > 0 || slowReaders > 0)) {
+    throw new UsageError('--close, --open-loop and --slow-readers need --load own');
+  }
   return {
+    close,
+    openLoop,
+    slowReaders,
     help: values.help,
     list: values.list,
     json: values.json,

@@ -12,13 +12,20 @@ const METRICS = [
   ['latency_p50_us', 'us'],
   ['latency_p99_us', 'us'],
   ['load_cpu_share', '1'],
+  ['kernel_kib_per_slow_reader', 'KiB'],
   ['disturbed_runs', 'runs'],
 ];
 
-const caseName = (size) => `${sizeName(size)} keep-alive`;
+function caseName(size, { close, openLoop, slowReaders }) {
+  return [
+    `${sizeName(size)} ${close ? 'close' : 'keep-alive'}`,
+    openLoop > 0 ? `open loop at ${percent(openLoop)} of its rate` : '',
+    slowReaders > 0 ? `${slowReaders} slow readers` : '',
+  ].filter(Boolean).join(', ');
+}
 
 /** The figures of one subject at one size: medians over the rounds; the ratio is taken within each round. */
-function figuresOf(runs, yardstick) {
+function figuresOf(runs, yardstick, { slowReaders = 0 }) {
   const middle = (key) => median(runs.map((run) => run[key]));
   const ratios = yardstick.map((bare, round) => runs[round].cpuUs / bare.cpuUs);
   return {
@@ -29,36 +36,39 @@ function figuresOf(runs, yardstick) {
     latency_p50_us: middle('p50Us'),
     latency_p99_us: middle('p99Us'),
     load_cpu_share: middle('loadShare'),
+    kernel_kib_per_slow_reader: slowReaders > 0 ? middle('kernelBytes') / slowReaders / 1024 : null,
     disturbed_runs: runs.filter((run) => run.disturbed).length,
   };
 }
 
 /** `[{ subject, size, figures }]`; a pair that failed in any round is left out. */
-export function summarize(samples, sizes, failures) {
+export function summarize(samples, options, failures) {
+  const { sizes } = options;
   const results = [];
   const failed = (subject, size) => failures.some((failure) => failure.subject === subject && failure.size === size);
   for (const size of sizes) {
     const yardstick = failed(YARDSTICK, size) ? [] : samples.get(YARDSTICK).get(size);
     for (const [subject, bySize] of samples) {
       if (failed(subject, size)) continue;
-      results.push({ subject, size, figures: figuresOf(bySize.get(size), yardstick) });
+      results.push({ subject, size, figures: figuresOf(bySize.get(size), yardstick, options) });
     }
   }
   return results;
 }
 
 /** The rows of --json. */
-export function rowsOf(results) {
+export function rowsOf(results, options) {
   return results.flatMap(({ subject, size, figures }) => METRICS
     .filter(([metric]) => figures[metric] !== null)
     .map(([metric, unit]) => ({
-      bench: 'http', case: caseName(size), subject, metric, value: Number(figures[metric].toFixed(4)), unit,
+      bench: 'http', case: caseName(size, options), subject, metric, value: Number(figures[metric].toFixed(4)), unit,
     })));
 }
 
 const ratioText = (figures) => (figures.ratio_to_bare === null ? '-' : fixed(figures.ratio_to_bare, 2));
 
-export function sizeTables(results, sizes, connections) {
+export function sizeTables(results, options) {
+  const { sizes, connections, slowReaders } = options;
   return sizes.map((size) => {
     const rows = results.filter((result) => result.size === size).map(({ subject, figures }) => [
       subject,
@@ -69,10 +79,12 @@ export function sizeTables(results, sizes, connections) {
       grouped(figures.latency_p50_us),
       grouped(figures.latency_p99_us),
       percent(figures.load_cpu_share) + (figures.load_cpu_share > BUSY_LOAD_SHARE ? '!' : ''),
+      ...(slowReaders > 0 ? [fixed(figures.kernel_kib_per_slow_reader, 0)] : []),
       figures.disturbed_runs > 0 ? `~${figures.disturbed_runs}` : '',
     ]);
-    const heading = ['subject', 'us/request', 'x bare', 'spread', 'requests/s', 'p50 us', 'p99 us', 'load CPU', ''];
-    return `${caseName(size)}, ${connections} connections\n${table([heading, ...rows])}`;
+    const heading = ['subject', 'us/request', 'x bare', 'spread', 'requests/s', 'p50 us', 'p99 us', 'load CPU',
+      ...(slowReaders > 0 ? ['kernel KiB/slow'] : []), ''];
+    return `${caseName(size, options)}, ${connections} connections\n${table([heading, ...rows])}`;
   }).join('\n\n');
 }
 

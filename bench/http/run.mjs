@@ -9,14 +9,14 @@ import { chooseCpus } from '../lib/cpu.mjs';
 import { sizeName } from '../lib/format.mjs';
 import { checkHost, openResults, progress } from '../lib/host.mjs';
 import { describeMachine, loadWarning, machineBlock } from '../lib/machine.mjs';
-import { createLoad } from './load.mjs';
+import { SLOW_BYTES, createLoad } from './load.mjs';
 import { measureAll, verifyAll } from './measure.mjs';
 import { HELP, UsageError, parseOptions } from './options.mjs';
 import { YARDSTICK, remarks, rowsOf, sizeTables, summarize, summaryTable } from './report.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** The yardstick first, then the project, then the rest; a subject that is not named here comes last. */
-const ORDER = ['bare', 'bare-sndbuf', 'flash-lite', 'nginx', 'nginx-read', 'node-http', 'express'];
+const ORDER = ['bare', 'bare-sndbuf', 'flash-lite', 'nginx', 'nginx-read', 'lighttpd', 'h2o', 'node-http', 'express'];
 
 let scratch = null;
 let interrupted = false;
@@ -80,7 +80,7 @@ async function bench(subjects, options) {
   if (options.json !== undefined) await openResults(options.json);
   scratch = await mkdtemp(join(tmpdir(), 'iol-bench-http-'));
   const root = join(scratch, 'root');
-  await writeFiles(root, options.sizes);
+  await writeFiles(root, [...new Set([...options.sizes, ...(options.slowReaders > 0 ? [SLOW_BYTES] : [])])]);
   const native = {
     bareServer: await compile(join(HERE, 'native/bare_server.c'), 'bare_server', scratch),
     load: await compile(join(HERE, 'native/load.c'), 'load', scratch),
@@ -100,17 +100,17 @@ async function bench(subjects, options) {
   const samples = await measureAll({ subjects: started, options, load, cpus, failures, progress });
   progress('');
 
-  const results = summarize(samples, options.sizes, failures);
-  console.log(`\n${sizeTables(results, options.sizes, options.connections)}`);
+  const results = summarize(samples, options, failures);
+  console.log(`\n${sizeTables(results, options)}`);
   console.log(`\n${summaryTable(results, options.sizes, started.map(({ name }) => name))}`);
   for (const remark of remarks(results, options)) console.log(remark);
   for (const { subject, size, why } of failures) {
     console.log(`FAILED ${subject}${size === null ? '' : `, ${sizeName(size)}`}: ${why}`);
   }
   if (options.json !== undefined) {
-    const { load: loadName, connections, seconds, rounds } = options;
-    const setting = { load: loadName, connections, seconds, rounds };
-    await writeFile(options.json, `${JSON.stringify({ machine, run: setting, rows: rowsOf(results) }, null, 1)}\n`);
+    const { load: loadName, connections, seconds, rounds, close, openLoop, slowReaders } = options;
+    const setting = { load: loadName, connections, seconds, rounds, close, openLoop, slowReaders };
+    await writeFile(options.json, `${JSON.stringify({ machine, run: setting, rows: rowsOf(results, options) }, null, 1)}\n`);
   }
   return failures.length === 0 ? 0 : 1;
 }

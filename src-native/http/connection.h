@@ -76,13 +76,13 @@ struct Connection {
   sys::Fd fd;
   std::optional<sys::Endpoint> client;  // Once it was asked for.
   sys::Interest interest = sys::Interest::Read;
-  bool takesRequests = true;  // False: nothing after what was parsed is looked at.
-  bool isInputEnded = false;  // The client has shut its side.
-  bool needsLinger = false;   // A plain close could destroy the answer by a reset.
-  bool isBlocked = false;     // Not all that there is was sent: the socket is full, or
+  bool takesRequests = true;     // False: nothing after what was parsed is looked at.
+  bool isInputEnded = false;     // The client has shut its side.
+  bool needsLinger = false;      // A plain close could destroy the answer by a reset.
+  bool isBlocked = false;        // Not all that there is was sent: the socket is full, or
   bool hasSentItsShare = false;  // it has had its share of this turn.
-  bool isProcessing = false;  // Its bytes are being parsed further up the stack.
-  bool isReady = false;       // It has bytes to parse or to send and waits for a turn.
+  bool isProcessing = false;     // Its bytes are being parsed further up the stack.
+  bool isReady = false;          // It has bytes to parse or to send and waits for a turn.
   bool isLingering = false;
   TimeoutKind timeout = TimeoutKind::None;
   TimerNode timer;

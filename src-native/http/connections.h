@@ -92,7 +92,7 @@ class Connections {
     std::array<uint64_t, 6> responses{};  // By class: [2] is 2xx; [0] had no status line.
     uint64_t bytesSent = 0;
     uint64_t bytesByReference = 0;  // Of these, by sendfile.
-    uint64_t malformed = 0;  // Heads and bodies refused.
+    uint64_t malformed = 0;         // Heads and bodies refused.
     uint64_t refusedForMemory = 0;
     uint64_t headTimeouts = 0;
     uint64_t bodyTimeouts = 0;
@@ -196,11 +196,13 @@ class Connections {
   enum class Ending : uint8_t { Close, Reset };
   void destroy(Connection& connection, Ending ending);
   void noteDrained();
+  void dropExchanges(Connection& connection);
+
+  // connections_exchanges.cc: the requests of a connection.
   Exchange* takeExchange(Connection& connection);
   void releaseExchange(Exchange* exchange);
   void pushExchange(Connection& connection, Exchange* exchange);
   void popFirst(Connection& connection);
-  void dropExchanges(Connection& connection);
   Exchange* find(RequestId id) const;
 
   // connections_receive.cc: from bytes to requests.

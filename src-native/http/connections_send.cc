@@ -47,8 +47,8 @@ Result<net::SendCount> Connections::send(Connection& connection,
   ++stats_.partialSends;
   connection.isBlocked = true;
   // Who waits for the socket already is told at the next turn that there is room.
-  const bool isTold = connection.interest == sys::Interest::Write ||
-                      connection.interest == sys::Interest::Both;
+  const bool isTold =
+      connection.interest == sys::Interest::Write || connection.interest == sys::Interest::Both;
   connection.hasSentItsShare = !sent.value().isSocketFull && !isTold;
   if (connection.hasSentItsShare) scheduleTurn(connection);
   return sent;

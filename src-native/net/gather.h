@@ -34,8 +34,8 @@ struct SendCount {
   bool isSocketFull = false;  // Else it was `bytesMax`, or everything, that ended the sending.
 };
 
-// Sends the bytes of `parts`, one after the other, until they are gone, the socket takes no more, or
-// `bytesMax` (exceeded by less than itself) are sent.
+// Sends the bytes of `parts`, one after the other, until they are gone, the socket takes no more,
+// or `bytesMax` are sent.
 Result<SendCount> sendAggregates(const sys::Fd& socket, std::span<const Aggregate* const> parts,
                                  HotBuffers& hot, uint64_t bytesMax, sys::More more);
 

@@ -64,8 +64,8 @@ enum class More : uint8_t { No, Follows };  // Follows: the kernel may wait for 
 // Bytes taken by the kernel, which has copied them: the memory is ours again.
 Result<uint64_t> sendVectors(const Fd& socket, const iovec* vectors, uint32_t count, More more);
 
-// Bytes [offset, offset + bytes) of `memory` by reference: the kernel reads the pages until the peer
-// has acknowledged them, which nobody tells us. `socket` must be non-blocking.
+// Bytes [offset, offset + bytes) of `memory` by reference: the kernel reads the pages until the
+// peer has acknowledged them, which nobody tells us. `socket` must be non-blocking.
 // Why isPipeSignalIgnored: this call has no MSG_NOSIGNAL.
 Result<uint64_t> sendPages(const Fd& socket, const Fd& memory, uint64_t offset, uint64_t bytes);
 bool isPipeSignalIgnored();

@@ -269,6 +269,19 @@ describe('HttpServer', () => {
       assert.match(peer.text, /Connection: close\r\n\r\nlast$/);
     });
 
+    it('cuts after timeoutMs what has not ended', async () => {
+      await world.listen(() => {});
+      const peer = world.connect();
+      peer.socket.write(get('/'));
+      await settled(() => world.server.stats().requests === 1);
+      await world.server.close({ timeoutMs: 10 });
+      await peer.untilClosed();
+      assert.equal(peer.text, '');
+      for (const timeoutMs of [-1, 0.5, Infinity]) {
+        assert.throws(() => world.server.close({ timeoutMs }), { code: 'ERR_OUT_OF_RANGE' });
+      }
+    });
+
     it('leaves to destroy() what does not end by itself', async () => {
       await world.listen(() => {});
       const peer = world.connect();
@@ -279,6 +292,17 @@ describe('HttpServer', () => {
       await closing;
       await peer.untilClosed();
     });
+  });
+
+  it('answers 504 what the program does not decide within answerTimeoutMs', async () => {
+    const asked: HttpRequest[] = [];
+    await world.listen((request) => void asked.push(request), { answerTimeoutMs: 20 });
+    const peer = world.connect();
+    peer.socket.write(get('/'));
+    await peer.untilClosed();
+    assert.match(peer.text, /^HTTP\/1\.1 504 Gateway Timeout\r\n/);
+    assert.equal(asked[0]!.isOpen, false);
+    assert.equal(world.server.stats().answerTimeouts, 1);
   });
 
   it('rejects wrong options and taken ports', async () => {

@@ -11,6 +11,12 @@
  * answers under way are read to their end. So a server's processor time from before the start to
  * after the end belongs to exactly the responses counted here.
  *
+ * --close 1       asks for Connection: close and opens a new connection for each request.
+ * --rate N        open loop: N requests a second, whether answers come or not; a request that finds no
+ *                 free connection waits, and its latency counts from when it was due.
+ * --slow N        only N connections with receive buffers of 2 KiB that ask for the path and do not
+ *                 read; prints `holding N` when all have asked, and waits to be ended.
+ *
  * With --verify FILE it reads everything instead and compares every byte of the body with FILE.
  * With --counter 1 every body begins with a counter of 16 hexadecimal digits, which must grow on each
  * connection; --verify-counter SIZE also wants the rest to be the letter that goes with it.
@@ -74,6 +80,9 @@ static struct {
   const char* verify;
   bool counter;
   size_t verifyCounter;
+  bool closes;
+  double rate;
+  int slow;
 } opt = {.path = "/", .connections = 64, .seconds = 1.0};
 
 static struct {
@@ -83,6 +92,7 @@ static struct {
 
 static char request[2048];
 static size_t requestSize;
+static uint64_t startNs, dueNs, intervalNs; /* open loop */
 static uint64_t deadlineNs;
 
 static void fail(const char* format, ...) {
@@ -134,8 +144,10 @@ static double percentileUs(double share) {
   return 0;
 }
 
-static int connectTo(int port) {
+static int connectWith(int port, int receiveBuffer) {
   int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (receiveBuffer)
+    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, sizeof receiveBuffer);
   struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
   to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (fd < 0 || connect(fd, (struct sockaddr*)&to, sizeof to) != 0)
@@ -144,6 +156,8 @@ static int connectTo(int port) {
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
   return fd;
 }
+
+static int connectTo(int port) { return connectWith(port, 0); }
 
 static const char* headerValue(const char* head, size_t size, const char* name) {
   size_t nameSize = strlen(name);
@@ -176,12 +190,18 @@ static void ask(Connection* c, uint64_t now) {
   c->inBody = false;
   c->waiting = false;
   if (now >= deadlineNs || (opt.maxRequests && count.sent >= opt.maxRequests)) return;
+  if (intervalNs) {
+    if (dueNs > now) return; /* askDue() will */
+    c->sentNs = dueNs;
+    dueNs += intervalNs;
+  } else {
+    c->sentNs = now;
+  }
   if (send(c->fd, request, requestSize, MSG_NOSIGNAL) != (ssize_t)requestSize) {
     count.errors++;
     return;
   }
   c->waiting = true;
-  c->sentNs = now;
   count.sent++;
 }
 
@@ -199,11 +219,31 @@ static bool readCounter(Connection* c, const char* bytes, size_t size) {
   return hasGrown;
 }
 
-static void answered(Connection* c) {
+static void watchNew(Connection* c, int epoll) {
+  c->fd = connectTo(opt.port);
+  fcntl(c->fd, F_SETFL, O_NONBLOCK);
+  struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
+  epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e);
+}
+
+static void answered(Connection* c, int epoll) {
   uint64_t now = nowNs();
   count.responses++;
   count.histogram[bucketOf(now - c->sentNs)]++;
+  if (opt.closes) {
+    close(c->fd);
+    c->fd = -1;
+    c->waiting = false;
+    if (now >= deadlineNs || (opt.maxRequests && count.sent >= opt.maxRequests)) return;
+    watchNew(c, epoll);
+  }
   ask(c, now);
+}
+
+/* Open loop: what is due goes to connections that are free; what finds none stays due. */
+static void askDue(Connection* all, uint64_t now) {
+  for (int i = 0; dueNs <= now && i < opt.connections; i++)
+    if (!all[i].waiting && all[i].fd >= 0) ask(&all[i], now);
 }
 
 /* The answer is lost: a new connection takes the old one's place. */
@@ -211,11 +251,8 @@ static void broken(Connection* c, int epoll) {
   if (++count.errors >= kMaxErrors)
     fail("%d errors: cut connections or answers not understood", kMaxErrors);
   close(c->fd);
-  c->fd = connectTo(opt.port);
   c->lastCounter = 0;
-  fcntl(c->fd, F_SETFL, O_NONBLOCK);
-  struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
-  epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e);
+  watchNew(c, epoll);
   ask(c, nowNs());
 }
 
@@ -267,7 +304,19 @@ static void onReadable(Connection* c, int epoll) {
     count.bytes += (uint64_t)dropped;
     c->bodyLeft -= (uint64_t)dropped;
   }
-  if (c->bodyLeft == 0) answered(c);
+  if (c->bodyLeft == 0) answered(c, epoll);
+}
+
+/* Clients that have asked and do not read, until the process is ended. */
+static void runSlow(void) {
+  for (int i = 0; i < opt.slow; i++) {
+    int fd = connectWith(opt.port, 2048);
+    if (send(fd, request, requestSize, MSG_NOSIGNAL) != (ssize_t)requestSize)
+      fail("a slow reader cannot ask");
+  }
+  printf("holding %d\n", opt.slow);
+  fflush(stdout);
+  for (;;) pause();
 }
 
 static int runLoad(void) {
@@ -275,13 +324,11 @@ static int runLoad(void) {
   Connection* all = calloc((size_t)opt.connections, sizeof *all);
   if (epoll < 0 || !all) fail("no memory for %d connections", opt.connections);
   for (int i = 0; i < opt.connections; i++) {
-    all[i].fd = connectTo(opt.port);
-    fcntl(all[i].fd, F_SETFL, O_NONBLOCK);
-    struct epoll_event e = {.events = EPOLLIN, .data.ptr = &all[i]};
-    epoll_ctl(epoll, EPOLL_CTL_ADD, all[i].fd, &e);
+    watchNew(&all[i], epoll);
   }
   double cpuStart = ownCpuSeconds();
-  uint64_t start = nowNs();
+  uint64_t start = startNs = dueNs = nowNs();
+  intervalNs = opt.rate > 0 ? (uint64_t)(1e9 / opt.rate) : 0;
   deadlineNs = opt.maxRequests ? UINT64_MAX : start + (uint64_t)(opt.seconds * 1e9);
   for (int i = 0; i < opt.connections; i++) ask(&all[i], start);
   struct epoll_event events[64];
@@ -292,9 +339,12 @@ static int runLoad(void) {
       for (int i = 0; i < opt.connections; i++) waiting += all[i].waiting;
       if (waiting == 0) break;
     }
-    int n = epoll_wait(epoll, events, 64, kStallMs);
-    if (n == 0) fail("no answer for %d ms", kStallMs);
+    /* Why not asleep in an open loop: a millisecond is longer than an answer takes. */
+    int n = epoll_wait(epoll, events, 64, intervalNs ? 0 : kStallMs);
+    if (n == 0 && !intervalNs) fail("no answer for %d ms", kStallMs);
     for (int i = 0; i < n; i++) onReadable(events[i].data.ptr, epoll);
+    if (intervalNs) askDue(all, nowNs());
+    if (intervalNs && nowNs() > deadlineNs + kStallMs * 1000000ull) fail("answers are missing");
   }
   double seconds = (double)(nowNs() - start) / 1e9;
   printf("{\"responses\":%llu,\"bytes\":%llu,\"errors\":%llu,\"non200\":%llu,\"seconds\":%.6f,"
@@ -407,14 +457,19 @@ int main(int argc, char** argv) {
     else if (!strcmp(name, "--verify")) opt.verify = value;
     else if (!strcmp(name, "--counter")) opt.counter = atoi(value) != 0;
     else if (!strcmp(name, "--verify-counter")) opt.verifyCounter = strtoull(value, NULL, 10);
+    else if (!strcmp(name, "--close")) opt.closes = atoi(value) != 0;
+    else if (!strcmp(name, "--rate")) opt.rate = atof(value);
+    else if (!strcmp(name, "--slow")) opt.slow = atoi(value);
     else fail("unknown option %s", name);
   }
   if (argc % 2 == 0 || opt.port <= 0 || opt.port > 65535 || opt.connections < 1)
     fail("usage: load --port N --path /F [--connections N] [--seconds S | --requests N]"
-         " [--verify FILE | --verify-counter SIZE] [--counter 1]");
-  int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n", opt.path);
+         " [--verify FILE | --verify-counter SIZE] [--counter 1] [--close 1] [--rate N] [--slow N]");
+  int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n", opt.path,
+                   opt.closes ? "Connection: close\r\n" : "");
   if (n < 0 || (size_t)n >= sizeof request) fail("--path is too long");
   requestSize = (size_t)n;
   if (opt.verifyCounter > 0 && opt.verifyCounter < kCounterDigits) fail("--verify-counter is too small");
+  if (opt.slow > 0) runSlow(); /* never returns */
   return opt.verify || opt.verifyCounter > 0 ? runVerify() : runLoad();
 }

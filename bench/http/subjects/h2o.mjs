@@ -1,0 +1,33 @@
+// h2o with one thread and its defaults.
+import { mkdir, writeFile } from 'node:fs/promises';
+import { userInfo } from 'node:os';
+import { join } from 'node:path';
+import { exists, freePort, startServer } from '../../lib/children.mjs';
+
+export const name = 'h2o';
+export const about = 'one thread, its defaults, no access log';
+
+export async function available() {
+  return (await exists('h2o', ['--version'])) || 'h2o is not installed (Debian: apt install h2o)';
+}
+
+export async function start({ root, port, cpu, scratch }) {
+  const directory = join(scratch, name);
+  const chosen = port || await freePort();
+  await mkdir(directory);
+  const conf = join(directory, 'h2o.conf');
+  await writeFile(conf, `num-threads: 1
+user: ${userInfo().username}
+max-connections: 4096
+limit-request-body: 0
+http1-request-timeout: 300
+error-log: ${join(directory, 'error.log')}
+hosts:
+  default:
+    listen: { host: 127.0.0.1, port: ${chosen} }
+    paths:
+      /:
+        file.dir: ${root}
+`);
+  return startServer({ command: 'h2o', args: ['-m', 'worker', '-c', conf], cpu, port: chosen });
+}

@@ -1,0 +1,71 @@
+// Connections, the requests of each: from the first byte of a head to the last of its answer. See
+// connections.h.
+#include <algorithm>
+#include <utility>
+
+#include "http/connections.h"
+
+namespace iol::http {
+
+Exchange* Connections::takeExchange(Connection& connection) {
+  if (freeExchanges_ == nullptr) {
+    const auto slot = static_cast<uint32_t>(exchanges_.size());
+    exchanges_.push_back(std::make_unique<Exchange>(pool_.domain(), slot));
+    freeExchanges_ = exchanges_.back().get();
+  }
+  Exchange* exchange = std::exchange(freeExchanges_, freeExchanges_->next);
+  exchange->next = nullptr;
+  exchange->connection = &connection;
+  exchange->phase = Phase::Reading;
+  exchange->isKnown = exchange->closesAfter = exchange->dropsBody = false;
+  exchange->wantsWritable = exchange->wantsBody = exchange->owesContinue = false;
+  exchange->body = BodyState::None;
+  exchange->bodyLeft = 0;
+  exchange->httpStatus = 0;
+  exchange->headBytes = 0;
+  exchange->sentBytes = 0;
+  exchange->startedMs = 0;
+  return exchange;
+}
+
+void Connections::releaseExchange(Exchange* exchange) {
+  uint32_t left = exchange->received.length + exchange->received.offset;
+  ReceiveBuffer* buffer = exchange->received.first;
+  while (left > 0) {
+    left -= std::min(left, buffer->used);
+    buffers_.release(std::exchange(buffer, buffer->next));
+  }
+  exchange->received = {};
+  if (exchange->out.sliceCount() > 0) exchange->out.clear();
+  if (exchange->connection->bodyOwner == exchange) exchange->connection->bodyOwner = nullptr;
+  exchange->connection = nullptr;
+  if (++exchange->epoch == 0) exchange->epoch = 1;
+  exchange->next = std::exchange(freeExchanges_, exchange);
+}
+
+void Connections::pushExchange(Connection& connection, Exchange* exchange) {
+  (connection.last != nullptr ? connection.last->next : connection.first) = exchange;
+  connection.last = exchange;
+  ++connection.exchanges;
+}
+
+void Connections::popFirst(Connection& connection) {
+  Exchange* exchange = connection.first;
+  if (log_.isOn()) log_.add(connection, *exchange, nowMs_, options_.clock->wallSeconds());
+  // The next request has its own time.
+  if (connection.timeout == TimeoutKind::Answer) connection.timeout = TimeoutKind::None;
+  connection.first = exchange->next;
+  if (connection.first == nullptr) connection.last = nullptr;
+  --connection.exchanges;
+  releaseExchange(exchange);
+}
+
+Exchange* Connections::find(RequestId id) const {
+  if (id.slot >= exchanges_.size()) return nullptr;
+  Exchange* exchange = exchanges_[id.slot].get();
+  const bool isIt = exchange->epoch == id.epoch && exchange->connection != nullptr &&
+                    exchange->isKnown && exchange->phase != Phase::Complete;
+  return isIt ? exchange : nullptr;
+}
+
+}  // namespace iol::http
