@@ -113,6 +113,31 @@ async function compile(compiler, flags, source, object) {
   renameSync(path.join(root, `${temporary}.o`), path.join(root, object));
 }
 
+// What most sources include is parsed once: that halves the time that a small one takes. Each source
+// names all it needs all the same, for the addon's build has no such header.
+const standardHeaders = [
+  'algorithm', 'array', 'atomic', 'cstdint', 'cstdio', 'cstring', 'functional', 'memory', 'mutex', 'new',
+  'optional', 'random', 'span', 'string', 'string_view', 'thread', 'unordered_map', 'utility', 'vector',
+];
+
+// Returns the flags that make a compiler use it.
+async function precompile(folder, compiler, flags) {
+  const header = `${folder}/standard.h`;
+  const isClang = compiler.includes('clang');
+  const precompiled = `${header}.${isClang ? 'pch' : 'gch'}`;
+  if (mtimeMs(precompiled) === undefined) {
+    const temporary = `${precompiled}.${process.pid}`;
+    const text = standardHeaders.map((name) => `#include <${name}>\n`).join('');
+    writeFileSync(path.join(root, header), text);
+    console.log(`  ${compiler} ${header}`);
+    await run(compiler, [...baseFlags, ...flags, '-MF', `${header}.d`, '-x', 'c++-header', '-o', temporary, header]);
+    renameSync(path.join(root, temporary), path.join(root, precompiled));
+  }
+  if (isClang) return ['-include-pch', precompiled];
+  // GCC 12 forgets that this is the standard library's code, and has false alarms in it.
+  return ['-Winvalid-pch', '-Wno-array-bounds', '-Wno-restrict', '-Wno-stringop-overflow', '-include', header];
+}
+
 // The first failure ends the queue; what runs beside it is let finish.
 async function compileAll(jobs) {
   const queue = [...jobs];
@@ -149,7 +174,8 @@ export async function buildPrograms({ folder, compiler, flags, linkFlags = [], p
   claimFolder(folder, [compiler, ...baseFlags, ...flags].join(' '));
   const objectOf = (source) => `${folder}/${source.replace(/\.cc$/, '.o')}`;
   const stale = [...new Set(Object.values(programs).flat())].filter((each) => !isFresh(objectOf(each)));
-  await compileAll(stale.map((source) => () => compile(compiler, flags, source, objectOf(source))));
+  const all = stale.length > 0 ? [...flags, ...(await precompile(folder, compiler, flags))] : flags;
+  await compileAll(stale.map((source) => () => compile(compiler, all, source, objectOf(source))));
 
   const built = {};
   for (const [name, list] of Object.entries(programs)) {
