@@ -8,6 +8,7 @@
 //   /app/count    made anew for each request
 //   /app/echo     what was posted, sent back from where it was received
 //   /app/file     a file, from this process's file cache
+//   /app/served/… a file below the server's root, from the server's file cache
 import { fileURLToPath } from 'node:url';
 
 import { Aggregate, FileCache } from 'io-lite';
@@ -40,6 +41,8 @@ async function answer(request: CgiRequest): Promise<void> {
       break;
     }
     default: {
+      const path = /^\/served(\/.+)$/.exec(request.variables['PATH_INFO'] ?? '')?.[1];
+      if (path !== undefined) return request.respondFile(text, `${request.variables['DOCUMENT_ROOT']}${path}`);
       using body = Aggregate.from('there is nothing here\n');
       request.respond(missing, body);
     }

@@ -10,7 +10,7 @@
 import { frameIn, frameOut, metadataBytesMax } from './channel-metadata';
 import { native } from './native';
 
-/** Kinds of frames; the first six are the server's. */
+/** Kinds of frames; those below 16 are the server's. */
 export enum Frame {
   /** small: HTTP/1.x; length: of the body; text: a line with the client's address and port, the head. */
   Request = 1,
@@ -24,6 +24,13 @@ export enum Frame {
   Ping = 5,
   /** Before the first Request. text: the server's address and port. */
   Server = 6,
+  /** The File is being sent, whatever becomes of it: the request has ended for the worker. */
+  FileTaken = 7,
+  /**
+   * Nothing of the File was sent, the request is still to be answered. text: a code, the system call,
+   * and why, a line each; length: the system's error number or 0.
+   */
+  FileRefused = 8,
   /**
    * length: of the body or -1; payload: the first bytes. small: status, text: header lines, which are
    * kept under the head's number; or `isKnownHead`: those that were kept under it.
@@ -36,6 +43,11 @@ export enum Frame {
   /** The handler has failed: there is no answer, or no end of it. text: why. */
   Failed = 19,
   Pong = 20,
+  /**
+   * The whole answer, of a file of the server's: its head by number; length: of the body, -1 to the
+   * end of the file; text: the offset, a space, the path in UTF-8 (with `textInPayload`: all of it).
+   */
+  File = 21,
 }
 
 /** Flags: the last frame of its direction for this request. */
@@ -48,11 +60,15 @@ export const hasBody = 4;
 export const mayDie = 8;
 /** Of a Head: it was sent before, under its number. */
 export const isKnownHead = 16;
+/** Of a Head: it is to be kept, the answer that has it comes in another frame. */
+export const isHeadOnly = 32;
 
 export const headerBytes = 18;
 export const textBytesMax = metadataBytesMax - headerBytes;
 /** Of a head that does not fit the metadata. */
 export const longTextBytesMax = 80 << 10;
+/** Of a File that does not fit: a path is shorter than 4096 bytes. */
+export const longFileTextBytesMax = 4096 + 32;
 /** Heads that a server keeps of one worker. */
 export const headsMax = 256;
 

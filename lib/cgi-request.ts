@@ -6,13 +6,17 @@ import { Aggregate, HeldBytes } from './aggregate';
 import { readBytes, type ByteSource } from './byte-source';
 import { environmentOf, type CgiTarget } from './cgi-environment';
 import {
-  creditBytes, Frame, hasBody, isKnownHead, isLast, putFrame, textBytesMax, textInPayload,
-  type Received,
+  creditBytes, Frame, hasBody, isHeadOnly, isKnownHead, isLast, putFrame, receivedText,
+  textBytesMax, textInPayload, type Received,
 } from './cgi-frames';
 import { CgiResponseHead } from './cgi-head';
+import { isBodiless } from './cgi-response';
+import { fileError, isMissingFile, pathText } from './cgi-request-file';
 import { closedError, IolError } from './errors';
 import { handleOf } from './resource';
-import { invalidType, outOfRange, validateInteger, validateString } from './validate';
+import {
+  invalidType, invalidValue, outOfRange, validateInteger, validateString,
+} from './validate';
 
 /** What is the same for all requests of a worker. @internal */
 export interface WorkerFacts {
@@ -48,7 +52,8 @@ function leftError(): IolError {
 /** Header names as they were received, with their values. */
 type Fields = readonly (readonly [name: string, value: string])[];
 
-enum State { Undecided, Streaming, Answered, Left }
+// Asking: a file was named, and the server has said nothing yet.
+enum State { Undecided, Asking, Streaming, Answered, Left }
 
 /**
  * The body of a request to a worker: aggregates in the order of their bytes, in the server's memory,
@@ -149,8 +154,8 @@ export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
 }
 
 /**
- * One request to a worker. It is to be answered once: by {@link respond}, or in parts by
- * {@link start}, {@link write} and {@link end}. A client that leaves meanwhile is no error.
+ * One request to a worker. It is to be answered once: by {@link respond}, by {@link respondFile}, or
+ * in parts by {@link start}, {@link write} and {@link end}. A client that leaves meanwhile is no error.
  */
 export class CgiRequest {
   /** As it was received, nearly always in capitals. */
@@ -173,6 +178,7 @@ export class CgiRequest {
   #credit = creditBytes;
   #waiters: Waiter[] | undefined;
   #leaving: AbortController | undefined;
+  #fileFailure: Error | undefined;
 
   /** @internal */
   constructor({ id, flags, small, length }: Received, text: string, link: WorkerLink) {
@@ -202,7 +208,7 @@ export class CgiRequest {
 
   /** Whether an answer, or the rest of one, still has somebody to go to. */
   get isOpen(): boolean {
-    return this.#state === State.Undecided || this.#state === State.Streaming;
+    return this.#state < State.Answered;
   }
 
   /** Aborted when the client has left before the answer was complete. */
@@ -279,6 +285,50 @@ export class CgiRequest {
   }
 
   /**
+   * Answers with bytes `[offset, offset + length)` of a file that the server opens, and sends from its
+   * file cache by reference: this process reads none of it. Conditions and ranges are yours to decide,
+   * with a head that says so. For HEAD only the head is sent.
+   *
+   * Resolves when the answer has begun, which cannot be undone: what fails later (a file that changes
+   * while it is sent in parts, above 1 MiB) cuts the connection, and is in the server's log. Rejects
+   * while nothing was sent, and the request is still to be answered. A handler that lets such an error
+   * out answers 404 when there is no such file, else 502, and goes on.
+   *
+   * @param path absolute, below the root that the server allows ({@link CgiWorkersOptions.files}).
+   * @param length default: to the end of the file.
+   * @throws {IolError} `ERR_IOL_REFUSED` outside of the root, or when the server gives no files;
+   * `ERR_IOL_SYSTEM` with `errno` (a directory is EISDIR), `ERR_IOL_NOT_REGULAR`,
+   * `ERR_IOL_FILE_CHANGED`, `ERR_IOL_POOL_FULL` and others of {@link CachedFile.read};
+   * `ERR_IOL_ABORTED` when the client leaves meanwhile, `ERR_IOL_CLOSED` when it was answered before.
+   * @throws {RangeError} `ERR_OUT_OF_RANGE` past the end of the file.
+   * @remarks One small message each way; at the server two system calls and no copy while the bytes are
+   * cached.
+   */
+  async respondFile(
+    head: CgiResponseHead, path: string | URL, offset = 0, length?: number,
+  ): Promise<void> {
+    checkHead(head);
+    if (isBodiless(head.status)) {
+      throw invalidValue('head.status', 'must be of an answer that has a body', head.status);
+    }
+    const name = pathText(path);
+    validateInteger(offset, 'offset');
+    if (length !== undefined) validateInteger(length, 'length');
+    if (!this.#begin()) return;
+    const link = this.#link;
+    if (!link.knows(head)) this.#sendHead(head, isHeadOnly, -1, undefined);
+    const text = `${offset} ${name}`;
+    if (text.length <= textBytesMax) {
+      link.reply(undefined, putFrame(Frame.File, this.#id, 0, 0, length ?? -1, text, head.number));
+    } else {
+      using payload = Aggregate.fromText(text, 'latin1');
+      link.reply(payload, putFrame(Frame.File, this.#id, textInPayload, 0, length ?? -1, '', head.number));
+    }
+    this.#state = State.Asking;
+    await new Promise<void>((resolve, reject) => (this.#waiters ??= []).push({ resolve, reject }));
+  }
+
+  /**
    * Begins an answer whose body is given in parts. `bodyLength` is how many bytes it will have;
    * without it, it is as long as it gets.
    */
@@ -340,9 +390,32 @@ export class CgiRequest {
     if (kind === Frame.Body) return this.body.onPart(payload, (flags & isLast) !== 0);
     payload.dispose();
     if (kind === Frame.Cancel) return this.leave();
+    if (this.#state === State.Asking) return this.#onFileFrame(kind, length);
     if (kind !== Frame.AnswerCredit) return;
     this.#credit += length;
     if (this.#credit > 0) for (const { resolve } of this.#takeWaiters()) resolve();
+  }
+
+  #onFileFrame(kind: Frame, errno: number): void {
+    if (kind !== Frame.FileTaken && kind !== Frame.FileRefused) return;
+    const waiters = this.#takeWaiters();
+    if (kind === Frame.FileTaken) {
+      this.#finish(State.Answered);
+      for (const { resolve } of waiters) resolve();
+    } else {
+      this.#state = State.Undecided;
+      const error = this.#fileFailure = fileError(receivedText(), errno);
+      for (const { reject } of waiters) reject(error);
+    }
+  }
+
+  /** @internal Whether `error` is what the server has said of a file: that is answered. */
+  failFile(error: unknown): boolean {
+    const failure = this.#fileFailure;
+    if (failure === undefined || failure !== error) return false;
+    if (this.#state === State.Undecided && isMissingFile(failure)) this.respond(notFound);
+    else this.fail(failure.message, 0);
+    return true;
   }
 
   /** @internal Nobody waits for an answer any more. */
@@ -396,6 +469,8 @@ export class CgiRequest {
     this.#link.done(this.#id);
   }
 }
+
+const notFound = new CgiResponseHead(404);
 
 function decoded(path: string): string {
   try {

@@ -30,7 +30,8 @@ export const workerVariable = 'IOL_CGI';
 
 /**
  * Decides about a request, at once or later. What it throws, or rejects with, is answered 502 if
- * nothing was, and then is an uncaught exception; but for `ERR_IOL_ABORTED` when the client has left.
+ * nothing was, and then is an uncaught exception; but for `ERR_IOL_ABORTED` when the client has left, and
+ * for a file that the server could not give ({@link CgiRequest.respondFile}).
  */
 export type CgiHandler = (request: CgiRequest) => void | PromiseLike<void>;
 
@@ -159,6 +160,7 @@ class Worker implements WorkerLink {
   #fail(request: CgiRequest, error: unknown): void {
     // A client that has left ends reads and writes: nothing has gone wrong.
     if (!request.isOpen && isIolError(error) && error.code === 'ERR_IOL_ABORTED') return;
+    if (request.failFile(error)) return;
     request.fail(error instanceof Error ? error.message : String(error), mayDie);
     // Why: the exception comes first. Who answers a Ping before it dies of it is sent requests.
     this.#isPaused = true;

@@ -9,6 +9,7 @@ import {
 } from './cgi-frames';
 import type { LaunchedProgram, Launcher, LaunchRequest } from './cgi-launcher';
 import { readLines } from './cgi-pipes';
+import type { WorkerFiles } from './cgi-worker-files';
 import { Heads, WorkerRequest, type RequestWorker } from './cgi-worker-request';
 import { sendFrame, takeFrame, whenChannelReady, type Channel } from './channel';
 import { frameOut } from './channel-metadata';
@@ -24,6 +25,7 @@ export interface WorkerContext {
   readonly pool: number;
   readonly startTimeoutMs: number;
   readonly killDelayMs: number;
+  readonly files: WorkerFiles | undefined;
   readonly log: (line: string) => void;
   /** A worker has come, or has room again. */
   readonly onReady: () => void;
@@ -69,6 +71,10 @@ export class WorkerProcess implements RequestWorker {
     this.#context = context;
     this.ended = new Promise((resolve) => (this.#tellEnded = resolve));
     void this.#run();
+  }
+
+  get files(): WorkerFiles | undefined {
+    return this.#context.files;
   }
 
   /** Whether it takes requests: not while it is not known to be alive. */
@@ -228,7 +234,7 @@ export class WorkerProcess implements RequestWorker {
     this.sweep++;
     let isLate = false;
     for (const request of [...this.requests.values()]) {
-      if (request.waitsForClient) request.lastSweep = this.sweep;
+      if (request.waitsForOthers) request.lastSweep = this.sweep;
       if (this.sweep - request.lastSweep <= sweeps) continue;
       isLate = true;
       request.giveUp(504, `a worker did nothing for a request for ${timeoutMs} ms`);

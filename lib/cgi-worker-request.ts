@@ -4,13 +4,16 @@
 import { STATUS_CODES } from 'node:http';
 
 import { adoptAggregate, Aggregate } from './aggregate';
+import { bytesAsked, parseFileRange, type FileRange } from './cgi-file-range';
 import {
-  creditBytes, Frame, headsMax, isKnownHead, isLast, longTextBytesMax, putFrame, receivedText,
-  textInPayload, type Received,
+  creditBytes, Frame, headsMax, isHeadOnly, isKnownHead, isLast, longFileTextBytesMax, longTextBytesMax,
+  putFrame, receivedText, textBytesMax, textInPayload, type Received,
 } from './cgi-frames';
 import { areFieldLines } from './cgi-head';
 import { isBodiless } from './cgi-response';
-import { isIolError } from './errors';
+import { filePartBytes, streamFile, type WorkerFiles } from './cgi-worker-files';
+import { IolError, isIolError } from './errors';
+import type { CachedFile } from './file-cache';
 import type { HttpRequest } from './http-request';
 import { native } from './native';
 import { handleOf } from './resource';
@@ -23,11 +26,21 @@ const pieceBytes = 64 << 10;
 // A worker that keeps to its credit never has so many parts unsent.
 const partsMax = 65_536;
 
-interface Head {
+interface HeadText {
   readonly status: number;
   readonly text: string;
+}
+
+interface Head extends HeadText {
   /** By the length of the body. */
   readonly made: Map<number, Aggregate>;
+}
+
+// For a body of `length` bytes, or of an unknown length, -1.
+function makeHead({ status, text }: HeadText, length: number): Aggregate {
+  const lengthLine = length < 0 || isBodiless(status) ? '' : `Content-Length: ${length}\r\n`;
+  const reason = STATUS_CODES[status] ?? 'Unknown';
+  return Aggregate.fromText(`HTTP/1.1 ${status} ${reason}\r\n${text}${lengthLine}`, 'latin1');
 }
 
 /** The heads of one worker, by their numbers. */
@@ -45,20 +58,18 @@ export class Heads {
     return true;
   }
 
-  statusOf(number: number): number | undefined {
-    return this.#heads[number]?.status;
+  find(number: number): HeadText | undefined {
+    return this.#heads[number];
   }
 
   /** For a body of `length` bytes, or of an unknown length, -1. The aggregate stays ours. */
   get(number: number, length: number): Aggregate {
-    const { status, text, made } = this.#heads[number]!;
-    const found = made.get(length);
+    const known = this.#heads[number]!;
+    const found = known.made.get(length);
     if (found !== undefined) return found;
     if (this.#made >= madeMax) this.#dropAll();
-    const lengthLine = length < 0 || isBodiless(status) ? '' : `Content-Length: ${length}\r\n`;
-    const reason = STATUS_CODES[status] ?? 'Unknown';
-    const head = Aggregate.fromText(`HTTP/1.1 ${status} ${reason}\r\n${text}${lengthLine}`, 'latin1');
-    made.set(length, head);
+    const head = makeHead(known, length);
+    known.made.set(length, head);
     this.#made++;
     return head;
   }
@@ -82,6 +93,8 @@ export class Heads {
 /** The worker of a request. */
 export interface RequestWorker {
   readonly heads: Heads;
+  /** Those that it may name. */
+  readonly files: WorkerFiles | undefined;
   /** Sends the frame that putFrame() has made. */
   send(bytes: Aggregate | undefined, frameBytes: number): void;
   /** It has answered, failed, or is not waited for any more. */
@@ -98,6 +111,8 @@ export class WorkerRequest {
   readonly #worker: RequestWorker;
   #hasBegun = false;
   #isDone = false;
+  // A file was named, and it is not known yet whether it can be given.
+  #isGiving = false;
   #parts = 0;
   #writing: Promise<void> | undefined;
   #credit = 0;
@@ -113,9 +128,9 @@ export class WorkerRequest {
     request.whenLeft = () => this.#cancel();
   }
 
-  /** Nothing happens because the client sends nothing, or takes nothing. */
-  get waitsForClient(): boolean {
-    return this.#parts > 0 || this.#isReading;
+  /** It is not the worker that nothing comes from, but the client, or the disk. */
+  get waitsForOthers(): boolean {
+    return this.#parts > 0 || this.#isReading || this.#isGiving;
   }
 
   /** A frame of the worker. Takes the payload, a handle, over. False: it broke the rules. */
@@ -124,6 +139,7 @@ export class WorkerRequest {
     switch (received.kind) {
       case Frame.Head: return this.#onHead(received, payload, byteLength);
       case Frame.Part: return this.#onPart(received, adoptAggregate(payload, byteLength));
+      case Frame.File: return this.#onFile(received, adoptAggregate(payload, byteLength));
       default: aggregateDispose(payload);
     }
     if (received.kind === Frame.BodyCredit) this.#onCredit(received.length);
@@ -133,13 +149,15 @@ export class WorkerRequest {
 
   #onHead(received: Received, payload: number, byteLength: number): boolean {
     const { flags, length, head } = received;
-    if (this.#hasBegun) {
+    if (this.#hasBegun || this.#isGiving) {
       aggregateDispose(payload);
       return false;
     }
     if ((flags & isKnownHead) === 0) {
       using bytes = adoptAggregate(payload, byteLength);
-      return this.#addHead(received, bytes) && this.#begin(head, flags, length, handleOf(bytes), bytes.byteLength);
+      if (!this.#addHead(received, bytes)) return false;
+      return (flags & isHeadOnly) !== 0 ||
+        this.#begin(head, flags, length, handleOf(bytes), bytes.byteLength);
     }
     const isTaken = this.#begin(head, flags, length, payload, byteLength);
     aggregateDispose(payload);
@@ -159,7 +177,7 @@ export class WorkerRequest {
 
   // The payload stays the caller's.
   #begin(number: number, flags: number, length: number, payload: number, byteLength: number): boolean {
-    const status = this.#worker.heads.statusOf(number);
+    const status = this.#worker.heads.find(number)?.status;
     if (status === undefined) return false;
     const isWhole = (flags & isLast) !== 0;
     if (isWhole && byteLength !== length) return false;
@@ -175,6 +193,77 @@ export class WorkerRequest {
     this.#hasBegun = true;
     if (isWhole) this.#finish();
     return true;
+  }
+
+  #onFile(received: Received, payload: Aggregate): boolean {
+    using bytes = payload;
+    const { head: number } = received;
+    const isLong = (received.flags & textInPayload) !== 0;
+    if (isLong && bytes.byteLength > longFileTextBytesMax) return false;
+    const range = parseFileRange(isLong ? bytes.toString('latin1') : receivedText(), received.length);
+    const head = this.#worker.heads.find(number);
+    if (this.#hasBegun || this.#isGiving || range === undefined) return false;
+    if (head === undefined || isBodiless(head.status)) return false;
+    this.#isGiving = true;
+    void this.#giveFile(range, number, head);
+    return true;
+  }
+
+  // Never rejects. What is in memory is given in this turn.
+  async #giveFile(range: FileRange, number: number, text: HeadText): Promise<void> {
+    const { files, heads } = this.#worker;
+    try {
+      if (files === undefined) {
+        throw new IolError(
+          'ERR_IOL_REFUSED', `'${range.path}' was refused by the server: it gives no files to workers`,
+          { path: range.path });
+      }
+      const known = files.tryOpen(range.path);
+      using file = known ?? await files.open(range.path);
+      const length = bytesAsked(range, file.byteLength);
+      // Why not the kept one later: its number may be another head's by now.
+      using head = known === undefined ? makeHead(text, length) : heads.get(number, length).clone();
+      await this.#sendFile(head, file, range.offset, length);
+    } catch (error) {
+      this.#refuseFile(error);
+    }
+  }
+
+  // Rejects only while nothing was sent.
+  async #sendFile(head: Aggregate, file: CachedFile, offset: number, length: number): Promise<void> {
+    const request = this.#request;
+    if (this.#isDone) return;
+    if (request.method === 'HEAD') {
+      request.respond(head);
+      return this.#finishFile();
+    }
+    if (length <= filePartBytes && request.respondFile(head, file, offset, length)) {
+      return this.#finishFile();
+    }
+    using first = await file.read(offset, Math.min(length, filePartBytes));
+    if (this.#isDone) return;
+    if (length <= filePartBytes) {
+      request.respond(head, first);
+      return this.#finishFile();
+    }
+    request.start(head, length);
+    this.#finishFile();
+    await streamFile(request, file, first, offset, offset + length, (line) => this.#worker.log(line));
+  }
+
+  // The worker has no part in it any more.
+  #finishFile(): void {
+    if (this.#isDone) return;
+    this.#worker.send(undefined, putFrame(Frame.FileTaken, this.#id));
+    this.#finish();
+  }
+
+  #refuseFile(error: unknown): void {
+    if (this.#isDone) return;
+    this.#isGiving = false;
+    const { code = '', errno = 0, syscall = '', message } = error as Partial<IolError> & Error;
+    const text = Buffer.from(`${code}\n${syscall}\n${message}`).toString('latin1', 0, textBytesMax);
+    this.#worker.send(undefined, putFrame(Frame.FileRefused, this.#id, 0, 0, errno, text));
   }
 
   #onPart({ flags }: Received, payload: Aggregate): boolean {

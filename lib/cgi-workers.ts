@@ -6,6 +6,7 @@ import path from 'node:path';
 
 import type { CgiTarget } from './cgi-environment';
 import { Launcher } from './cgi-launcher';
+import { WorkerFiles, type CgiFilesOptions } from './cgi-worker-files';
 import { WorkerProcess, type WorkerContext } from './cgi-worker-process';
 import { workerVariable, type WorkerEnvironment } from './cgi-serve';
 import type { Channel } from './channel';
@@ -32,6 +33,11 @@ export interface CgiWorkersOptions {
   documentRoot?: string;
   /** More variables, in the workers' environment and among each request's. */
   environment?: Readonly<Record<string, string>>;
+  /**
+   * Files that the server sends when a worker names them ({@link CgiRequest.respondFile}). Default: none,
+   * and naming one is `ERR_IOL_REFUSED`.
+   */
+  files?: CgiFilesOptions;
   /** Requests that one worker has at a time. Default 256. */
   requestsMax?: number;
   /** Requests that wait for a worker; more are answered 503. Default 1024. */
@@ -133,6 +139,7 @@ interface Waiting {
 export class CgiWorkers implements AsyncDisposable {
   readonly #options: CgiWorkersOptions;
   readonly #checked: Checked;
+  readonly #files: WorkerFiles | undefined;
   readonly #window = Window.default();
   readonly #launcher = new Launcher();
   readonly #workers = new Set<WorkerProcess>();
@@ -153,6 +160,7 @@ export class CgiWorkers implements AsyncDisposable {
   constructor(options: CgiWorkersOptions) {
     this.#checked = check(options);
     this.#options = options;
+    this.#files = options.files === undefined ? undefined : new WorkerFiles(options.files);
     if (this.#window.address === '') {
       throw new IolError('ERR_IOL_CLOSED', 'Nobody can attach to this window: make it with Window.create()');
     }
@@ -236,6 +244,7 @@ export class CgiWorkers implements AsyncDisposable {
       pool: defaultPoolHandle,
       startTimeoutMs,
       killDelayMs,
+      files: this.#files,
       log,
       onReady: () => this.#flush(),
       onEnded: (worker) => this.#onEnded(worker),

@@ -20,6 +20,7 @@ export type { CgiTarget } from './cgi-environment';
 export { CgiResponseHead, type CgiFields } from './cgi-head';
 export { CgiRequest, CgiRequestBody } from './cgi-request';
 export { serve, type CgiHandler } from './cgi-serve';
+export type { CgiFilesOptions } from './cgi-worker-files';
 export { CgiWorkers, type CgiWorkersOptions, type CgiWorkersStats } from './cgi-workers';
 
 /** Bounds of a {@link CgiGateway}. */

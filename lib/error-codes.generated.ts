@@ -100,7 +100,7 @@ export const errorTable = {
   },
   ERR_IOL_REFUSED: {
     message: 'was refused by the other side',
-    advice: "Let the other side listen to the window's 'channel' event.",
+    advice: "Let the other side listen to the window's 'channel' event; of a file: CgiWorkersOptions.files.",
   },
   ERR_IOL_PEER_DEAD: {
     message: 'the other side ended without closing the channel',

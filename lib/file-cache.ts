@@ -176,8 +176,8 @@ export class CachedFile extends Resource {
   }
 }
 
-/** Why no Buffer: a path here is a string, which not every sequence of bytes is. */
-function pathOf(path: unknown): string {
+/** @internal Why no Buffer: a path here is a string, which not every sequence of bytes is. */
+export function pathOf(path: unknown): string {
   const text: unknown = path instanceof URL ? fileURLToPath(path) : path;
   if (typeof text !== 'string') throw invalidType('path', 'of type string or an instance of URL', path);
   if (text.length === 0 || text.includes('\0')) {

@@ -70,7 +70,8 @@ export class FlashLite {
     const { environment, root: documentRoot } = options;
     this.#programs = new Programs({ environment, documentRoot });
     this.#routes = new Routes([
-      ...options.cgi, ...options.apps.map((app) => ({ ...app, workers: workersOf(options, app) })),
+      ...options.cgi,
+      ...options.apps.map((app) => ({ ...app, workers: workersOf(options, app, ground.cache) })),
     ]);
     this.#gateway = new CgiGateway({
       programsMax: options.cgiProgramsMax,
@@ -151,13 +152,16 @@ export class FlashLite {
   }
 }
 
-function workersOf(options: FlashLiteOptions, { prefix, path: module }: CgiRoute): CgiWorkers {
+function workersOf(
+  options: FlashLiteOptions, { prefix, path: module }: CgiRoute, cache: FileCache,
+): CgiWorkers {
   return new CgiWorkers({
     module,
     workers: options.appWorkers,
     scriptName: prefix,
     documentRoot: options.root,
     environment: options.environment,
+    files: { root: options.root, cache },
     timeoutMs: options.cgiTimeoutMs,
     software: `flash-lite/${version}`,
     log,

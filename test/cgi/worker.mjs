@@ -79,6 +79,22 @@ const actions = {
     body.dispose();
     file.close();
   },
+  // A file of the server's; what goes wrong is let out.
+  give: async (request, query) => {
+    const { path, offset, length, status = 200, mark, then } = JSON.parse(decodeURIComponent(query));
+    const head = status === 200 ? plain : new CgiResponseHead(status, { 'X-Long': 'l'.repeat(3000) });
+    await request.respondFile(head, path, offset, length);
+    if (mark !== undefined) writeFileSync(mark, 'began');
+    if (then !== undefined) actions[then](request);
+  },
+  // The same; what goes wrong is the answer.
+  tell: async (request, query) => {
+    try {
+      await actions.give(request, query);
+    } catch ({ name, code, errno, message }) {
+      respond(request, JSON.stringify({ name, code, errno, message }));
+    }
+  },
   stats: (request) => {
     const { liveHolds, copies, windowBytes } = stats();
     respond(request, JSON.stringify({ liveHolds, copies, windowBytes, left }));

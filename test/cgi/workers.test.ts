@@ -269,6 +269,8 @@ describe('workers', function () {
     assert.deepEqual([await text('count'), await text('count')].map((each) => each.slice(0, 9)), ['request 1', 'request 2']);
     assert.equal(await text('echo', { method: 'POST', body: 'posted' }), 'posted');
     assert.match(await text('file'), /^\/\/ A worker that answers/);
+    assert.equal(await text('served/a.txt'), 'a file');
+    assert.equal((await ask('served/b.txt')).status, 404);
     assert.equal((await ask('else')).status, 404);
   });
 
