@@ -260,8 +260,9 @@ export class ProgramRun {
   async #readRest(output: Aggregate): Promise<boolean> {
     let hasWaited = false;
     while (output.byteLength < wholeBytesMax) {
-      const next = tryReadPipe(this.#context.pool, this.#program.output);
+      const next = this.#tryRead();
       if (next === null) return true;
+      if (next === 'no room') return false;  // It is waited for while the answer is under way.
       if (next === undefined) {
         if (hasWaited) return false;
         hasWaited = true;
@@ -337,6 +338,15 @@ export class ProgramRun {
   async #discard(): Promise<void> {
     for (let bytes = await this.#read(); bytes !== null; bytes = await this.#read()) bytes.dispose();
     await Promise.race([this.#program.ended, aborted(this.#stop.signal)]);
+  }
+
+  #tryRead(): Aggregate | null | undefined | 'no room' {
+    try {
+      return tryReadPipe(this.#context.pool, this.#program.output);
+    } catch (error) {
+      if (isShortOfMemory(error)) return 'no room';
+      throw error;
+    }
   }
 
   async #read(): Promise<Aggregate | null> {
