@@ -81,15 +81,23 @@ export interface ByteRange {
   readonly length: number;
 }
 
+/** The same by where it begins and ends. */
+interface Span {
+  readonly offset: number;
+  readonly end: number;
+}
+
 /** More ranges than this in one request are nobody's need: the whole is sent. */
 const rangesMax = 16;
 const rangeUnit = /^[\t ]*bytes=/i;
+const blank = /^[\t ]*$/;
 const oneRange = /^[\t ]*(\d*)-(\d*)[\t ]*$/;
 
 /**
- * What a Range header asks for of `byteLength` bytes: the ranges in the order of their offsets,
- * those that overlap or touch joined; `'unsatisfiable'` (416); or `'ignored'` for other units, rubbish,
- * an empty resource and more than 16 ranges, which are answered as if nothing had been asked.
+ * What a Range header asks for of `byteLength` bytes: the ranges in the order in which they were
+ * asked for, those that overlap or touch joined in the place of their first; `'unsatisfiable'` (416); or
+ * `'ignored'` for other units, rubbish, an empty resource and more than 16 list elements, which are
+ * answered as if nothing had been asked.
  */
 export function parseRange(
   text: string, byteLength: number,
@@ -100,26 +108,40 @@ export function parseRange(
   if (unit === null) return 'ignored';
   const parts = text.slice(unit[0].length).split(',', rangesMax + 1);
   if (parts.length > rangesMax) return 'ignored';
-  const ranges: { offset: number; end: number }[] = [];
+  let joined: Span[] = [];
+  let isUnsatisfiable = false;
   for (const part of parts) {
+    // Section 5.6.1: a list may have empty elements, and they mean nothing.
+    if (blank.test(part)) continue;
     const range = rangeOf(part, byteLength);
     if (range === 'ignored') return 'ignored';
-    if (range !== 'unsatisfiable') ranges.push(range);
+    if (range === 'unsatisfiable') isUnsatisfiable = true;
+    else joined = join(joined, range);
   }
-  if (ranges.length === 0) return 'unsatisfiable';
-  ranges.sort((a, b) => a.offset - b.offset);
-  const joined = [ranges[0]!];
-  for (const range of ranges.slice(1)) {
-    const last = joined.at(-1)!;
-    if (range.offset > last.end) joined.push(range);
-    else last.end = Math.max(last.end, range.end);
-  }
+  if (joined.length === 0) return isUnsatisfiable ? 'unsatisfiable' : 'ignored';
   return joined.map(({ offset, end }) => ({ offset, length: end - offset }));
+}
+
+/** The spans, which neither overlap nor touch, and one more; those that it meets become one with it. */
+function join(spans: readonly Span[], { offset, end }: Span): Span[] {
+  const joined: Span[] = [];
+  let place = -1;
+  for (const span of spans) {
+    if (span.offset > end || span.end < offset) {
+      joined.push(span);
+      continue;
+    }
+    offset = Math.min(offset, span.offset);
+    end = Math.max(end, span.end);
+    if (place === -1) place = joined.length;
+  }
+  joined.splice(place === -1 ? joined.length : place, 0, { offset, end });
+  return joined;
 }
 
 function rangeOf(
   text: string, byteLength: number,
-): { offset: number; end: number } | 'unsatisfiable' | 'ignored' {
+): Span | 'unsatisfiable' | 'ignored' {
   const match = oneRange.exec(text);
   if (match === null) return 'ignored';
   const [, first, last] = match as unknown as [string, string, string];
