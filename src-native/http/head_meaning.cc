@@ -78,6 +78,8 @@ AuthoritySyntax checkAuthority(const HeadText& text, HeadRange range) {
   }
   uint32_t portDigits = 0;
   if (bytes.peek() == ':') {
+    // RFC 9110 section 4.2.1: a port of no host names nothing.
+    if (!syntax.hasHost) return syntax;
     bytes.next();
     while (isByte(bytes.peek(), kDigitByte)) {
       bytes.next();
