@@ -47,6 +47,7 @@ interface NodeConnection {
 
 // What ours refuses and some Node accepts, and why ours is right to.
 const stricterReasons: Readonly<Record<string, string>> = {
+  ChunkTooLarge: 'a size has at most 16 digits, zeros before it included; Node counts what they are worth',
   BadConnection: 'RFC 9110 7.6.1: Connection is a list of tokens; Node looks for words it knows',
   BadHost: 'RFC 9112 3.2: an invalid Host is answered with 400; Node does not look',
   BadMethod: 'RFC 9112 2.2: one empty line before the request line, not many',
