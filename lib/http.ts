@@ -296,6 +296,7 @@ export class HttpServer implements AsyncDisposable {
   readonly #ended: Promise<void>;
   #tellEnded!: () => void;
   #log: AnswerLog | undefined;
+  #limits: HttpServerLimits;
 
   /**
    * Listens, and calls `onRequest` for every well-formed request. Malformed ones are answered
@@ -316,12 +317,14 @@ export class HttpServer implements AsyncDisposable {
     }
     const place = await placeOf(options);
     const poolHandle = pool === undefined ? defaultPoolHandle : handleOf(pool);
-    return new HttpServer(poolHandle, place, numbers, onRequest);
+    return new HttpServer(poolHandle, place, numbers, options, onRequest);
   }
 
   private constructor(
-    pool: number, place: Place, numbers: Float64Array, onRequest: RequestHandler,
+    pool: number, place: Place, numbers: Float64Array, limits: HttpServerLimits,
+    onRequest: RequestHandler,
   ) {
+    this.#limits = { ...limits };
     this.#onRequest = onRequest;
     this.#ended = new Promise((resolve) => {
       this.#tellEnded = resolve;
@@ -339,12 +342,14 @@ export class HttpServer implements AsyncDisposable {
   }
 
   /**
-   * New limits and times, from now on: what is not named has its default. Connections that are open keep
+   * New limits and times, from now on: what is not named stays as it was. Connections that are open keep
    * those of heads.
    */
   configure(limits: HttpServerLimits): void {
     validateObject(limits, 'limits');
-    native.httpConfigure(this.#server, numbersOf(limits));
+    const changed = { ...this.#limits, ...limits };
+    native.httpConfigure(this.#server, numbersOf(changed));
+    this.#limits = changed;
   }
 
   /**

@@ -124,6 +124,17 @@ describe('HttpServer.configure', () => {
     assert.equal(world.server.stats().idleTimeouts, 1);
   });
 
+  it('leaves what is not named as it was', async () => {
+    await world.listen(() => undefined, { answerTimeoutMs: 50, targetBytesMax: 20 });
+    world.server.configure({ pipelineMax: 2 });
+    const late = world.connect();
+    late.socket.write(get('/'));
+    await late.until(() => late.text.startsWith('HTTP/1.1 504 '));
+    const long = world.connect();
+    long.socket.write(get(`/${'0'.repeat(20)}`));
+    await long.until(() => long.text.startsWith('HTTP/1.1 414 '));
+  });
+
   it('goes on accepting when it lets more connections in', async () => {
     await world.listen((request) => answer(request, 'ok'), { connectionsMax: 1 });
     const first = world.connect();
