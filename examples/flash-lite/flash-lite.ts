@@ -7,19 +7,17 @@ import { FileCache, version, Window, type Pool } from 'io-lite';
 import { CgiGateway, CgiWorkers } from 'io-lite/cgi';
 import type { HttpRequest } from 'io-lite/http';
 
-import { respondText } from './answers';
 import { log } from './log';
 import { pathnameOf } from './paths';
 import { Programs } from './programs';
 import { Routes, type RouteMatch } from './routes';
 import type { CgiRoute, Options } from './settings';
 import { StaticFiles } from './static-files';
+import { answerStatus, type ServerFacts, type Status } from './status';
 
 export type FlashLiteOptions = Options & {
   root: string;  // Absolute.
 };
-
-export const kStatusPath = '/.flash-lite/status';
 
 // Each resource keeps a descriptor open, and so does each path that the file cache remembers.
 const kResourcesMax = 6000;
@@ -37,7 +35,7 @@ export class Ground {
   readonly cache: FileCache;
 
   // `facts` are what the status page tells of everything else.
-  constructor({ cacheBytes, compressBytes }: Options, readonly facts: () => Record<string, unknown>) {
+  constructor({ cacheBytes, compressBytes }: Options, readonly facts: () => ServerFacts) {
     // What leaves the cache while it is being sent stays in memory: as much again, not more. Beyond
     // that the answer is 503.
     const maxBytes = 2 * cacheBytes + compressBytes;
@@ -94,8 +92,9 @@ export class FlashLite {
       const pathname = pathnameOf(request.target);
       const match = this.#routes.match(pathname);
       if (match === undefined) {
-        if (this.#isForStatus(request, pathname)) this.#respondStatus(request);
-        else this.#files.answer(request, pathname);
+        const { hasStatus } = this.#options;
+        if (hasStatus && answerStatus(request, pathname, this)) return;
+        this.#files.answer(request, pathname);
       } else if (match.route.workers !== undefined) {
         match.route.workers.answer(request);
       } else {
@@ -128,21 +127,7 @@ export class FlashLite {
     }
   }
 
-  #isForStatus({ method }: HttpRequest, pathname: string): boolean {
-    if (!this.#options.hasStatus || pathname !== kStatusPath) return false;
-    return method === 'GET' || method === 'HEAD';
-  }
-
-  #respondStatus(request: HttpRequest): void {
-    const body = JSON.stringify(this.status(), null, 2);
-    const fields = {
-      'Content-Type': 'application/json; charset=utf-8',
-      'Cache-Control': 'no-store',
-    };
-    respondText(request, 200, fields, `${body}\n`);
-  }
-
-  status(): Record<string, unknown> {
+  status(): Status {
     return {
       ...this.#ground.facts(),
       ...this.#files.stats(),

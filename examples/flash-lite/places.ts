@@ -15,15 +15,16 @@ export interface Bound {
 export interface BindOptions {
   backlog: number;
   socketMode: number | undefined;
+  unsentBytesMax: number;
 }
 
 export async function bindPlace(place: Place, options: BindOptions): Promise<Bound> {
-  const { backlog, socketMode } = options;
+  const { backlog, socketMode, unsentBytesMax } = options;
   switch (place.kind) {
     case 'inherited': return { fd: place.fd, place };
     case 'address': {
       const { host, port } = place;
-      return { fd: await bindListener({ host, port, backlog }), place };
+      return { fd: await bindListener({ host, port, backlog, unsentBytesMax }), place };
     }
     case 'path': {
       const { path } = place;

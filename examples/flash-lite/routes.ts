@@ -1,6 +1,6 @@
 // Which prefixes of paths are for programs and workers. The longest one wins.
 
-import { CgiWorkers } from 'io-lite/cgi';
+import type { CgiWorkers, CgiWorkersStats } from 'io-lite/cgi';
 
 import type { CgiRoute } from './settings';
 import { decodeProgramPath } from './paths';
@@ -33,9 +33,9 @@ export class Routes {
     return route === undefined ? undefined : { route, decoded };
   }
 
-  stats(): Record<string, unknown> {
-    const apps = this.#routes.filter(({ workers }) => workers !== undefined);
-    return Object.fromEntries(apps.map(({ prefix, workers }) => [prefix, workers?.stats()]));
+  stats(): Record<string, CgiWorkersStats> {
+    return Object.fromEntries(this.#routes.flatMap(({ prefix, workers }) =>
+      (workers === undefined ? [] : [[prefix, workers.stats()]])));
   }
 
   async close(): Promise<void> {

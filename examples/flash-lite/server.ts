@@ -4,7 +4,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { stats, version, Window } from 'io-lite';
-import { HttpServer, type HttpRequest, type HttpServerLimits } from 'io-lite/http';
+import {
+  HttpServer, type HttpRequest, type HttpServerLimits, type HttpServerStats,
+} from 'io-lite/http';
 
 import { AccessLog } from './access-log';
 import { FlashLite, Ground, type FlashLiteOptions } from './flash-lite';
@@ -12,6 +14,7 @@ import { log, logTo } from './log';
 import { LogFile } from './log-file';
 import { remover, type Bound } from './places';
 import { kProperties, settingOf, type Options } from './settings';
+import type { ServerFacts } from './status';
 
 const kRetireMs = 50;
 
@@ -32,8 +35,9 @@ export class Server {
     try {
       for (const socket of sockets) {
         server.#removers.push(remover(socket));
+        const { copiesBeforeReference } = options;
         server.#listeners.push(await HttpServer.listen(
-          { fd: socket.fd, ...limitsOf(options) }, (request) => server.#decider.answer(request)));
+          { fd: socket.fd, copiesBeforeReference, ...limitsOf(options) }, (request) => server.#decider.answer(request)));
       }
       await server.#openLogs(options);
     } catch (error) {
@@ -146,16 +150,20 @@ export class Server {
     for (const listener of this.#listeners) access?.add(listener);
   }
 
-  #facts(): Record<string, unknown> {
+  #facts(): ServerFacts {
     const { copies, ...memory } = stats();
-    const http = sumOf(this.#listeners.map((listener) => listener.stats()));
+    const http = sumOf(this.#listeners.map((listener) => listener.stats())) as unknown as
+      HttpServerStats;
+    const { user, system } = process.cpuUsage();
     return {
       version,
       pid: process.pid,
       uptimeSeconds: Math.floor(process.uptime()),
+      cpuSeconds: (user + system) / 1e6,
+      residentBytes: process.memoryUsage.rss(),
       reloads: this.#reloads,
-      connections: http['connectionsOpen'] ?? 0,
-      requests: http['requests'] ?? 0,
+      connections: http.connectionsOpen,
+      requests: http.requests,
       http,
       accessLog: this.#accessLog?.stats() ?? null,
       copies,
@@ -194,10 +202,10 @@ function withFixed(
 function limitsOf(options: Options): HttpServerLimits {
   const {
     headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs, sendTimeoutMs,
-    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs,
+    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs, answerTimeoutMs,
   } = options;
   return {
     headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs, sendTimeoutMs,
-    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs,
+    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs, answerTimeoutMs,
   };
 }

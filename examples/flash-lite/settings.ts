@@ -69,7 +69,8 @@ export const kSettings = {
   hasListing: flag({ name: 'listing', help: 'list directories that have no index file' }),
   ...kFileSettings,
   hasStatus: flag({
-    name: 'status', help: 'answer /.flash-lite/status with counters, as JSON',
+    name: 'status', help: 'show live figures at /.flash-lite/, to whoever may connect; as JSON at /.flash-lite/status, ' +
+      'for Prometheus at /.flash-lite/metrics',
   }),
   cgi: routes({
     name: 'cgi', argument: 'PREFIX=PATH',
@@ -125,6 +126,10 @@ export const kSettings = {
     name: 'send-timeout-ms', argument: 'N',
     help: 'without any progress of what is being sent (default: 60000)',
   }, 60_000, 1, kDayMs),
+  answerTimeoutMs: integer({
+    name: 'answer-timeout-ms', argument: 'N',
+    help: 'how long the answer, or its next part, may take; then 504, or cut (default: 0, never)',
+  }, 0, 0, kDayMs),
   connectionsMax: integer({
     name: 'connections-max', argument: 'N',
     help: 'open at a time; more wait to be accepted (default: 10000)',
@@ -133,6 +138,16 @@ export const kSettings = {
     name: 'pipeline-max', argument: 'N',
     help: 'unanswered requests of a connection, 1 to 64 (default: 16)',
   }, 16, 1, 64),
+  unsentBytesMax: fixed(byteSize({
+    name: 'unsent-max-bytes', argument: 'N',
+    help: 'what the kernel keeps for a reader beside what is under way, 0 to 1G (0: no bound; ' +
+      'default: 128K)',
+  }, 128 << 10, 0, 2 ** 30)),
+  copiesBeforeReference: fixed(integer({
+    name: 'copies-before-reference', argument: 'N',
+    help: 'how often a piece above 128 KiB is copied to sockets before it leaves by reference, which ' +
+      'is cheaper but gives its memory back (0: always copied; default: 32)',
+  }, 32, 0, 0xffff_ffff)),
   finishTimeoutMs: integer({
     name: 'finish-timeout-ms', argument: 'N',
     help: 'how long what is being sent may take once the server is stopped (default: 10000)',

@@ -29,6 +29,7 @@ import type { Representation, Selection } from './representation';
 import { ResourceMap } from './resource-map';
 import type { Options } from './settings';
 import { Site, type Found, type SiteOptions } from './site';
+import type { FileFacts } from './status';
 import { gather, streamSelection, tryGather } from './stream';
 
 type FoundElse = Exclude<Found, { kind: 'file' }>;
@@ -119,7 +120,7 @@ export class StaticFiles {
     else void this.#refuseByPage(request, status, page.path);
   }
 
-  stats(): Record<string, unknown> {
+  stats(): FileFacts {
     return {
       resources: { entries: this.#resources.size, entriesMax: this.#resources.entriesMax },
       cache: this.#storage.cache.stats(),
