@@ -195,7 +195,7 @@ describe('descriptors', () => {
     closeSync(stdio[1]);
   });
 
-  it('0 and 1 closed before the process began are an empty input and an output for nobody', async () => {
+  it('0 and 1 closed before the process began are an empty input and an output for nobody', () => {
     const program = `
       const { iolRead, iolReadSync, iolWrite } = require('io-lite');
       (async () => {
