@@ -33,6 +33,8 @@ enum Event { Started = 1, Failed = 2, Ended = 3 }
 /** How long a launcher that is not needed stays. */
 const idleMs = 10_000;
 
+const goneText = 'The launcher of programs is gone';
+
 const signalNames = new Map(Object.entries(constants.signals).map(([name, number]) => [number, name]));
 
 /** What is to be started. Texts are bytes as latin1: paths and values may be any but NUL. */
@@ -162,20 +164,19 @@ class LauncherProcess {
     return this.#programs.size === 0;
   }
 
-  /** Resolves when the program runs; rejects with the errno of execve, or ERR_IOL_CLOSED. */
-  start(request: LaunchRequest): Promise<LaunchedProgram> {
+  /**
+   * Resolves when the program runs, or with undefined when the launcher was gone before it could be
+   * asked. Rejects with the errno of execve, or ERR_IOL_CLOSED: then the program may have run.
+   */
+  start(request: LaunchRequest): Promise<LaunchedProgram | undefined> {
     const started = this.#starting.then(() => this.#start(request));
     this.#starting = started.catch(() => undefined);
     return started;
   }
 
-  async #start(request: LaunchRequest): Promise<LaunchedProgram> {
+  async #start(request: LaunchRequest): Promise<LaunchedProgram | undefined> {
     const id = ++this.#lastId;
-    const message = encode(request, id);
-    while (!this.#isGone && !native.launcherStart(this.#socket, message, request.hasInput)) {
-      await ready(this.#socket, true, this.#stop.signal);
-    }
-    if (this.#isGone) throw new IolError('ERR_IOL_CLOSED', 'The launcher of programs is gone');
+    if (!await this.#ask(encode(request, id), request.hasInput)) return undefined;
     const program = new LaunchedProgram(this, id, scratch[0]!, scratch[1]!, scratch[2]!);
     this.#programs.set(id, program);
     const started = new Promise<IolError | undefined>((resolve) => (program.onStarted = resolve));
@@ -185,6 +186,21 @@ class LauncherProcess {
     program.closeAll();
     if (error.errno === undefined) throw error;
     throw startError(request.path, -error.errno);
+  }
+
+  // False: the launcher is gone, and has not been asked.
+  async #ask(message: Buffer, hasInput: boolean): Promise<boolean> {
+    try {
+      while (!this.#isGone) {
+        if (native.launcherStart(this.#socket, message, hasInput)) return true;
+        await ready(this.#socket, true, this.#stop.signal);
+      }
+    } catch (error) {
+      // The end of its socket may be seen before its own.
+      if (isIolError(error) && error.code === 'ERR_IOL_CLOSED') this.#gone();
+      if (!this.#isGone) throw error;
+    }
+    return false;
   }
 
   signal(order: Order, id: number): void {
@@ -225,13 +241,23 @@ class LauncherProcess {
     program.onEnded({ exitCode: value, signal: name });
   }
 
+  // Its end may be heard of before what it had said: whose programs run is to be known, to end them.
+  #takeLastReports(): void {
+    try {
+      while (native.launcherReceive(this.#socket)) this.#onReport();
+    } catch {
+      // The end of the socket.
+    }
+  }
+
   #gone(): void {
     if (this.#isGone) return;
     this.#isGone = true;
     this.#stop.abort();
+    this.#takeLastReports();
     closeSync(this.#socket);
     for (const program of this.#programs.values()) {
-      program.onStarted(new IolError('ERR_IOL_CLOSED', 'The launcher of programs is gone'));
+      program.onStarted(new IolError('ERR_IOL_CLOSED', goneText));
       if (program.pid > 0) killGroup(program.pid);
       program.onEnded({ exitCode: 0, signal: 'lost' });
     }
@@ -258,18 +284,14 @@ export class Launcher {
    * `ERR_IOL_TOO_LARGE` (arguments and environment of more than 160 KiB), `ERR_IOL_CLOSED`.
    */
   async start(request: LaunchRequest): Promise<LaunchedProgram> {
-    for (let attempt = 1; ; attempt++) {
+    // Killed between two programs: it is started anew, once. Never when it had been asked: a program
+    // that has run for a request must not run for it again.
+    for (let attempt = 1; attempt <= 2; attempt++) {
       if (this.#isClosed) throw new IolError('ERR_IOL_CLOSED', 'The launcher of programs is closed');
-      const launcher = this.#current();
-      try {
-        return await launcher.start(request);
-      } catch (error) {
-        // Killed between two programs: it is started anew, once.
-        const isLost = isIolError(error) && error.code !== 'ERR_IOL_SYSTEM' &&
-          error.code !== 'ERR_IOL_TOO_LARGE' && this.#process !== launcher;
-        if (!isLost || attempt > 1) throw error;
-      }
+      const program = await this.#current().start(request);
+      if (program !== undefined) return program;
     }
+    throw new IolError('ERR_IOL_CLOSED', goneText);
   }
 
   close(): void {

@@ -342,21 +342,41 @@ describe('CgiGateway', () => {
   });
 
   it('starts another launcher when it was killed; what it ran is lost', async () => {
-    const file = path.join(folder.root, 'orphan');
-    const program = folder.shell('lost', `[ -e ${file} ] || { echo $$ > ${file}; sleep 1000; }; printf '${type}\\n'; echo again`);
+    const file = path.join(folder.root, 'lost-pids');
+    const program = folder.shell('lost', `
+      [ -e ${file} ] || { sleep 1000 & echo $$ $! > ${file}; echo waits >&2; wait; }
+      printf '${type}\\n'; echo again`);
     const served = await serve(program);
     const lost = served.ask(get('/', close));
-    await settled(() => existsSync(file) && readFileSync(file).length > 0);
+    // What it says is read when it is known to run.
+    await settled(() => lines.includes('lost: waits'));
     const { launcherPid = 0 } = gateway!.stats();
     process.kill(launcherPid, 'SIGKILL');
     await lost.untilClosed();
     assert.match(lost.text, /^HTTP\/1.1 502 /);
-    await settled(() => !isRunning(Number(readFileSync(file, 'latin1'))));
+    const [shell = 0, child = 0] = readFileSync(file, 'latin1').trim().split(' ').map(Number);
+    await settled(() => !isRunning(shell) && !isRunning(child));
     const next = served.ask(get('/', close));
     await next.untilClosed();
     assert.ok(next.text.includes('again\n'));
     assert.notEqual(gateway!.stats().launcherPid, launcherPid);
     await whenDone(2);
+  });
+
+  it('never runs a program twice for a request, when the launcher dies before it has told', async () => {
+    const file = path.join(folder.root, 'once-pids');
+    const served = await serve(folder.shell('once', `echo $$ >> ${file}; exec sleep 1000`));
+    const peer = served.ask(get('/', close));
+    await settled(() => gateway!.stats().runs === 1);
+    // This thread hears nothing of the launcher until it is dead.
+    const clock = new Int32Array(new SharedArrayBuffer(4));
+    while (!existsSync(file) || readFileSync(file).length === 0) Atomics.wait(clock, 0, 0, 1);
+    process.kill(gateway!.stats().launcherPid!, 'SIGKILL');
+    await peer.untilClosed();
+    await whenDone();
+    assert.match(peer.text, /^HTTP\/1.1 502 /);
+    assert.match(readFileSync(file, 'latin1'), /^\d+\n$/);
+    await settled(() => !isRunning(Number(readFileSync(file, 'latin1'))));
   });
 
   it('is not stopped by a full pool for long', async () => {

@@ -86,6 +86,16 @@ export class Peer {
     });
   }
 
+  /** The same for what it cannot be without: it is killed when that fails. */
+  async prepare<T = unknown>(code: string): Promise<T> {
+    try {
+      return await this.run<T>(code);
+    } catch (error) {
+      await this.kill();
+      throw error;
+    }
+  }
+
   /** Kills it as nothing else can, and waits for its end. */
   async kill(): Promise<void> {
     this.child.kill('SIGKILL');
@@ -102,7 +112,7 @@ export class Peer {
 /** A host called "host" that keeps each channel opened to it in `$.channels[its name]`. */
 export async function startHost(options = '{}'): Promise<{ host: Peer; address: string }> {
   const host = new Peer();
-  const address = await host.run<string>(`
+  const address = await host.prepare<string>(`
     $.window = await io.Window.create({ label: 'host', ...${options} });
     $.channels = {};
     $.window.on('channel', (channel) => ($.channels[channel.name] = channel));
@@ -118,7 +128,7 @@ export async function startHost(options = '{}'): Promise<{ host: Peer; address: 
 /** Who has attached to it, under that label. */
 export async function startGuest(address: string, label = 'guest', options: PeerOptions = {}): Promise<Peer> {
   const guest = new Peer({ ...options, env: { IOL_WINDOW: address } });
-  await guest.run(`
+  await guest.prepare(`
     $.window = await io.Window.attach({ label: '${label}' });
     $.channels = {};
     $.window.on('channel', (channel) => ($.channels[channel.name] = channel));
