@@ -59,6 +59,8 @@ export class LaunchedProgram {
   end: ProgramEnd | undefined;
   /** 0 until it runs. */
   pid = 0;
+  /** @internal With what it could not be started for. */
+  readonly started: Promise<IolError | undefined>;
   /** @internal */
   onStarted!: (error: IolError | undefined) => void;
   readonly #launcher: LauncherProcess;
@@ -73,6 +75,7 @@ export class LaunchedProgram {
     this.#launcher = launcher;
     this.#id = id;
     this.#open = new Set([input, output, errors].filter((fd) => fd >= 0));
+    this.started = new Promise((resolve) => (this.onStarted = resolve));
     this.ended = new Promise((resolve) => (this.#tellEnded = resolve));
   }
 
@@ -176,23 +179,25 @@ class LauncherProcess {
 
   async #start(request: LaunchRequest): Promise<LaunchedProgram | undefined> {
     const id = ++this.#lastId;
-    if (!await this.#ask(encode(request, id), request.hasInput)) return undefined;
-    const program = new LaunchedProgram(this, id, scratch[0]!, scratch[1]!, scratch[2]!);
-    this.#programs.set(id, program);
-    const started = new Promise<IolError | undefined>((resolve) => (program.onStarted = resolve));
-    void this.#readReports();
-    const error = await started;
+    const program = await this.#ask(id, encode(request, id), request.hasInput);
+    if (program === undefined) return undefined;
+    const error = await program.started;
     if (error === undefined) return program;
     program.closeAll();
     if (error.errno === undefined) throw error;
     throw startError(request.path, -error.errno);
   }
 
-  // False: the launcher is gone, and has not been asked.
-  async #ask(message: Buffer, hasInput: boolean): Promise<boolean> {
+  // Undefined: the launcher is gone, and has not been asked.
+  async #ask(id: number, message: Buffer, hasInput: boolean): Promise<LaunchedProgram | undefined> {
     try {
       while (!this.#isGone) {
-        if (native.launcherStart(this.#socket, message, hasInput)) return true;
+        if (native.launcherStart(this.#socket, message, hasInput)) {
+          const program = new LaunchedProgram(this, id, scratch[0]!, scratch[1]!, scratch[2]!);
+          this.#programs.set(id, program);
+          void this.#readReports();
+          return program;
+        }
         await ready(this.#socket, true, this.#stop.signal);
       }
     } catch (error) {
@@ -200,7 +205,7 @@ class LauncherProcess {
       if (isIolError(error) && error.code === 'ERR_IOL_CLOSED') this.#gone();
       if (!this.#isGone) throw error;
     }
-    return false;
+    return undefined;
   }
 
   signal(order: Order, id: number): void {
