@@ -275,16 +275,6 @@ export class ProgramRun {
     return false;
   }
 
-  // As tryReadPipe; without memory it is "nothing now": what is sent on gives back what it has.
-  #tryRead(): Aggregate | null | undefined {
-    try {
-      return tryReadPipe(this.#context.pool, this.#program.output);
-    } catch (error) {
-      if (!isShortOfMemory(error)) throw error;
-      return undefined;
-    }
-  }
-
   #respondWhole(head: CgiHead, body: Aggregate): void {
     const length = head.contentLength ?? body.byteLength;
     if (length > body.byteLength) {
