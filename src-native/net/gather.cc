@@ -40,7 +40,7 @@ Run nextRun(std::span<const Aggregate* const> parts, Position from, HotBuffers& 
       uint64_t sliceFrom = 0;
       const Slice& slice = part.sliceOf(from.offset, &sliceFrom);
       const uint64_t skip = from.offset - sliceFrom;
-      if (slice.length - skip >= kReferenceBytesMin) {
+      if (slice.length - skip >= kReferenceBytesMin && slice.segment->canGiveUpStorage()) {
         if (hot.isHot(slice)) {
           run.referenced = &slice;
           run.skip = skip;

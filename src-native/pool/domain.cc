@@ -153,6 +153,11 @@ Status Domain::adoptSegment(std::unique_ptr<Segment> segment) {
   }
   Result<HoldTable*> holds = holdsFor(segment->owner());
   if (!holds.isOk()) return holds.status();
+  // Its owner has used the ordinal again, so whatever had it is retired.
+  for (const std::unique_ptr<Segment>& each : foreignSegments_) {
+    if (each->owner() != segment->owner() || each->ordinal() != segment->ordinal()) continue;
+    (void)holds.value()->clearKernelVisible(*each);
+  }
   segment->setKeeper(holds.value());
   segments_[segment->number()] = segment.get();
   foreignSegments_.push_back(std::move(segment));
@@ -166,8 +171,17 @@ bool Domain::forgetSegment(uint32_t number) {
       [number](const std::unique_ptr<Segment>& each) { return each->number() == number; });
   if (at == foreignSegments_.end()) return true;
   const Segment& segment = **at;
+  const bool isReplaced = std::any_of(foreignSegments_.begin(), foreignSegments_.end(),
+                                      [&segment](const std::unique_ptr<Segment>& each) {
+                                        return each.get() != &segment &&
+                                               each->owner() == segment.owner() &&
+                                               each->ordinal() == segment.ordinal();
+                                      });
+  HoldTable& holds = holdsOf(segment);
+  // Why not those of the one that came after it: that one's storage is in use.
+  if (!isReplaced && !holds.clearKernelVisible(segment)) return false;
   for (uint32_t chunk = 0; chunk < segment.chunks(); chunk++) {
-    if (holdsOf(segment).heldInChunk(segment.ordinal(), chunk) != 0) return false;
+    if (holds.heldInChunk(segment.ordinal(), chunk) != 0) return false;
   }
   if (viewListener_ != nullptr) viewListener_->onSegmentRetired(**at);
   segments_.erase(number);

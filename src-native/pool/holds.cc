@@ -142,6 +142,22 @@ bool HoldTable::clearKernelVisible(uint32_t ordinal, uint32_t chunk, uint32_t sl
   return true;
 }
 
+bool HoldTable::clearKernelVisible(const Segment& retired) {
+  const uint32_t ordinal = retired.ordinal();
+  bool isClear = true;
+  for (uint32_t slot = 0; slot < retired.slots();) {
+    const uint32_t chunk = retired.chunkOf(slot);
+    if (heldInChunk(ordinal, chunk) == 0) {
+      while (slot < retired.slots() && retired.chunkOf(slot) == chunk) slot++;
+      continue;
+    }
+    clearKernelVisible(ordinal, chunk, slot);
+    isClear = isClear && count(ordinal, slot) == 0;
+    slot++;
+  }
+  return isClear;
+}
+
 void fenceAfterTake() { fullFence(); }
 
 TakeOutcome checkTaken(const Segment& segment, uint32_t slot, uint64_t generation,

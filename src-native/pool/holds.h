@@ -48,6 +48,10 @@ class HoldTable {
   void setKernelVisible(uint32_t ordinal, uint32_t slot, bool visible);
   // For the owner that frees a slot nobody holds: true when the bit was left set; clears it.
   bool clearKernelVisible(uint32_t ordinal, uint32_t chunk, uint32_t slot);
+  // Of a segment that its owner never fills again, all at once. Why needed: the next segment of
+  // that ordinal may have other slots in a chunk, and a bit left there would hide a hold from its
+  // owner. False when the domain still holds one of its buffers; the others' bits are cleared.
+  bool clearKernelVisible(const Segment& retired);
 
   // Before a sleep: a chunk's time is then looked up anew, else each 64th time only, so that a busy
   // domain's are a little early.

@@ -81,6 +81,11 @@ Status sealFutureWrites(const Fd& memory) {
   return {};
 }
 
+bool hasSealedWrites(const Fd& memory) {
+  const int seals = ::fcntl(memory.get(), F_GET_SEALS);
+  return seals >= 0 && (seals & kSealFutureWrite) != 0;
+}
+
 Result<Fd> reopenReadOnly(const Fd& memory) {
   char path[32];
   ::snprintf(path, sizeof path, "/proc/self/fd/%d", memory.get());

@@ -25,6 +25,8 @@ constexpr size_t kPageBytes = 4096;
 Result<Fd> createMemory(const char* name, uint64_t bytes);
 // Refuses every later writable mapping or write, also ours. Map writable first.
 Status sealFutureWrites(const Fd& memory);
+// That was done, here or by whoever it is from: then not even its owner can punch holes into it.
+bool hasSealedWrites(const Fd& memory);
 Result<Fd> reopenReadOnly(const Fd& memory);
 
 // Shared, read-write, not inherited by a forked child.

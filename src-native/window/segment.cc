@@ -90,6 +90,7 @@ Result<std::unique_ptr<Segment>> Segment::create(Window& window, DomainName owne
   segment->writable_ = writable.value();
   // The seal comes after our own writable mapping and before any other.
   if (shape.sealed) IOL_TRY(sys::sealFutureWrites(segment->memory_));
+  segment->hasSealedWrites_ = shape.sealed;
   Result<sys::Fd> readOnlyFd = sys::reopenReadOnly(segment->memory_);
   if (!readOnlyFd.isOk()) return readOnlyFd.status();
   segment->readOnlyFd_ = readOnlyFd.take();
@@ -113,6 +114,7 @@ Result<std::unique_ptr<Segment>> Segment::open(uint64_t windowId, sys::Fd readOn
   Result<uint8_t*> mapped = sys::mapReadOnly(readOnly, totalBytes);
   if (!mapped.isOk()) return mapped.status();
   segment->header_.totalBytes = totalBytes;  // For the destructor, until the header is checked.
+  segment->hasSealedWrites_ = sys::hasSealedWrites(readOnly);
   segment->readOnlyFd_ = std::move(readOnly);
   segment->readOnly_ = mapped.value();
   // Untrusted: copied out once, then checked, then used.

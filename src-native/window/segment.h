@@ -79,6 +79,10 @@ class Segment {
   GenerationWord& generation(uint32_t slot) const { return generations_[slot]; }
   ChunkEntry& chunkEntry(uint32_t chunk) const { return chunkEntries_[chunk]; }
 
+  // The storage of one buffer can be exchanged for other (I4): by a hole, or, if there is no other
+  // buffer in the segment, with all of it.
+  bool canGiveUpStorage() const { return !hasSealedWrites_ || header_.unitBytes == 0; }
+
   // What the owner's pool keeps beside the segment; null for a reader.
   void* keeper() const { return keeper_; }
   void setKeeper(void* keeper) { keeper_ = keeper; }
@@ -101,6 +105,7 @@ class Segment {
   uint8_t* readOnly_ = nullptr;
   void* keeper_ = nullptr;
   bool isViewed_ = false;
+  bool hasSealedWrites_ = false;
   // Owner: in the writable mapping. Reader: in the read-only one, and only ever loaded.
   GenerationWord* generations_ = nullptr;
   ChunkEntry* chunkEntries_ = nullptr;

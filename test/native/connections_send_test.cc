@@ -1,6 +1,7 @@
 // Connections, what they send and how: by copy or by reference, in shares, and what waits where.
 #include <csignal>
 
+#include "cache_world.h"
 #include "http/connections.h"
 #include "http_world.h"
 
@@ -96,28 +97,129 @@ TEST(whatWasSentByReferenceIsNotFilledAgain) {
   CHECK(received == body.substr(0, received.size()));
 }
 
+// An answer that is with the kernel as a whole, its client yet to read it, and everybody else has
+// let go of it: `changed` is called then, and what the client reads must be `body`.
+void expectUnchanged(HttpWorld& world, const Aggregate& bytes, const std::string& body,
+                     const std::function<void()>& changed) {
+  std::unique_ptr<Aggregate> head =
+      std::make_unique<Aggregate>(world.make(HttpWorld::headText(body.size())));
+  world.decide = [&](const http::RequestView& request) {
+    CHECK(
+        world.connections->respond(request.id, *head, &bytes, http::Persistence::KeepAlive).isOk());
+  };
+  const std::string expected = HttpWorld::answerText(body);
+  Client warm(world.port);
+  for (int i = 0; i < 2; ++i) {
+    warm.input.clear();
+    warm.send(get("/"));
+    REQUIRE(world.until([&] { return warm.input.size() >= expected.size(); }, {&warm}));
+  }
+  const uint64_t before = world.stats().bytesSent;
+  const uint64_t byReference = world.stats().bytesByReference;
+  Client slow(world.port, 4096);
+  slow.send(get("/"));
+  REQUIRE(world.until([&] { return world.stats().bytesSent == before + expected.size(); }));
+  CHECK_EQ(world.stats().bytesByReference, byReference + body.size());
+  head.reset();
+  changed();
+  std::vector<Aggregate> others;
+  for (int i = 0; i < 100; ++i) others.push_back(world.make(std::string(body.size(), '\xee')));
+  REQUIRE(world.until([&] { return slow.input.size() >= expected.size(); }, {&slow}));
+  CHECK(slow.input == expected);
+}
+
+constexpr uint32_t kQueued = 160 << 10;  // The kernel takes it as a whole.
+
+TEST(whatALivingConnectionSentByReferenceIsNotFilledAgain) {
+  WorldOptions options = referencingAfter(1);
+  options.sendBufferBytes = 1 << 20;
+  options.isUnsentUnlimited = true;
+  HttpWorld world(options);
+  const std::string body = patternText(kQueued);
+  Aggregate bytes = world.make(body);
+  expectUnchanged(world, bytes, body, [&] { bytes.clear(); });
+}
+
+TEST(aFileThatChangesAndLeavesTheCacheIsSentAsItWas) {
+  WorldOptions options = referencingAfter(1);
+  options.sendBufferBytes = 1 << 20;
+  options.isUnsentUnlimited = true;
+  HttpWorld world(options);
+  ManualQueue queue;
+  Folder folder("/tmp");
+  FakeClock clock;
+  FileCache::Options cacheOptions;
+  cacheOptions.clock = &clock;
+  const std::shared_ptr<FileCache> cache =
+      FileCache::create(world.pool(), queue, std::move(cacheOptions)).take();
+  const auto read = [&] {
+    Aggregate bytes(world.domain());
+    cache->open(folder.at("file"), [&](Result<CachedFilePtr> file) {
+      REQUIRE(file.isOk());
+      cache->read(file.value(), 0, kQueued, [&](Result<Aggregate> answer) {
+        REQUIRE(answer.isOk());
+        bytes = answer.take();
+      });
+    });
+    queue.drain();
+    return bytes;
+  };
+  const std::string body = patternText(kQueued);
+  test::writeFile(folder.at("file"), body);
+  Aggregate bytes = read();
+  expectUnchanged(world, bytes, body, [&] {
+    bytes.clear();
+    test::writeFile(folder.at("file"), std::string(kQueued, '\xdd'));
+    clock.nowMs += 60'000;
+    CHECK_EQ(textOf(read()), std::string(kQueued, '\xdd'));
+    cache->close();
+    queue.drain();
+  });
+}
+
+TEST(whatIsInASealedPoolIsCopied) {
+  WorldOptions options = referencingAfter(1);
+  options.isPoolSealed = true;
+  HttpWorld world(options);
+  const std::string body = patternText(kQueued);
+  const Aggregate head = world.make(HttpWorld::headText(body.size()));
+  const Aggregate bytes = world.make(body);
+  world.decide = [&](const http::RequestView& request) {
+    (void)world.connections->respond(request.id, head, &bytes, http::Persistence::KeepAlive).isOk();
+  };
+  Client client(world.port);
+  for (int i = 1; i <= 4; ++i) {
+    client.input.clear();
+    client.send(get("/"));
+    REQUIRE(world.until([&] { return client.input.size() > kQueued; }, {&client}));
+  }
+  CHECK_EQ(world.stats().bytesByReference, 0u);
+}
+
 TEST(aConnectionSendsItsShareAndThenOthersHaveTheirTurn) {
   HttpWorld world(referencingAfter(0));
   const std::string body = patternText(8 << 20);
   const Aggregate head = world.make(HttpWorld::headText(body.size()));
   const Aggregate bytes = world.make(body);
-  uint64_t most = 0;
-  uint64_t before = 0;
+  const Aggregate smallHead = world.make(HttpWorld::headText(0));
   world.decide = [&](const http::RequestView& request) {
-    (void)world.connections->respond(request.id, head, &bytes, http::Persistence::KeepAlive).isOk();
+    const bool isLarge = world.targets.back() == "/large";
+    (void)world.connections
+        ->respond(request.id, isLarge ? head : smallHead, isLarge ? &bytes : nullptr,
+                  http::Persistence::KeepAlive)
+        .isOk();
   };
-  Client client(world.port, 4 << 20);
-  client.send(get("/"));
-  const size_t expected = HttpWorld::answerText(body).size();
-  REQUIRE(world.until(
-      [&] {
-        most = std::max(most, world.stats().bytesSent - before);
-        before = world.stats().bytesSent;
-        return client.input.size() >= expected;
-      },
-      {&client}));
-  CHECK(client.input == HttpWorld::answerText(body));
-  CHECK(most <= 512 << 10);
+  Client large(world.port, 4 << 20);
+  Client small(world.port);
+  large.send(get("/large"));
+  const std::string expected = HttpWorld::answerText(body);
+  REQUIRE(world.until([&] { return world.stats().bytesSent > 0; }));
+  small.send(get("/small"));
+  REQUIRE(world.until([&] { return !small.input.empty(); }, {&large, &small}));
+  CHECK(world.stats().bytesSent < expected.size());
+  REQUIRE(world.until([&] { return large.input.size() >= expected.size(); }, {&large}));
+  CHECK(large.input == expected);
+  // With 512 KiB at most for each, whatever the receive buffer is.
   CHECK(world.stats().partialSends >= 15);
 }
 

@@ -55,6 +55,54 @@ TEST(aForeignBufferIsHeldInItsOwnersTable) {
   CHECK(world.reader.domain->segment(number) == nullptr);
 }
 
+TEST(aForeignBufferThatTheKernelHasSeenDoesNotKeepItsSegment) {
+  DomainPair world;
+  const Slice slice = world.owner.make(200 << 10, 1);
+  CHECK(world.owner.domain->exportSlice(slice).isOk());
+  const Slice named = world.asReader(slice);
+  CHECK(world.take(world.reader, named) == TakeOutcome::Taken);
+  world.reader.domain->markKernelVisible(named);
+  world.owner.domain->release(slice);
+  CHECK(!world.reader.domain->forgetSegment(named.segment->number()));
+  world.reader.domain->release(named);
+  CHECK_EQ(world.owner.pool->collect(), 1u);
+  CHECK(world.reader.domain->forgetSegment(named.segment->number()));
+}
+
+// The same words of the hold table count for the next segment of an ordinal, which may have other
+// slots in a chunk.
+TEST(whatTheKernelHasSeenHidesNoHoldInALaterSegment) {
+  DomainPair world;
+  const Slice first = world.owner.make(200 << 10, 1);
+  const Slice slice = world.owner.make(200 << 10, 1);  // Not in the first chunk.
+  CHECK(world.owner.domain->exportSlice(slice).isOk());
+  const Slice named = world.asReader(slice);
+  CHECK(world.take(world.reader, named) == TakeOutcome::Taken);
+  world.reader.domain->markKernelVisible(named);
+  const uint32_t ordinal = slice.segment->ordinal();
+  world.reader.domain->release(named);
+  world.owner.domain->release(slice);
+  world.owner.domain->release(first);
+  CHECK_EQ(world.owner.pool->stats().buffers, 0u);
+  world.owner.pool->trim(0);
+  CHECK_EQ(world.owner.retired, 1);
+  std::vector<Slice> small;
+  do {
+    small.push_back(world.owner.make(64, 2));
+  } while (small.back().slot < slice.slot);
+  const Slice again = small.back();
+  REQUIRE(again.slot == slice.slot);
+  REQUIRE(again.segment->ordinal() == ordinal);
+  CHECK(world.owner.domain->exportSlice(again).isOk());
+  const Slice held = world.asReader(again);
+  CHECK(world.take(world.reader, held) == TakeOutcome::Taken);
+  for (const Slice& each : small) world.owner.domain->release(each);
+  CHECK_EQ(world.owner.pool->collect(), 0u);
+  CHECK_EQ(world.owner.pool->stats().buffers, 1u);
+  world.reader.domain->release(held);
+  CHECK_EQ(world.owner.pool->collect(), 1u);
+}
+
 TEST(anOwnBufferThatComesBackIsFreedOnce) {
   DomainPair world;
   const Slice slice = world.owner.make(500, 1);

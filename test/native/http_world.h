@@ -83,6 +83,8 @@ struct WorldOptions {
   http::Connections::Options http;
   uint64_t poolBytes = 0;
   uint32_t sendBufferBytes = 0;
+  bool isUnsentUnlimited = false;
+  bool isPoolSealed = false;
 };
 
 class HttpWorld final : public http::RequestHandler {
@@ -91,9 +93,11 @@ class HttpWorld final : public http::RequestHandler {
       : window_({1ull << 30}), domain_(Domain::create(window_).take()) {
     Pool::Options poolOptions;
     poolOptions.maxBytes = options.poolBytes;
+    poolOptions.sealed = options.isPoolSealed;
     pool_ = Pool::create(*domain_, poolOptions).take();
     sys::ListenOptions listen;
     listen.sendBufferBytes = options.sendBufferBytes;
+    if (options.isUnsentUnlimited) listen.unsentBytesMax = 0;
     sys::Fd listener = sys::listenTcp(listen).take();
     port = sys::localEndpoint(listener).value().port;
     options.http.clock = &clock;
