@@ -93,6 +93,8 @@ class Guest final : public SegmentSource {
   // Unmaps what is retired, and dead owners' segments in which nothing is held. onReady() begins
   // with it: take what onGranted() tells of before the next onReady(), or it is asked for again.
   void sweep();
+  // Whether there is anything that sweep() will let go of, now or once it is no longer held.
+  bool hasToLetGo() const;
 
   // SegmentSource
   Status request(uint32_t number) override;

@@ -195,6 +195,13 @@ void Guest::onEndedMessage(DomainName domain) {
   if (listener_ != nullptr) listener_->onEnded(domain);
 }
 
+bool Guest::hasToLetGo() const {
+  return std::any_of(neighbours_.begin(), neighbours_.end(),
+                     [](const Neighbour& each) { return each.hasEnded; }) ||
+         std::any_of(granted_.begin(), granted_.end(),
+                     [](const Granted& each) { return each.isRetired; });
+}
+
 void Guest::sweep() {
   std::erase_if(granted_, [this](const Granted& each) {
     const Neighbour* const owner = neighbour(each.owner);

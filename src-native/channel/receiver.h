@@ -74,6 +74,8 @@ class Receiver {
   const Status& failure() const { return failure_; }
   // When to look again at a message whose owner revokes: soon, then less and less; -1: not at all.
   int32_t retryMs() const;
+  // Whether its front waits for a segment, or for somebody to look again since that came.
+  bool isAwaitingGrant() const { return isAwaiting_; }
   bool hasWork() const;
   // Until resumed it keeps nobody awake, whatever the sender has published.
   void pause() { isPaused_ = true; }

@@ -83,7 +83,7 @@ void Participant::setReferenced(bool isReferenced) {
 
 void Participant::updateWatch() {
   watch_->setReferenced(isReferenced_ || keptAlive_ > 0);
-  const bool isWanted = !channels_->all().empty() || !doorbell_->isIdle();
+  const bool isWanted = !channels_->all().empty() || !doorbell_->isIdle() || guest_->hasToLetGo();
   if (isWanted == isWatchingSleep_) return;
   isWatchingSleep_ = isWanted;
   watch_->watchSleep(isWanted);
@@ -124,10 +124,22 @@ bool Participant::isReady(const ChannelEntry& entry) const {
          entry.channel->sender->hasWork();
 }
 
+// What was held of the dead until this turn: the host keeps their memory until we tell, and may
+// have nothing to say to us for long. Not while a message waits for a grant, which this might undo.
+void Participant::letGo() {
+  if (!guest_->hasToLetGo()) return;
+  const auto isAwaiting = [](const std::unique_ptr<Channel>& each) {
+    return each->receiver != nullptr && each->receiver->isAwaitingGrant();
+  };
+  const auto& all = channels_->all();
+  if (std::none_of(all.begin(), all.end(), isAwaiting)) guest_->sweep();
+}
+
 LoopClient::Sleep Participant::beforeSleep(bool willSleep) {
   doorbell_->publishAll();
   doorbell_->domain().settleInFlight();
   doorbell_->sweepLingering();
+  letGo();
   updateWatch();
   if (!willSleep) return {};
   // Nothing that a peer could ring for: only what was sent is to be settled now and then.
@@ -161,6 +173,7 @@ void Participant::onBell() {
 
 void Participant::onGuestReady() {
   guest_->onReady();
+  updateWatch();
   // First what waited for a grant: a dead owner's is gone again at the next onReady().
   EnvState& state = *state_;
   tellReady();

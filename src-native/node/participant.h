@@ -115,6 +115,7 @@ class Participant final : public LoopClient, GuestListener, ChannelsListener {
 
   void refuse(const Request& request, const Status& why);
   void refuseAll(const Status& why);
+  void letGo();
   void updateWatch();
   bool isReady(const ChannelEntry& entry) const;
   void tellReady();

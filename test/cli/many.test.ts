@@ -134,6 +134,7 @@ describe('iol: a window of several processes', function () {
     assert.equal(iol(['leaks', '--window', socket, '--seconds', '0', '--pid', '1']).code, 0);
     await host.run('for (const each of $.messages) each.dispose(); $.channel.close();');
     assert.deepEqual(findLeaks(show(), show()), []);
+    await until(({ domains }) => !domains.some(({ name }) => name === '1.1'));
   });
 
   it('sees a window whose host is dead', async () => {
