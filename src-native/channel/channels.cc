@@ -19,8 +19,7 @@ Status refusalOf(uint32_t code) {
     case Code::Busy: return Status(Code::Busy, "channels of the other side");
     case Code::TooLarge: return Status(Code::TooLarge, "ring", 0, Channels::kPeersRingBytesMax);
     case Code::NoMemory: return Status(Code::NoMemory, "other side");
-    case Code::Refused: return Status(Code::Refused, "channel");
-    default: return Status(Code::AccessDenied, "channel");
+    default: return Status(Code::Refused, "channel");
   }
 }
 

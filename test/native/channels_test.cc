@@ -143,6 +143,8 @@ TEST(aChannelThatIsNotWantedOrHasNoOtherEndIsRefused) {
   Correspondent& near = world.near;
   CHECK(near.channels->open(world.far.guest->domain().name(), "unwanted").isOk());
   CHECK(world.until({&near, &world.far}, [&] { return near.refused.size() == 1; }));
+  // Whatever kept the other side from it: no access list has a say in channels.
+  CHECK(near.refused[0].code() == Code::Refused);
   CHECK(near.channels->open({77, 1}, "nobody").isOk());
   CHECK(world.until({&near, &world.far}, [&] { return near.refused.size() == 2; }));
   CHECK(near.channels->open({77, 1}, "a name that is far too long").status().code() ==

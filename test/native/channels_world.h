@@ -35,7 +35,7 @@ struct Correspondent : Member, ChannelsListener {
     if (channels != nullptr) channels->onHostGone();
   }
   Status onOpening(DomainName, const char* label) override {
-    return std::string(label) == "unwanted" ? Status(Code::AccessDenied, label) : Status();
+    return std::string(label) == "unwanted" ? Status(Code::System, label) : Status();
   }
   void onChannel(Channel& channel) override { opened.push_back(&channel); }
   void onRefused(uint64_t, const Status& why) override { refused.push_back(why); }
