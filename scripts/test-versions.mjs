@@ -1,6 +1,6 @@
 // Runs the mocha suite on other Node versions, with the addon as it is built: one N-API binary.
 //   test-versions.mjs [--short] [MAJOR…]     22 24 26 unless told otherwise
-// --short leaves out what hardly depends on the version: the server as a program, the files' shape.
+// --short leaves out what hardly depends on the version: programs and their tools, the files' shape.
 // The binaries are the npm packages node-linux-ARCH, installed into a temporary folder.
 import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 const { values, positionals } = parseArgs({
   allowPositionals: true, options: { short: { type: 'boolean', default: false } },
 });
-const leftOut = values.short ? ['test/{bench,e2e}/**', 'test/*.test.ts'] : [];
+const leftOut = values.short ? ['test/{bench,cgi,cli,e2e,torture}/**', 'test/*.test.ts'] : [];
 
 const root = path.join(import.meta.dirname, '..');
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
