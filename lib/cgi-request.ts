@@ -298,7 +298,7 @@ export class CgiRequest {
    * @param length default: to the end of the file.
    * @throws {IolError} `ERR_IOL_REFUSED` outside of the root, or when the server gives no files;
    * `ERR_IOL_SYSTEM` with `errno` (a directory is EISDIR), `ERR_IOL_NOT_REGULAR`,
-   * `ERR_IOL_FILE_CHANGED`, `ERR_IOL_POOL_FULL` and others of {@link CachedFile.read};
+   * `ERR_IOL_FILE_CHANGED`, `ERR_IOL_POOL_FULL` and others of `CachedFile.read`;
    * `ERR_IOL_ABORTED` when the client leaves meanwhile, `ERR_IOL_CLOSED` when it was answered before.
    * @throws {RangeError} `ERR_OUT_OF_RANGE` past the end of the file.
    * @remarks One small message each way; at the server two system calls and no copy while the bytes are

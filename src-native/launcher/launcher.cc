@@ -38,10 +38,11 @@ Launcher::Launcher(sys::Fd socket, sys::Fd children)
     : socket_(std::move(socket)), children_(std::move(children)), message_(kLaunchBytesMax) {}
 
 void Launcher::run() {
-  do {
+  // Orders first: started by hand there is no socket, and nothing would ever wake us.
+  while (takeOrders()) {
     (void)sys::waitForEither(socket_, children_, -1);
     takeEnded();
-  } while (takeOrders());
+  }
   endAll();
 }
 
