@@ -49,7 +49,9 @@ Controller::~Controller() {
 
 void Controller::start(uint32_t number) {
   Seat& seat = board_.seats[number];
-  const Role role = number == kHostSeat ? Role::Host : kRoles[(number - 1) % std::size(kRoles)];
+  const Role role = number == kHostSeat ? Role::Host
+                    : isNode(number)    ? Role::Node
+                                        : kRoles[(number - 1) % std::size(kRoles)];
   seat.role.store(static_cast<uint32_t>(role));
   seat.uid.store(++uids_);
   seat.armed.store(0);
@@ -126,6 +128,7 @@ bool Controller::onExit(uint32_t number, int status) {
     exits_++;
   } else if (isKill && plan.isKilled) {
     (number == kHostSeat ? hostKills_ : killsAtRandom_)++;
+    if (isNode(number)) nodeKills_++;
   } else if (isKill && plan.armedPoint > 0) {
     (number == kHostSeat ? hostKills_ : killsAtPoints_)++;
     killsAt_[plan.armedPoint - 1]++;
@@ -142,7 +145,7 @@ bool Controller::onExit(uint32_t number, int status) {
   return true;
 }
 
-uint32_t Controller::anySeat() { return 1 + random_.below(options_.participants); }
+uint32_t Controller::anySeat() { return 1 + random_.below(options_.seats()); }
 
 void Controller::killAtRandom(uint32_t seat) {
   const int pid = board_.seats[seat].pid.load();
@@ -151,7 +154,9 @@ void Controller::killAtRandom(uint32_t seat) {
   ::kill(pid, SIGKILL);
 }
 
+// The addon has no crash points.
 void Controller::armOne(uint32_t seat) {
+  if (isNode(seat)) return killAtRandom(seat);
   uint32_t point = 0;
   do {
     point = random_.below(kPoints);
@@ -171,6 +176,8 @@ void Controller::killOne() {
     // Those that run are armed; who is just starting only gets killed.
     const bool isRunning =
         board_.seats[seat].state.load() != static_cast<uint32_t>(State::Starting);
+    // Node is long in starting, and has nothing of ours by then.
+    if (isNode(seat) && !isRunning && !random_.oneIn(8)) continue;
     // Not all that are armed come to their point: so that it is half of all in the end.
     if (random_.below(10) < 7 && isRunning) {
       armOne(seat);
@@ -246,8 +253,10 @@ bool Controller::turnsAreShort() {
 
 void Controller::setPhase(Phase phase) {
   board_.phase.store(static_cast<uint32_t>(phase));
-  for (const Seat& seat : board_.seats) {
-    if (seat.pid.load() > 0) ::kill(seat.pid.load(), SIGUSR1);
+  for (uint32_t number = 0; number <= options_.seats(); number++) {
+    const Seat& seat = board_.seats[number];
+    // Node looks by itself, and would open its debugger.
+    if (seat.pid.load() > 0 && !isNode(number)) ::kill(seat.pid.load(), SIGUSR1);
   }
 }
 
@@ -266,7 +275,7 @@ bool Controller::waitFor(const char* what, int64_t timeoutMs, bool mayFail,
 bool Controller::allAreQuiet() {
   const bool isHostAlive = board_.isHostAlive.load() != 0;
   const uint32_t round = board_.round.load();
-  for (uint32_t number = 1; number <= options_.participants; number++) {
+  for (uint32_t number = 1; number <= options_.seats(); number++) {
     const Seat& seat = board_.seats[number];
     const bool isWaiting =
         !isHostAlive && seat.state.load() == static_cast<uint32_t>(State::Starting);
@@ -280,7 +289,7 @@ bool Controller::noGhosts() { return board_.hostGhosts.load() == 0; }
 
 // What does not depend on how many have died: descriptors and mappings of the living.
 bool Controller::checkCounts() {
-  const uint32_t living = options_.participants;
+  const uint32_t living = options_.seats();
   for (uint32_t number = 1; number <= living; number++) {
     const Seat& seat = board_.seats[number];
     if (seat.state.load() != static_cast<uint32_t>(State::Quiet)) continue;
@@ -344,6 +353,13 @@ bool Controller::killHost() {
   return true;
 }
 
+bool Controller::nodesHaveWorked() {
+  const NodeSums sums = nodeSums();
+  if (options_.nodes == 0 || (sums.sent > 0 && sums.received > 0)) return true;
+  return fail("the Node participants have sent " + std::to_string(sums.sent) +
+              " messages and got " + std::to_string(sums.received));
+}
+
 bool Controller::allHaveLeft() {
   return std::all_of(board_.seats, board_.seats + kSeatsMax,
                      [](const Seat& seat) { return seat.pid.load() <= 0; });
@@ -373,7 +389,7 @@ void Controller::killEverybody() {
 int Controller::run() {
   beganNs_ = sys::monotonicNs();
   start(kHostSeat);
-  for (uint32_t seat = 1; seat <= options_.participants; seat++) start(seat);
+  for (uint32_t seat = 1; seat <= options_.seats(); seat++) start(seat);
   int64_t nextNs = beganNs_ + 300 * kMs;
   int64_t nextQuietNs = beganNs_ + kQuietEveryMs * kMs;
   int64_t nextLineNs = beganNs_ + 5000 * kMs;
@@ -407,7 +423,7 @@ int Controller::run() {
     }
     sleepMs(2);
   }
-  isRight = isRight && quiet() && leave();
+  isRight = isRight && quiet() && leave() && nodesHaveWorked();
   if (options_.json) {
     reportJson(isRight);
   } else {

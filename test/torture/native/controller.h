@@ -15,10 +15,12 @@ struct Options {
   uint64_t kills = 0;  // Ends after so many; 0: after the time.
   uint64_t seed = 1;
   uint32_t participants = 10;
+  uint32_t nodes = 0;  // Node processes, in the seats behind.
   int64_t everyMs = 50;
   int64_t stallMsMax = 1000;
   uint32_t hostDeathMs = 6000;  // On average; 0: the host lives.
   bool json = false;
+  uint32_t seats() const { return participants + nodes; }
   // False: there is no such option.
   bool set(const char* name, double value);
 };
@@ -40,6 +42,14 @@ class Controller {
     bool isKilled = false;
   };
 
+  // What the Node participants have done, over all that ever were.
+  struct NodeSums {
+    uint64_t sent = 0, received = 0, stale = 0, forwarded = 0, opened = 0;
+  };
+
+  bool isNode(uint32_t seat) const { return seat > options_.participants; }
+  NodeSums nodeSums() const;
+  bool nodesHaveWorked();
   void start(uint32_t seat);
   bool reap();
   bool onExit(uint32_t seat, int status);
@@ -80,6 +90,7 @@ class Controller {
   uint64_t killsAtRandom_ = 0;
   uint64_t killsAtPoints_ = 0;
   uint64_t hostKills_ = 0;
+  uint64_t nodeKills_ = 0;
   uint64_t exits_ = 0;
   uint64_t stops_ = 0;
   uint64_t rounds_ = 0;

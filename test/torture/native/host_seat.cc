@@ -38,7 +38,17 @@ struct Watcher final : HostListener {
 void publishFacts(Scoreboard& board, const Host& host) {
   uint32_t living = 0;
   uint32_t ghosts = 0;
-  for (const Host::DomainFacts& each : host.domains()) (each.hasEnded ? ghosts : living)++;
+  std::string names;
+  for (const Host::DomainFacts& each : host.domains()) {
+    (each.hasEnded ? ghosts : living)++;
+    if (!each.hasEnded) continue;
+    names += std::to_string(each.name.slot) + "." + std::to_string(each.name.epoch) + " ";
+  }
+  if (Seat& seat = board.seats[kHostSeat]; ghosts > 0) {
+    std::snprintf(seat.doing, sizeof seat.doing, "ghosts %.56s", names.c_str());
+  } else {
+    seat.doing[0] = 0;
+  }
   board.hostDomains.store(living);
   board.hostGhosts.store(ghosts);
   board.hostSegments.store(static_cast<uint32_t>(host.segmentCount()));

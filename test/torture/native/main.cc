@@ -22,6 +22,9 @@ int runSeat(uint32_t number, uint64_t seed) {
   wake.sa_handler = onWake;
   ::sigaction(SIGUSR1, &wake, nullptr);
   Scoreboard& board = *openScoreboard(3);
+  if (static_cast<Role>(board.seats[number].role.load()) == Role::Node) {
+    return runNode(board, number, seed);
+  }
   ::close(3);
   if (number == kHostSeat) return runHost(board);
   return Participant(board, number, seed).run();
@@ -34,6 +37,7 @@ int usage(const char* wrong) {
                "  --kills N          ends after so many instead\n"
                "  --seed N           of everything that is chosen by chance (1)\n"
                "  --participants N   processes besides the host (10, at most %u)\n"
+               "  --node N           Node processes besides those (0)\n"
                "  --every-ms N       between two kills (50)\n"
                "  --host-death-ms N  between two deaths of the host, on average; 0: none (6000)\n"
                "  --stall-ms N       how long nobody may stand still (1000)\n"
@@ -66,7 +70,7 @@ int main(int argc, char** argv) {
       return usage(name);
   }
   if (seat >= 0) return runSeat(static_cast<uint32_t>(seat), options.seed);
-  if (options.participants < 2 || options.participants >= kSeatsMax) return usage("--participants");
+  if (options.participants < 2 || options.seats() >= kSeatsMax) return usage("--participants");
   ::signal(SIGUSR1, SIG_IGN);  // Of who is not yet ready for it; inherited.
   ::signal(SIGINT, onEnd);
   ::signal(SIGTERM, onEnd);

@@ -137,5 +137,7 @@ class Participant final : GuestListener, ChannelsListener {
 
 // The window's host, in the seat kept for it.
 int runHost(Scoreboard& board);
+// Becomes Node with a program of test/torture/node; returns only when it cannot.
+int runNode(Scoreboard& board, uint32_t number, uint64_t seed);
 
 }  // namespace iol::torture

@@ -81,7 +81,7 @@ void Participant::openTo(uint32_t seat) {
 }
 
 Status Participant::onOpening(DomainName, const char*) {
-  return isLeaving_ ? Status(Code::AccessDenied, "leaving") : Status();
+  return isLeaving_ ? Status(Code::Refused, "leaving") : Status();
 }
 
 void Participant::onChannel(Channel& channel) {

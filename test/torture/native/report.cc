@@ -35,6 +35,8 @@ bool Options::set(const char* name, double value) {
     seed = whole;
   } else if (wanted == "--participants") {
     participants = static_cast<uint32_t>(whole);
+  } else if (wanted == "--node") {
+    nodes = static_cast<uint32_t>(whole);
   } else if (wanted == "--every-ms") {
     everyMs = static_cast<int64_t>(whole);
   } else if (wanted == "--host-death-ms") {
@@ -78,6 +80,20 @@ std::string Controller::progress() const {
   return line;
 }
 
+Controller::NodeSums Controller::nodeSums() const {
+  NodeSums sums;
+  for (uint32_t number = 1; number <= options_.seats(); number++) {
+    if (!isNode(number)) continue;
+    const Seat& seat = board_.seats[number];
+    sums.sent += seat.sent.load();
+    sums.received += seat.received.load();
+    sums.stale += seat.stale.load();
+    sums.forwarded += seat.forwarded.load();
+    sums.opened += seat.opened.load();
+  }
+  return sums;
+}
+
 void Controller::report(bool isRight) const {
   const Totals& totals = board_.totals;
   std::printf("%s\n", progress().c_str());
@@ -99,6 +115,14 @@ void Controller::report(bool isRight) const {
       "at most %u descriptors and %u mappings in a survivor; the controller itself was up to "
       "%.1f ms late\n",
       descriptorsMost_, mappingsMost_, static_cast<double>(lateMostNs_) / 1e6);
+  if (options_.nodes > 0) {
+    const NodeSums node = nodeSums();
+    std::printf(
+        "Node: %u seats, %llu kills, %llu messages sent, %llu received, %llu stale, %llu "
+        "forwarded, %llu channels\n",
+        options_.nodes, Number{nodeKills_}, Number{node.sent}, Number{node.received},
+        Number{node.stale}, Number{node.forwarded}, Number{node.opened});
+  }
   std::string points;
   for (size_t point = 0; point < kPoints; point++) {
     points += std::string(kCrashPointNames[point]) + " " + std::to_string(killsAt_[point]) + "  ";
@@ -106,7 +130,7 @@ void Controller::report(bool isRight) const {
   std::printf("killed at: %s\n", points.c_str());
   if (!isRight) {
     std::printf("\nFAILED with --seed %llu: %s\n", Number{options_.seed}, failure_.c_str());
-    for (uint32_t number = 0; number <= options_.participants; number++) {
+    for (uint32_t number = 0; number <= options_.seats(); number++) {
       const Seat& seat = board_.seats[number];
       const Number domain = seat.domain.load();
       std::printf(
@@ -142,6 +166,8 @@ void Controller::reportJson(bool isRight) const {
     std::printf("\"%s\":{\"p50\":%.3f,\"p99\":%.3f,\"p999\":%.3f,\"max\":%.3f},", name,
                 histogram->ms(0.5), histogram->ms(0.99), histogram->ms(0.999), histogram->maxMs());
   }
+  std::printf("\"nodeKills\":%llu,\"nodeSent\":%llu,\"nodeReceived\":%llu,", Number{nodeKills_},
+              Number{nodeSums().sent}, Number{nodeSums().received});
   std::printf("\"lateMs\":%.1f,\"killsAt\":{", static_cast<double>(lateMostNs_) / 1e6);
   for (size_t point = 0; point < kPoints; point++) {
     std::printf("%s\"%s\":%llu", point == 0 ? "" : ",", kCrashPointNames[point],

@@ -10,8 +10,8 @@
 namespace iol::torture {
 
 const char* nameOf(Role role) {
-  constexpr const char* kNames[] = {"host",      "producer", "consumer",
-                                    "forwarder", "hasty",    "churner"};
+  constexpr const char* kNames[] = {"host",  "producer", "consumer", "forwarder",
+                                    "hasty", "churner",  "node"};
   return kNames[static_cast<uint32_t>(role)];
 }
 

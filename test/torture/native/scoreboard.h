@@ -17,7 +17,7 @@ constexpr uint32_t kSeatsMax = 64;
 constexpr uint32_t kRecords = 1u << 20;
 constexpr uint32_t kHostSeat = 0;
 
-enum class Role : uint32_t { Host, Producer, Consumer, Forwarder, Hasty, Churner };
+enum class Role : uint32_t { Host, Producer, Consumer, Forwarder, Hasty, Churner, Node };
 const char* nameOf(Role role);
 
 enum class Phase : uint32_t {
