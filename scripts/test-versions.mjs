@@ -3,7 +3,7 @@
 // --short leaves out what hardly depends on the version: programs and their tools, the files' shape.
 // The binaries are the npm packages node-linux-ARCH, installed into a temporary folder.
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -17,6 +17,8 @@ const leftOut = values.short ? ['test/{bench,cgi,cli,e2e,torture}/**', 'test/*.t
 const root = path.join(import.meta.dirname, '..');
 const mocha = createRequire(import.meta.url).resolve('mocha/bin/mocha.js');
 const place = mkdtempSync(path.join(tmpdir(), 'io-lite-versions-'));
+// Tests start this Node as other users, too.
+chmodSync(place, 0o755);
 process.on('exit', () => rmSync(place, { recursive: true, force: true }));
 
 const name = `node-linux-${process.arch}`;
