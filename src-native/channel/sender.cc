@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "aggregate/slice_iterator.h"
 #include "base/crash_point.h"
@@ -38,6 +39,7 @@ Result<std::unique_ptr<Sender>> Sender::create(Doorbell& doorbell, Pool& lists,
 Sender::~Sender() {
   close();
   releaseFlights(kIndexMax);
+  for (const Slice& each : untaken_) doorbell_.domain().release(each);
   doorbell_.domain().removeInFlight(this);
   std::erase(doorbell_.senders_, this);
 }
@@ -220,7 +222,7 @@ void Sender::settle() {
 
 void Sender::releaseFlights(uint64_t until) {
   Domain& domain = doorbell_.domain();
-  const uint64_t takenUntil = untaken_ == nullptr ? kIndexMax : taken();
+  const uint64_t takenUntil = keepsUntaken_ ? taken() : kIndexMax;
   while (!flights_.empty() && flights_.front().end <= until) {
     const Flight flight = flights_.pop();
     bytesInFlight_ -= flight.bytes;
@@ -228,7 +230,11 @@ void Sender::releaseFlights(uint64_t until) {
     for (uint32_t left = flight.slices; left > 0; left--) {
       const bool isPayload = !flight.hasList || left > 1;
       const Slice slice = inFlight_.pop();
-      if (!isKept || !isPayload || !untaken_->adopt(slice).isOk()) domain.release(slice);
+      if (isKept && isPayload) {
+        untaken_.push_back(slice);
+      } else {
+        domain.release(slice);
+      }
     }
   }
 }
@@ -242,14 +248,18 @@ uint64_t Sender::taken() const {
 
 void Sender::keepUntaken(uint64_t bytesMax) {
   bytesMax_ = bytesMax;
-  untaken_.reset(new Aggregate(doorbell_.domain()));
+  keepsUntaken_ = true;
 }
 
 Aggregate Sender::takeBack() {
   settle();
   releaseFlights(kIndexMax);
-  Aggregate untaken(doorbell_.domain());
-  if (untaken_ != nullptr) std::swap(untaken, *untaken_);
+  Domain& domain = doorbell_.domain();
+  Aggregate untaken(domain);
+  // Why not before: tiny slices are joined by an allocation, and those settle senders, this one too.
+  for (const Slice& each : std::exchange(untaken_, {})) {
+    if (!untaken.adopt(each).isOk()) domain.release(each);
+  }
   return untaken;
 }
 

@@ -120,7 +120,8 @@ class Sender final : public InFlightHolds {
   uint32_t messagesUnsettled_ = 0;
   uint64_t bytesMax_ = ~0ull;
   uint64_t bytesInFlight_ = 0;
-  std::unique_ptr<Aggregate> untaken_;  // Null: it is released.
+  bool keepsUntaken_ = false;  // Else it is released.
+  std::vector<Slice> untaken_;
   bool isClosed_ = false;
   bool isPeerClosed_ = false;
   bool isEndTold_ = false;
