@@ -5,8 +5,6 @@
 //   - every byte of what was Received can be read, in a segment that was granted;
 //   - after each message nothing is held;
 //   - after Corrupt the channel is closed, and stays so.
-//
-// Sources: src-native/base/check.cc src-native/base/copy.cc src-native/base/status.cc src-native/base/crash_point.cc src-native/sys/bell.cc src-native/sys/clock.cc src-native/sys/fd.cc src-native/sys/limits.cc src-native/sys/memory.cc src-native/sys/poll_set.cc src-native/sys/process.cc src-native/window/segment.cc src-native/window/window.cc src-native/pool/access_list.cc src-native/pool/committer.cc src-native/pool/domain.cc src-native/pool/holds.cc src-native/pool/pool.cc src-native/pool/pool_chunks.cc src-native/aggregate/aggregate.cc src-native/aggregate/coalesce.cc src-native/aggregate/slice_iterator.cc src-native/aggregate/tree.cc src-native/aggregate/tree_edit.cc src-native/channel/doorbell.cc src-native/channel/link.cc src-native/channel/message.cc src-native/channel/receiver.cc src-native/channel/ring_memory.cc src-native/channel/sender.cc
 
 #include <unistd.h>
 
