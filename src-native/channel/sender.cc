@@ -256,7 +256,7 @@ Aggregate Sender::takeBack() {
   releaseFlights(kIndexMax);
   Domain& domain = doorbell_.domain();
   Aggregate untaken(domain);
-  // Why not before: tiny slices are joined by an allocation, and those settle senders, this one too.
+  // Why not before: joining tiny slices allocates, and that settles senders, this one too.
   for (const Slice& each : std::exchange(untaken_, {})) {
     if (!untaken.adopt(each).isOk()) domain.release(each);
   }
