@@ -1,7 +1,5 @@
 // The command line of bench:cgi.
-import { parseArgs } from 'node:util';
-import { parseSize } from '../lib/format.mjs';
-import { UsageError } from '../lib/host.mjs';
+import { flag, nameList, number, parseValues, sizeList, text, wholeNumber } from '../lib/options.mjs';
 
 const FULL = { sizes: '1KiB,10KiB,100KiB,1MiB', seconds: '1.5', rounds: '5', repeats: 2, quietSeconds: 3 };
 const QUICK = { sizes: '1KiB,10KiB,100KiB', seconds: '0.4', rounds: '3', repeats: 0, quietSeconds: 1 };
@@ -23,56 +21,23 @@ export const HELP = `bench:cgi: server CPU per request of answers that a program
   --help              this text
 `;
 
-function number(name, text, { min, max, whole }) {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
-    throw new UsageError(`--${name} must be ${whole ? 'a whole number' : 'a number'} from ${min} to ${max}, not '${text}'`);
-  }
-  return value;
-}
-
-function sizes(text) {
-  return [...new Set(text.split(',').map((part) => {
-    const bytes = parseSize(part);
-    if (bytes === null || bytes < SIZE_BYTES_MIN || bytes > SIZE_BYTES_MAX) {
-      throw new UsageError(`--sizes: '${part}' is no size from ${SIZE_BYTES_MIN} to 64MiB`);
-    }
-    return bytes;
-  }))];
-}
-
 export function parseOptions(argv, subjectNames) {
-  const text = { type: 'string' };
-  const flag = { type: 'boolean', default: false };
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args: argv,
-      options: {
-        quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text,
-        connections: { type: 'string', default: '64' }, json: text,
-      },
-    }));
-  } catch (error) {
-    throw new UsageError(error.message);
-  }
+  const values = parseValues(argv, {
+    quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text,
+    connections: { type: 'string', default: '64' }, json: text,
+  });
   const defaults = values.quick ? QUICK : FULL;
-  const only = values.only?.split(',') ?? subjectNames;
-  for (const name of only) {
-    if (!subjectNames.includes(name)) {
-      throw new UsageError(`--only: no subject '${name}'; there are ${subjectNames.join(', ')}`);
-    }
-  }
+  const { help, list, json } = values;
   return {
-    help: values.help,
-    list: values.list,
-    json: values.json,
-    only,
+    help,
+    list,
+    json,
+    only: values.only === undefined ? subjectNames : nameList(values.only, subjectNames),
     repeats: defaults.repeats,
     quietSeconds: defaults.quietSeconds,
-    sizes: sizes(values.sizes ?? defaults.sizes),
+    sizes: sizeList(values.sizes ?? defaults.sizes, { min: SIZE_BYTES_MIN, max: SIZE_BYTES_MAX }),
     seconds: number('seconds', values.seconds ?? defaults.seconds, { min: 0.1, max: 600 }),
-    rounds: number('rounds', values.rounds ?? defaults.rounds, { min: 1, max: 1000, whole: true }),
-    connections: number('connections', values.connections, { min: 1, max: 1024, whole: true }),
+    rounds: wholeNumber('rounds', values.rounds ?? defaults.rounds, { max: 1000 }),
+    connections: wholeNumber('connections', values.connections, { max: 1024 }),
   };
 }

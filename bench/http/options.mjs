@@ -1,7 +1,5 @@
 // The command line of bench:http.
-import { parseArgs } from 'node:util';
-import { parseSize } from '../lib/format.mjs';
-import { UsageError } from '../lib/host.mjs';
+import { UsageError, choice, flag, nameList, number, parseValues, sizeList, text, wholeNumber } from '../lib/options.mjs';
 
 const ALL_SIZES = '512,1KiB,4KiB,16KiB,26510,64KiB,100KiB,256KiB,1MiB';
 const FULL = { sizes: ALL_SIZES, seconds: '2', rounds: '5', repeats: 2, quietSeconds: 3 };
@@ -29,70 +27,34 @@ export const HELP = `bench:http: server CPU per request of static files, as a mu
   --help              this text
 `;
 
-export { UsageError };
-
-function number(name, text, { min, max, whole }) {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= min && value <= max) || (whole && !Number.isInteger(value))) {
-    throw new UsageError(`--${name} must be ${whole ? 'a whole number' : 'a number'} from ${min} to ${max}, not '${text}'`);
-  }
-  return value;
-}
-
-function sizes(text) {
-  return [...new Set(text.split(',').map((part) => {
-    const bytes = parseSize(part);
-    if (bytes === null || bytes < 1 || bytes > MAX_SIZE_BYTES) {
-      throw new UsageError(`--sizes: '${part}' is no size from 1 to 64MiB`);
-    }
-    return bytes;
-  }))];
-}
-
 export function parseOptions(argv, subjectNames) {
-  const text = { type: 'string' };
-  const flag = { type: 'boolean', default: false };
-  let values;
-  try {
-    ({ values } = parseArgs({
-      args: argv,
-      options: {
-        quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text,
-        close: flag, 'open-loop': { type: 'string', default: '0' }, 'slow-readers': { type: 'string', default: '0' },
-        connections: { type: 'string', default: '64' }, load: { type: 'string', default: 'own' }, json: text,
-      },
-    }));
-  } catch (error) {
-    throw new UsageError(error.message);
-  }
+  const values = parseValues(argv, {
+    quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text,
+    close: flag, 'open-loop': { type: 'string', default: '0' }, 'slow-readers': { type: 'string', default: '0' },
+    connections: { type: 'string', default: '64' }, load: { type: 'string', default: 'own' }, json: text,
+  });
   const defaults = values.quick ? QUICK : FULL;
-  const only = values.only?.split(',') ?? subjectNames;
-  for (const name of only) {
-    if (!subjectNames.includes(name)) {
-      throw new UsageError(`--only: no subject '${name}'; there are ${subjectNames.join(', ')}`);
-    }
-  }
-  if (!['own', 'wrk'].includes(values.load)) throw new UsageError(`--load must be own or wrk, not '${values.load}'`);
-  const close = values.close;
+  const load = choice('load', values.load, ['own', 'wrk']);
+  const { help, list, json, close } = values;
   const openLoop = number('open-loop', values['open-loop'], { min: 0, max: 1 });
-  const slowReaders = number('slow-readers', values['slow-readers'], { min: 0, max: 20_000, whole: true });
-  if (values.load === 'wrk' && (close || openLoop > 0 || slowReaders > 0)) {
+  const slowReaders = wholeNumber('slow-readers', values['slow-readers'], { min: 0, max: 20_000 });
+  if (load === 'wrk' && (close || openLoop > 0 || slowReaders > 0)) {
     throw new UsageError('--close, --open-loop and --slow-readers need --load own');
   }
   return {
+    help,
+    list,
+    json,
     close,
     openLoop,
     slowReaders,
-    help: values.help,
-    list: values.list,
-    json: values.json,
-    load: values.load,
-    only,
+    load,
+    only: values.only === undefined ? subjectNames : nameList(values.only, subjectNames),
     repeats: defaults.repeats,
     quietSeconds: defaults.quietSeconds,
-    sizes: sizes(values.sizes ?? defaults.sizes),
+    sizes: sizeList(values.sizes ?? defaults.sizes, { max: MAX_SIZE_BYTES }),
     seconds: number('seconds', values.seconds ?? defaults.seconds, { min: 0.1, max: 600 }),
-    rounds: number('rounds', values.rounds ?? defaults.rounds, { min: 1, max: 1000, whole: true }),
-    connections: number('connections', values.connections, { min: 1, max: MAX_CONNECTIONS, whole: true }),
+    rounds: wholeNumber('rounds', values.rounds ?? defaults.rounds, { max: 1000 }),
+    connections: wholeNumber('connections', values.connections, { max: MAX_CONNECTIONS }),
   };
 }

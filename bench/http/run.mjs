@@ -1,25 +1,21 @@
 // bench:http: what a static answer costs the server, in processor time, beside the least it could cost. See bench/README.md.
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { run, stopAll } from '../lib/children.mjs';
-import { MissingError, compile } from '../lib/compile.mjs';
+import { compile } from '../lib/compile.mjs';
 import { chooseCpus } from '../lib/cpu.mjs';
 import { sizeName } from '../lib/format.mjs';
 import { checkHost, openResults, progress } from '../lib/host.mjs';
-import { describeMachine, loadWarning, machineBlock } from '../lib/machine.mjs';
+import { machineBlock } from '../lib/machine.mjs';
+import { leaveServersAlone, makeScratch, printList, printMachine, runBench, startAll, writeResults } from '../lib/runner.mjs';
 import { SLOW_BYTES, createLoad } from './load.mjs';
 import { measureAll, verifyAll } from './measure.mjs';
-import { HELP, UsageError, parseOptions } from './options.mjs';
+import { HELP, parseOptions } from './options.mjs';
 import { YARDSTICK, remarks, rowsOf, sizeTables, summarize, summaryTable } from './report.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
 /** The yardstick first, then the project, then the rest; a subject that is not named here comes last. */
 const ORDER = ['bare', 'bare-sndbuf', 'flash-lite', 'nginx', 'nginx-read', 'lighttpd', 'h2o', 'node-http', 'express'];
-
-let scratch = null;
-let interrupted = false;
 
 async function loadSubjects() {
   const files = (await readdir(join(HERE, 'subjects'))).filter((file) => file.endsWith('.mjs'));
@@ -44,41 +40,10 @@ async function writeFiles(directory, sizes) {
   }
 }
 
-/** Starts what is there; says what is not. Returns `{ started: [{ name, about, server }], failures }`. */
-async function startAll(subjects, options) {
-  const started = [];
-  const failures = [];
-  for (const subject of subjects) {
-    const there = await subject.available();
-    if (there !== true) {
-      console.log(`  ${subject.name.padEnd(12)}left out: ${there}`);
-      continue;
-    }
-    progress(`starting ${subject.name}`);
-    try {
-      started.push({ name: subject.name, server: await subject.start(options) });
-      progress('');
-      console.log(`  ${subject.name.padEnd(12)}${subject.about}`);
-    } catch (error) {
-      progress('');
-      console.log(`  ${subject.name.padEnd(12)}did not start: ${error.message}`);
-      failures.push({ subject: subject.name, size: null, why: 'did not start' });
-    }
-  }
-  return { started, failures };
-}
-
-async function list(subjects) {
-  for (const { name, about, available } of subjects) {
-    const there = await available();
-    console.log(`${name.padEnd(14)}${there === true ? about : `missing: ${there}`}`);
-  }
-}
-
 async function bench(subjects, options) {
   await checkHost();
-  if (options.json !== undefined) await openResults(options.json);
-  scratch = await mkdtemp(join(tmpdir(), 'iol-bench-http-'));
+  await openResults(options.json);
+  const scratch = await makeScratch('http');
   const root = join(scratch, 'root');
   await writeFiles(root, [...new Set([...options.sizes, ...(options.slowReaders > 0 ? [SLOW_BYTES] : [])])]);
   const native = {
@@ -88,14 +53,14 @@ async function bench(subjects, options) {
   const machine = await machineBlock(HERE);
   const cpus = chooseCpus();
   const load = await createLoad(options.load, { ...options, cpu: cpus.load, program: native.load, scratch });
-  console.log(`${describeMachine(machine)}\n`);
-  const warnings = [loadWarning(), cpus.server === cpus.load ? 'there is one processor only: server and load share it' : null];
-  for (const warning of warnings.filter(Boolean)) console.log(`Warning: ${warning}\n`);
-  await run('taskset', ['-a', '-c', '-p', String(cpus.load), String(process.pid)]); // out of the server's way
+  printMachine(machine, cpus.server === cpus.load && 'there is one processor only: server and load share it');
+  await leaveServersAlone(cpus);
 
   console.log(`Subjects, on processor ${cpus.server}; the load (${options.load}) on processor ${cpus.load}`);
   const wanted = subjects.filter(({ name }) => name === YARDSTICK || options.only.includes(name));
-  const { started, failures } = await startAll(wanted, { root, port: 0, cpu: cpus.server, scratch, native });
+  const { started: servers, failures: unstarted } = await startAll(wanted, { root, port: 0, cpu: cpus.server, scratch, native });
+  const started = wanted.filter(({ name }) => servers.has(name)).map(({ name }) => ({ name, server: servers.get(name) }));
+  const failures = [...unstarted].map(([subject, why]) => ({ subject, size: null, why }));
   failures.push(...await verifyAll(started, options.sizes, (size) => join(root, `${size}.bin`), load, progress));
   const samples = await measureAll({ subjects: started, options, load, cpus, failures, progress });
   progress('');
@@ -107,58 +72,19 @@ async function bench(subjects, options) {
   for (const { subject, size, why } of failures) {
     console.log(`FAILED ${subject}${size === null ? '' : `, ${sizeName(size)}`}: ${why}`);
   }
-  if (options.json !== undefined) {
-    const { load: loadName, connections, seconds, rounds, close, openLoop, slowReaders } = options;
-    const setting = { load: loadName, connections, seconds, rounds, close, openLoop, slowReaders };
-    await writeFile(options.json, `${JSON.stringify({ machine, run: setting, rows: rowsOf(results, options) }, null, 1)}\n`);
-  }
+  const { load: loadName, connections, seconds, rounds, close, openLoop, slowReaders } = options;
+  const setting = { load: loadName, connections, seconds, rounds, close, openLoop, slowReaders };
+  await writeResults(options.json, { machine, run: setting, rows: rowsOf(results, options) });
   return failures.length === 0 ? 0 : 1;
-}
-
-async function cleanUp() {
-  await stopAll();
-  if (scratch !== null) await rm(scratch, { recursive: true, force: true });
-}
-
-/** Ends early: by a signal, or because nobody reads the output any more. */
-async function endEarly(why, status) {
-  if (interrupted) return;
-  interrupted = true;
-  progress('');
-  console.error(`bench:http: ${why}: ending what was started`);
-  await cleanUp();
-  process.exit(status);
 }
 
 async function main() {
   const subjects = await loadSubjects();
   const options = parseOptions(process.argv.slice(2), subjects.map(({ name }) => name));
-  if (options.help) {
-    console.log(HELP);
-    return 0;
-  }
-  if (options.list) {
-    await list(subjects);
-    return 0;
-  }
-  return bench(subjects, options);
+  if (options.help) console.log(HELP);
+  else if (options.list) await printList(subjects);
+  else return bench(subjects, options);
+  return 0;
 }
 
-for (const [name, status] of [['SIGHUP', 129], ['SIGINT', 130], ['SIGTERM', 143]]) {
-  process.on(name, () => endEarly(name, status));
-}
-process.on('uncaughtException', (error) => endEarly(error.message, 2));
-
-let status = 2;
-try {
-  status = await main();
-} catch (error) {
-  if (!interrupted) {
-    const expected = error instanceof UsageError || error instanceof MissingError;
-    console.error(`bench:http: ${expected ? error.message : error.stack}`);
-  }
-}
-if (!interrupted) {
-  await cleanUp();
-  process.exitCode = status;
-}
+await runBench('http', main);

@@ -1,17 +1,18 @@
 // bench:ipc: messages between two Node processes, by reference and by copying. See bench/README.md.
 import { fork } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { exists } from '../lib/children.mjs';
 import { MissingError } from '../lib/compile.mjs';
 import { chooseCpus } from '../lib/cpu.mjs';
 import { sizeName } from '../lib/format.mjs';
-import { describeMachine, loadWarning, machineBlock } from '../lib/machine.mjs';
+import { openResults, progress } from '../lib/host.mjs';
+import { machineBlock } from '../lib/machine.mjs';
+import { makeScratch, printList, printMachine, runBench, writeResults } from '../lib/runner.mjs';
 import { depthOf } from './buffers.mjs';
-import { HELP, UsageError, parseOptions } from './options.mjs';
+import { HELP, parseOptions } from './options.mjs';
 import { ROWS, remarks, rowsOf, summarize, tables } from './report.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
@@ -22,10 +23,6 @@ const MEASUREMENT_TIMEOUT_MS = 60_000;
 
 const children = new Set();
 let scratch = null;
-
-function progress(text) {
-  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`);
-}
 
 async function loadSubjects() {
   const files = (await readdir(join(HERE, 'subjects'))).filter((file) => file.endsWith('.mjs'));
@@ -119,13 +116,11 @@ async function startAll(subjects, cpus, failures) {
 
 async function bench(subjects, options) {
   if (!await exists('taskset', ['--version'])) throw new MissingError('taskset is not installed (Debian: apt install util-linux)');
-  if (options.json !== undefined) await writeFile(options.json, '');
-  scratch = await mkdtemp(join(tmpdir(), 'iol-bench-ipc-'));
+  await openResults(options.json);
+  scratch = await makeScratch('ipc');
   const machine = await machineBlock(HERE);
   const cpus = placesOf(options.cpus);
-  console.log(`${describeMachine(machine)}\n`);
-  const warnings = [loadWarning(), options.cpus === 'two' && cpus.sender === cpus.receiver ? 'there is one processor only' : null];
-  for (const warning of warnings.filter(Boolean)) console.log(`Warning: ${warning}\n`);
+  printMachine(machine, options.cpus === 'two' && cpus.sender === cpus.receiver && 'there is one processor only');
 
   console.log(`Subjects; sender and receiver: ${options.cpus === 'free' ? 'where the kernel puts them' : `on processors ${cpus.sender} and ${cpus.receiver}`}`);
   const failures = new Map();
@@ -140,46 +135,26 @@ async function bench(subjects, options) {
   console.log(`\n${tables(results, options.sizes)}\n`);
   if (senders.has('io-lite') && !failures.has('io-lite')) for (const remark of remarks(results, options.sizes)) console.log(remark);
   for (const [name, why] of failures) console.log(`FAILED ${name}: ${why}`);
-  if (options.json !== undefined) {
-    const { cpus: place, rounds, ms } = options;
-    await writeFile(options.json, `${JSON.stringify({ machine, run: { cpus: place, rounds, ms }, rows: rowsOf(results) }, null, 1)}\n`);
-  }
+  const { cpus: place, rounds, ms } = options;
+  await writeResults(options.json, { machine, run: { cpus: place, rounds, ms }, rows: rowsOf(results) });
   return failures.size === 0 ? 0 : 1;
 }
 
-async function cleanUp() {
+async function endSenders() {
   await Promise.all([...children].filter((child) => child.exitCode === null && child.connected).map((child) => {
     const ended = once(child, 'exit');
     child.disconnect();
     return ended;
   }));
-  if (scratch !== null) await rm(scratch, { recursive: true, force: true });
 }
 
 async function main() {
   const subjects = await loadSubjects();
   const options = parseOptions(process.argv.slice(2), subjects.map(({ name }) => name));
-  if (options.help) {
-    console.log(HELP);
-    return 0;
-  }
-  if (!options.list) return bench(subjects, options);
-  for (const { name, about, available } of subjects) {
-    const there = await available();
-    console.log(`${name.padEnd(16)}${there === true ? about : `missing: ${there}`}`);
-  }
+  if (options.help) console.log(HELP);
+  else if (options.list) await printList(subjects);
+  else return bench(subjects, options);
   return 0;
 }
 
-for (const [name, status] of [['SIGHUP', 129], ['SIGINT', 130], ['SIGTERM', 143]]) {
-  process.on(name, () => void cleanUp().finally(() => process.exit(status)));
-}
-
-try {
-  process.exitCode = await main();
-} catch (error) {
-  const expected = error instanceof UsageError || error instanceof MissingError;
-  console.error(`bench:ipc: ${expected ? error.message : error.stack}`);
-  process.exitCode = 2;
-}
-await cleanUp();
+await runBench('ipc', main, endSenders);

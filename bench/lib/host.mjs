@@ -3,9 +3,9 @@ import { accessSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { exists } from './children.mjs';
 import { MissingError } from './compile.mjs';
+import { UsageError } from './options.mjs';
 
-export class UsageError extends Error {}
-
+/** Throws unless processor time can be read here, and processes can be pinned. */
 export async function checkHost() {
   if (process.platform !== 'linux') throw new MissingError('this bench reads /proc and runs on Linux only');
   if (!await exists('taskset', ['--version'])) {
@@ -20,6 +20,7 @@ export async function checkHost() {
 
 /** Finds out before the measuring, not after it, that the results cannot be written. */
 export async function openResults(file) {
+  if (file === undefined) return;
   try {
     await writeFile(file, '');
   } catch (error) {
