@@ -24,9 +24,9 @@ function ratioOf(runs, others, ratio) {
   return median(runs.map((run, round) => ratio(run, others[round])));
 }
 
-function figuresOf(subject, runs, samples, size) {
+function figuresOf(subject, runs, samples, target) {
   const middle = (key) => median(runs.map((run) => run[key]));
-  const of = (name) => samples.get(name)?.get(size);
+  const of = (name) => samples.get(name)?.get(target.name);
   const still = of(staticOf(subject).name);
   return {
     cpu_us_per_request: middle('cpuUs'),
@@ -43,11 +43,14 @@ function figuresOf(subject, runs, samples, size) {
 }
 
 /** `[{ subject, size, figures }]`; a pair that failed in any round is left out. */
-export function summarize(subjects, samples, sizes, failures) {
-  const failed = (name, size) => failures.some((failure) => failure.subject === name && failure.size === size);
-  return sizes.flatMap((size) => subjects
-    .filter(({ name }) => !failed(name, size))
-    .map((subject) => ({ subject, size, figures: figuresOf(subject, samples.get(subject.name).get(size), samples, size) })));
+export function summarize(subjects, samples, targets, failures) {
+  const failed = (name, target) => failures.some((failure) => failure.subject === name && failure.target === target.name);
+  return targets.flatMap((target) => subjects
+    .filter(({ name }) => !failed(name, target))
+    .map((subject) => {
+      const figures = figuresOf(subject, samples.get(subject.name).get(target.name), samples, target);
+      return { subject, size: target.size, figures };
+    }));
 }
 
 /** The rows of --json. */

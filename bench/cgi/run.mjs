@@ -3,19 +3,19 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { compile } from '../lib/compile.mjs';
 import { chooseCpus } from '../lib/cpu.mjs';
-import { sizeName } from '../lib/format.mjs';
 import { checkHost, openResults, progress } from '../lib/host.mjs';
 import { machineBlock } from '../lib/machine.mjs';
 import { leaveServersAlone, makeScratch, printList, printMachine, runBench, startAll, writeResults } from '../lib/runner.mjs';
-import { createLoad } from '../http/load.mjs';
-import { measureAll, verifyAll } from '../http/measure.mjs';
+import { compileLoad, createLoad } from '../http/load.mjs';
+import { measureAll, printFailures, verifyAll } from '../http/measure.mjs';
+import { sizeTarget } from '../http/targets.mjs';
 import { HELP, parseOptions } from './options.mjs';
 import { remarks, rowsOf, sizeTables, summarize } from './report.mjs';
 import { servers, staticOf, subjects } from './subjects.mjs';
 
 const HERE = fileURLToPath(new URL('.', import.meta.url));
+const HOST = '127.0.0.1';
 const COUNTER_DIGITS = 16;
 
 /** What the programs answer again and again: a counter of 0, and the letter that goes with it. */
@@ -32,12 +32,24 @@ async function startSubjects(wanted, options) {
     .filter(({ name }) => wanted.some(({ server }) => server === name));
   const { started, failures } = await startAll(named, options);
   return {
-    started: wanted.filter(({ server }) => started.has(server)).map((subject) => {
-      const server = started.get(subject.server);
-      return { ...subject, server, verify: subject.makeVerify?.(server.port) };
-    }),
+    started: wanted.filter(({ server }) => started.has(server))
+      .map((subject) => ({ ...subject, server: started.get(subject.server) })),
     failures: wanted.filter(({ server }) => failures.has(server))
-      .map(({ name, server }) => ({ subject: name, size: null, why: failures.get(server) })),
+      .map(({ name, server }) => ({ subject: name, target: null, why: failures.get(server) })),
+  };
+}
+
+/** Static files by their path; answers of programs by that of the subject. */
+function targetOf(root, size) {
+  const still = sizeTarget(root, size);
+  return {
+    ...still,
+    argsOf: ({ path, loadArgs = [] }) => (path ? ['--path', path(size), ...loadArgs] : still.argsOf()),
+    verify({ path, row, server }, load) {
+      if (row === 'static') return still.verify({ server }, load);
+      if (row === 'same') return load.verify(server.port, path(size), join(root, `${size}.bin`));
+      return load.verifyCounter(server.port, path(size), size);
+    },
   };
 }
 
@@ -47,10 +59,10 @@ async function bench(options) {
   const scratch = await makeScratch('cgi');
   const root = join(scratch, 'root');
   await writeFiles(root, options.sizes);
-  const program = await compile(join(HERE, '../http/native/load.c'), 'load', scratch);
+  const program = await compileLoad(scratch);
   const machine = await machineBlock(HERE);
   const cpus = chooseCpus();
-  const load = await createLoad('own', { ...options, cpu: cpus.load, program, scratch });
+  const load = await createLoad('own', { ...options, host: HOST, cpu: cpus.load, program, scratch });
   printMachine(machine, cpus.server === cpus.load && 'there is one processor only: server and load share it');
   await leaveServersAlone(cpus);
 
@@ -59,19 +71,18 @@ async function bench(options) {
   const wanted = subjects.filter((subject) =>
     named.includes(subject) || named.some((each) => staticOf(each) === subject));
   const { started, failures } = await startSubjects(wanted, {
-    root, port: 0, cpu: cpus.server, scratch, connections: options.connections,
+    root, host: HOST, place: { cpu: cpus.server }, scratch, connections: options.connections,
   });
-  failures.push(...await verifyAll(started, options.sizes, (size) => join(root, `${size}.bin`), load, progress));
-  const samples = await measureAll({ subjects: started, options, load, cpus, failures, progress });
+  const targets = options.sizes.map((size) => targetOf(root, size));
+  failures.push(...await verifyAll(started, targets, load, progress));
+  const samples = await measureAll({ subjects: started, targets, options, load, cpus, failures, progress });
   progress('');
 
   const measured = subjects.filter(({ name }) => started.some((each) => each.name === name));
-  const results = summarize(measured, samples, options.sizes, failures);
+  const results = summarize(measured, samples, targets, failures);
   console.log(`\n${sizeTables(results, options.sizes, options.connections)}`);
   for (const remark of remarks(results, options)) console.log(remark);
-  for (const { subject, size, why } of failures) {
-    console.log(`FAILED ${subject}${size === null ? '' : `, ${sizeName(size)}`}: ${why}`);
-  }
+  printFailures(failures);
   const { connections, seconds, rounds } = options;
   await writeResults(options.json, { machine, run: { connections, seconds, rounds }, rows: rowsOf(results) });
   return failures.length === 0 ? 0 : 1;

@@ -22,10 +22,10 @@ const PARAMS = ['QUERY_STRING $query_string', 'REQUEST_METHOD $request_method', 
   'REMOTE_ADDR $remote_addr', 'REMOTE_PORT $remote_port', 'SERVER_ADDR $server_addr', 'SERVER_PORT $server_port',
   'SERVER_NAME $server_name', 'REDIRECT_STATUS 200'];
 
-async function startFastCgi({ cpu, scratch }) {
+async function startFastCgi({ place, scratch }) {
   const program = await compile(join(HERE, 'native/fastcgi_app.c'), 'fastcgi_app', scratch);
   const socket = join(scratch, 'fastcgi.sock');
-  const app = await startServer({ command: program, args: [socket], cpu, ready: /ready()/ });
+  const app = await startServer({ command: program, args: [socket], place, ready: /ready()/ });
   return { app, socket };
 }
 
@@ -50,11 +50,10 @@ export const servers = {
 };
 
 const fresh = (prefix) => ({
-  pathOf: (size) => `${prefix}/fresh/${size}`,
+  path: (size) => `${prefix}/fresh/${size}`,
   loadArgs: ['--counter', '1'],
-  makeVerify: (port) => (load, size) => load.verifyCounter(port, `${prefix}/fresh/${size}`, size),
 });
-const same = (prefix) => ({ pathOf: (size) => `${prefix}/same/${size}` });
+const same = (prefix) => ({ path: (size) => `${prefix}/same/${size}` });
 
 /** What is measured; `row`: static, fresh (made for each request) or same (made once, sent again). */
 export const subjects = [

@@ -1,8 +1,9 @@
 // Who makes the requests: the bench's own C client, or wrk. Both give the same figures.
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { exists, run, startServer } from '../lib/children.mjs';
-import { MissingError } from '../lib/compile.mjs';
+import { MissingError, compile } from '../lib/compile.mjs';
 import { endedChildrenSeconds } from '../lib/cpu.mjs';
 
 /** wrk's own report rounds; this prints what it knows in full. */
@@ -13,62 +14,63 @@ const WRK_REPORT = `done = function(summary, latency)
 end
 `;
 
-/** What slow readers ask for. */
-export const SLOW_BYTES = 1 << 20;
+const NATIVE = fileURLToPath(new URL('native/', import.meta.url));
+const PARTS = ['load.c', 'load_base.c', 'load_hold.c', 'load_mix.c', 'load_verify.c'];
+/** Time for 10,000 connections, each of which has been answered. */
+const HOLD_TIMEOUT_MS = 120_000;
 
-function ownLoad({ cpu, connections, program, close = false, slowReaders = 0 }) {
-  const common = (port, path) => ['--port', String(port), '--path', path];
+/** Compiles the client; resolves to its path. */
+export const compileLoad = (scratch) => compile(PARTS.map((part) => join(NATIVE, part)), 'load', scratch);
+
+function ownLoad({ cpu, host, connections, program, close = false }) {
+  const common = (port) => ['--host', host, '--port', String(port)];
   const modes = close ? ['--close', '1'] : [];
   const verify = async (args) => {
     const { code, stderr } = await run(program, args, { cpu });
-    if (code !== 0) throw new Error(stderr.trim() || `load --verify ended with status ${code}`);
+    if (code !== 0) throw new Error(stderr.trim() || `load ended with status ${code}`);
   };
   return {
-    async run(port, path, seconds, extra = []) {
-      const args = [...common(port, path), '--connections', String(connections), '--seconds', String(seconds),
-        ...modes, ...extra];
+    /** `what`: arguments that say what to ask for. Resolves to what native/load.c prints. */
+    async run(port, what, seconds) {
+      const args = [...common(port), ...modes, ...what, '--connections', String(connections), '--seconds', String(seconds)];
       const { code, stdout, stderr } = await run(program, args, { cpu });
       if (code > 1 || stdout === '') throw new Error(stderr.trim() || `load ended with status ${code}`);
       return JSON.parse(stdout);
     },
-    /** Slow readers, until `stop()` of what it resolves to; undefined when there are none. */
-    async hold(port) {
-      if (slowReaders === 0) return undefined;
-      const args = [...common(port, `/${SLOW_BYTES}.bin`), '--slow', String(slowReaders)];
-      return startServer({ command: program, args, cpu, ready: /^holding (\d+)/m });
+    /** Connections that are held (held.mjs), until `stop()` of what it resolves to. */
+    hold(port, { kind, count, size }) {
+      const args = [...common(port), '--path', `/${size}.bin`, kind, String(count)];
+      return startServer({ command: program, args, place: { cpu }, ready: /^holding (\d+)/m, readyTimeoutMs: HOLD_TIMEOUT_MS });
     },
     /** Reads everything and compares every byte with those of a file; throws when one differs. */
-    verify(port, path, file) {
-      return verify([...common(port, path), '--verify', file]);
-    },
+    verify: (port, path, file) => verify([...common(port), '--path', path, '--verify', file]),
     /** The same with bodies that are made for each request: see native/load.c. */
-    verifyCounter(port, path, size) {
-      return verify([...common(port, path), '--verify-counter', String(size)]);
-    },
+    verifyCounter: (port, path, size) => verify([...common(port), '--path', path, '--verify-counter', String(size)]),
+    /** The same of all files of a mix; writes the server's entity tags to the file `tags`. */
+    learn: (port, mix, tags, root) => verify([...common(port), ...modes, '--mix', mix, '--tags', tags, '--learn', root]),
   };
 }
 
-async function wrkLoad({ cpu, connections, scratch, own }) {
+async function wrkLoad({ cpu, host, connections, scratch, own }) {
   if (!await exists('wrk', ['-v'])) throw new MissingError('wrk is not installed (Debian: apt install wrk)');
   const script = join(scratch, 'report.lua');
   await writeFile(script, WRK_REPORT);
   return {
-    verify: own.verify,
-    hold: own.hold,
-    async run(port, path, seconds) {
+    ...own,
+    async run(port, [, path], seconds) {
       const before = endedChildrenSeconds();
-      const args = ['-t1', `-c${connections}`, `-d${Math.ceil(seconds)}s`, '-s', script, `http://127.0.0.1:${port}${path}`];
+      const args = ['-t1', `-c${connections}`, `-d${Math.ceil(seconds)}s`, '-s', script, `http://${host}:${port}${path}`];
       const { stdout, stderr } = await run('wrk', args, { cpu });
       const report = /^REPORT (.*)$/m.exec(stdout)?.[1].split(' ').map(Number);
       if (report === undefined) throw new Error(`wrk: ${(stderr || stdout).trim()}`);
-      const [responses, bytes, errors, non200, durationUs, p50Us, p99Us] = report;
+      const [responses, bytes, errors, wrongStatus, durationUs, p50Us, p99Us] = report;
       const loadCpuSeconds = endedChildrenSeconds() - before;
-      return { responses, bytes, errors, non200, seconds: durationUs / 1e6, loadCpuSeconds, p50Us, p99Us };
+      return { responses, bytes, errors, wrongStatus, seconds: durationUs / 1e6, loadCpuSeconds, p50Us, p99Us };
     },
   };
 }
 
-export async function createLoad(kind, { cpu, connections, program, scratch, close, slowReaders }) {
-  const own = ownLoad({ cpu, connections, program, close, slowReaders });
-  return kind === 'wrk' ? wrkLoad({ cpu, connections, scratch, own }) : own;
+export async function createLoad(kind, { cpu, host, connections, program, scratch, close }) {
+  const own = ownLoad({ cpu, host, connections, program, close });
+  return kind === 'wrk' ? wrkLoad({ cpu, host, connections, scratch, own }) : own;
 }

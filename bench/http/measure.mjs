@@ -1,8 +1,7 @@
 // One measurement, and all of them in an order that lets no subject profit from its place.
-import { readFileSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 import { busySeconds, sampleTree, usedBetween } from '../lib/cpu.mjs';
-import { sizeName } from '../lib/format.mjs';
+import { memoryBetween, memoryOf } from './held.mjs';
 
 const WARM_UP_SECONDS = 0.2;
 /** Once for each subject: a JIT needs longer than the warm-up before each measurement. */
@@ -10,67 +9,61 @@ const FIRST_WARM_UP_SECONDS = 1;
 /** Somebody else's share of one of the two processors from which on a measurement counts as disturbed. */
 const DISTURBED_SHARE = 0.05;
 const QUIET_LOOK_SECONDS = 0.4;
-/** For what slow readers have asked for to fill their sockets. */
-const SLOW_SETTLE_MS = 500;
+/** For what held connections have asked for to fill their sockets. */
+const SETTLE_MS = 500;
 
-export const pathOf = (bytes) => `/${bytes}.bin`;
+/** `rate`: an open loop of so many requests a second. */
+const ask = (subject, target, load, seconds, rate = 0) => load.run(
+  subject.server.port, [...target.argsOf(subject), ...(rate > 0 ? ['--rate', String(rate)] : [])], seconds);
 
-/** A subject may have paths, a check and arguments for the load of its own. `rate`: an open loop of so many requests a second. */
-const ask = (subject, size, load, seconds, rate = 0) => load.run(
-  subject.server.port, (subject.pathOf ?? pathOf)(size), seconds,
-  [...(subject.loadArgs ?? []), ...(rate > 0 ? ['--rate', String(rate)] : [])]);
-
-/** Asks every subject for every size and compares every byte. Returns the failures; those pairs are not measured. */
-export async function verifyAll(subjects, sizes, fileOf, load, progress) {
+/** Asks every subject for every target and compares every byte. Returns the failures; those pairs are not measured. */
+export async function verifyAll(subjects, targets, load, progress) {
   const failures = [];
   for (const subject of subjects) {
-    for (const size of sizes) {
-      progress(`checking the answers of ${subject.name}, ${sizeName(size)}`);
+    for (const target of targets) {
+      progress(`checking the answers of ${subject.name}, ${target.name}`);
       try {
-        if (subject.verify !== undefined) await subject.verify(load, size);
-        else await load.verify(subject.server.port, pathOf(size), fileOf(size));
+        await target.verify(subject, load);
       } catch (error) {
-        failures.push({ subject: subject.name, size, why: error.message });
+        failures.push({ subject: subject.name, target: target.name, why: error.message });
       }
     }
   }
   return failures;
 }
 
-/** Bytes that the kernel keeps for TCP sockets, all of the machine's. */
-function socketBytes() {
-  return Number(/^TCP:.* mem (\d+)/m.exec(readFileSync('/proc/net/sockstat', 'utf8'))[1]) * 4096;
-}
-
-/** The same beside slow readers, if there are to be any. */
-async function measureBeside(subject, size, load, options, cpus) {
-  const before = socketBytes();
-  const slow = await load.hold(subject.server.port);
-  if (slow === undefined) return measureOnce(subject, size, load, options, cpus);
+/** Without connections that are held, and then beside them, if there are to be any. */
+async function measureBeside(subject, target, load, options, cpus) {
+  const alone = await measureOnce(subject, target, load, options, cpus, []);
+  if (!options.held) return alone;
+  const { server } = subject;
+  const before = memoryOf(server.pids);
+  const holder = await load.hold(server.port, options.held);
   try {
-    await delay(SLOW_SETTLE_MS);
-    const kernelBytes = socketBytes() - before;
-    return { ...await measureOnce(subject, size, load, options, cpus), kernelBytes };
+    await delay(SETTLE_MS);
+    const memory = memoryBetween(before, memoryOf(server.pids), options.held.count);
+    const beside = await measureOnce(subject, target, load, options, cpus, holder.pids);
+    return { ...beside, memory, aloneCpuUs: alone.cpuUs, others: Math.max(alone.others, beside.others), disturbed: alone.disturbed || beside.disturbed };
   } finally {
-    await slow.stop();
+    await holder.stop();
   }
 }
 
-async function measureOnce(subject, size, load, options, cpus) {
-  const { seconds, openLoop = 0 } = options;
+async function measureOnce(subject, target, load, { seconds, openLoop = 0 }, cpus, holders) {
   const { server } = subject;
-  const warm = await ask(subject, size, load, WARM_UP_SECONDS);
+  const warm = await ask(subject, target, load, WARM_UP_SECONDS);
   const rate = openLoop * (warm.responses / warm.seconds);
   const busyBefore = [cpus.server, cpus.load].map(busySeconds);
-  const before = sampleTree(server.pids);
-  const result = await ask(subject, size, load, seconds, rate);
+  const [before, heldBefore] = [server.pids, holders].map(sampleTree);
+  const result = await ask(subject, target, load, seconds, rate);
   const used = usedBetween(before, sampleTree(server.pids));
+  const loadSeconds = result.loadCpuSeconds + usedBetween(heldBefore, sampleTree(holders)).seconds;
   const [busyServer, busyLoad] = [cpus.server, cpus.load].map((cpu, i) => busySeconds(cpu) - busyBefore[i]);
-  if (result.errors > 0 || result.non200 > 0) {
-    throw new Error(`${result.errors} lost answers, ${result.non200} with another status than 200`);
+  if (result.errors > 0 || result.wrongStatus > 0) {
+    throw new Error(`${result.errors} lost answers, ${result.wrongStatus} with a wrong status`);
   }
   if (result.responses === 0) throw new Error('no answers');
-  const others = Math.max(busyServer - used.seconds, busyLoad - result.loadCpuSeconds, 0) / result.seconds;
+  const others = Math.max(busyServer - used.seconds, busyLoad - loadSeconds, 0) / result.seconds;
   return {
     cpuUs: (used.seconds / result.responses) * 1e6,
     requestsPerSecond: result.responses / result.seconds,
@@ -93,44 +86,51 @@ async function waitForQuiet(cpus, longestSeconds) {
 }
 
 /** Repeats a disturbed measurement and keeps the least disturbed one. */
-async function measure(subject, size, load, options, cpus) {
+async function measure(subject, target, load, options, cpus) {
   let best = null;
   for (let attempt = 0; attempt <= options.repeats && (best?.disturbed ?? true); attempt++) {
     if (attempt > 0) await waitForQuiet(cpus, options.quietSeconds);
-    const sample = await measureBeside(subject, size, load, options, cpus);
+    const sample = await measureBeside(subject, target, load, options, cpus);
     if (best === null || sample.others < best.others) best = sample;
   }
   return best;
 }
 
 /**
- * Rounds of all sizes, in each size all subjects in rotating order. Samples of a round that is not complete for a pair
- * are kept as they are: `samples.get(subject).get(size)` is an array with one entry for each round.
+ * Rounds of all targets, in each of them all subjects in rotating order. `options`: `rounds`, `seconds`, `repeats`,
+ * `quietSeconds`, `openLoop`, `held`. Samples of a round that is not complete for a pair are kept as they are:
+ * `samples.get(subject).get(target)`, by their names, is an array with one entry for each round.
  */
-export async function measureAll({ subjects, options, load, cpus, failures, progress }) {
-  const samples = new Map(subjects.map(({ name }) => [name, new Map(options.sizes.map((size) => [size, []]))]));
-  const failed = (name, size) => failures.some((failure) => failure.subject === name && failure.size === size);
+export async function measureAll({ subjects, targets, options, load, cpus, failures, progress }) {
+  const samples = new Map(subjects.map(({ name }) => [name, new Map(targets.map((target) => [target.name, []]))]));
+  const hasFailed = (subject, target) =>
+    failures.some((failure) => failure.subject === subject.name && failure.target === target.name);
   for (const subject of subjects) {
-    const { name } = subject;
-    progress(`warming up ${name}`);
-    const size = options.sizes.find((each) => !failed(name, each));
-    if (size === undefined) continue;
-    await ask(subject, size, load, Math.min(FIRST_WARM_UP_SECONDS, 2 * options.seconds)).catch(() => {}); // measuring will say it again
+    progress(`warming up ${subject.name}`);
+    const target = targets.find((each) => !hasFailed(subject, each));
+    if (target === undefined) continue;
+    await ask(subject, target, load, Math.min(FIRST_WARM_UP_SECONDS, 2 * options.seconds)).catch(() => {}); // measuring will say it again
   }
   for (let round = 0; round < options.rounds; round++) {
-    for (const size of options.sizes) {
+    for (const target of targets) {
       for (let i = 0; i < subjects.length; i++) {
         const subject = subjects[(i + round) % subjects.length];
-        const { name } = subject;
-        if (failed(name, size)) continue;
-        progress(`round ${round + 1} of ${options.rounds}, ${sizeName(size)}, ${name}`);
+        if (hasFailed(subject, target)) continue;
+        progress(`round ${round + 1} of ${options.rounds}, ${target.name}, ${subject.name}`);
         try {
-          samples.get(name).get(size).push(await measure(subject, size, load, options, cpus));
+          samples.get(subject.name).get(target.name).push(await measure(subject, target, load, options, cpus));
         } catch (error) {
-          failures.push({ subject: name, size, why: error.message });
+          failures.push({ subject: subject.name, target: target.name, why: error.message });
         }
       }
     }
   }
   return samples;
+}
+
+/** What went wrong, for the reader of the tables. */
+export function printFailures(failures) {
+  for (const { subject, target, why } of failures) {
+    console.log(`FAILED ${subject}${target === null ? '' : `, ${target}`}: ${why}`);
+  }
 }

@@ -1,4 +1,4 @@
-// What the nginx subjects share: one worker, no access log, open files remembered.
+// What the nginx subjects share: one worker, open files remembered.
 import { mkdir, writeFile } from 'node:fs/promises';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -8,10 +8,10 @@ export async function nginxAvailable() {
   return (await exists('nginx', ['-v'])) || 'nginx is not installed (Debian: apt install nginx-light)';
 }
 
-/** `locations` goes into the server block. */
-export async function startNginx(name, directives, { root, port, cpu, scratch, locations = '' }) {
+/** `locations` goes into the server block; `log` is `{ file, format }` or undefined. */
+export async function startNginx(name, directives, { root, host, place, scratch, log, locations = '' }) {
   const prefix = join(scratch, name);
-  const chosen = port || await freePort();
+  const port = await freePort();
   await mkdir(prefix);
   const conf = join(prefix, 'nginx.conf');
   // Started by root its worker would become another user, who cannot read the temporary directory.
@@ -23,24 +23,27 @@ daemon off;
 worker_processes 1;
 pid ${join(prefix, 'nginx.pid')};
 error_log ${join(prefix, 'error.log')};
-events { worker_connections 4096; }
+events { worker_connections 16384; }
 http {
   ${temporary}
-  access_log off;
+  log_format json escape=json '{"time":"$time_iso8601","client":"$remote_addr","method":"$request_method",'
+    '"target":"$request_uri","status":$status,"bytes":$body_bytes_sent,"referrer":"$http_referer",'
+    '"userAgent":"$http_user_agent","seconds":$request_time}';
+  access_log ${log ? `${log.file} ${log.format}` : 'off'};
   default_type application/octet-stream;
   keepalive_requests 1000000000;
   keepalive_timeout 300s;
-  open_file_cache max=1000 inactive=300s;
+  open_file_cache max=20000 inactive=300s;
   open_file_cache_valid 60s;
   tcp_nodelay on;
   ${directives}
   server {
-    listen 127.0.0.1:${chosen};
+    listen ${host}:${port};
     root ${root};
     ${locations}
   }
 }
 `);
   const args = ['-e', join(prefix, 'error.log'), '-p', prefix, '-c', conf];
-  return startServer({ command: 'nginx', args, cpu, port: chosen });
+  return startServer({ command: 'nginx', args, place, host, port });
 }

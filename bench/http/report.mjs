@@ -1,100 +1,128 @@
 // From samples to rows and to tables.
-import { fixed, grouped, median, percent, sizeName, spread, table } from '../lib/format.mjs';
+import { fixed, grouped, median, percent, spread, table } from '../lib/format.mjs';
 
 export const YARDSTICK = 'bare';
+const RIVAL = 'nginx';
 const BUSY_LOAD_SHARE = 0.95;
 
 const METRICS = [
   ['cpu_us_per_request', 'us'],
   ['ratio_to_bare', '1'],
+  ['ratio_to_nginx', '1'],
+  ['ratio_to_no_log', '1'],
+  ['ratio_to_alone', '1'],
   ['cpu_spread', '1'],
   ['requests_per_s', '1/s'],
   ['latency_p50_us', 'us'],
   ['latency_p99_us', 'us'],
+  ['latency_p99_ratio_to_nginx', '1'],
   ['load_cpu_share', '1'],
-  ['kernel_kib_per_slow_reader', 'KiB'],
+  ['server_kib_per_connection', 'KiB'],
+  ['sockets_kib_per_connection', 'KiB'],
+  ['slab_kib_per_connection', 'KiB'],
   ['disturbed_runs', 'runs'],
 ];
 
-function caseName(size, { close, openLoop, slowReaders }) {
+function caseName(target, { close, openLoop, held, veth }) {
   return [
-    `${sizeName(size)} ${close ? 'close' : 'keep-alive'}`,
+    `${target.name} ${close ? 'close' : 'keep-alive'}`,
     openLoop > 0 ? `open loop at ${percent(openLoop)} of its rate` : '',
-    slowReaders > 0 ? `${slowReaders} slow readers` : '',
+    held ? `${held.name}` : '',
+    veth ? 'veth' : '',
   ].filter(Boolean).join(', ');
 }
 
-/** The figures of one subject at one size: medians over the rounds; the ratio is taken within each round. */
-function figuresOf(runs, yardstick, { slowReaders = 0 }) {
+/** The median of `own[key] / other[key]` within each round; null without the other. */
+function ratioOf(runs, others, key) {
+  if (!others || others.length !== runs.length || runs.length === 0) return null;
+  return median(runs.map((run, round) => run[key] / others[round][key]));
+}
+
+/** The figures of one subject: medians over the rounds; ratios are taken within each round. */
+function figuresOf(subject, runs, samplesOf, { openLoop, held }) {
   const middle = (key) => median(runs.map((run) => run[key]));
-  const ratios = yardstick.map((bare, round) => runs[round].cpuUs / bare.cpuUs);
+  const kib = (kind) => (held ? median(runs.map(({ memory }) => memory[kind])) / 1024 : null);
   return {
     cpu_us_per_request: middle('cpuUs'),
-    ratio_to_bare: ratios.length > 0 ? median(ratios) : null,
+    ratio_to_bare: ratioOf(runs, samplesOf(YARDSTICK), 'cpuUs'),
+    ratio_to_nginx: ratioOf(runs, samplesOf(RIVAL), 'cpuUs'),
+    ratio_to_no_log: subject.hasLog ? ratioOf(runs, samplesOf(subject.base), 'cpuUs') : null,
+    ratio_to_alone: held ? median(runs.map(({ cpuUs, aloneCpuUs }) => cpuUs / aloneCpuUs)) : null,
     cpu_spread: spread(runs.map((run) => run.cpuUs)),
     requests_per_s: middle('requestsPerSecond'),
     latency_p50_us: middle('p50Us'),
     latency_p99_us: middle('p99Us'),
+    latency_p99_ratio_to_nginx: openLoop > 0 ? ratioOf(runs, samplesOf(RIVAL), 'p99Us') : null,
     load_cpu_share: middle('loadShare'),
-    kernel_kib_per_slow_reader: slowReaders > 0 ? middle('kernelBytes') / slowReaders / 1024 : null,
+    server_kib_per_connection: kib('server'),
+    sockets_kib_per_connection: kib('sockets'),
+    slab_kib_per_connection: kib('slab'),
     disturbed_runs: runs.filter((run) => run.disturbed).length,
   };
 }
 
-/** `[{ subject, size, figures }]`; a pair that failed in any round is left out. */
-export function summarize(samples, options, failures) {
-  const { sizes } = options;
-  const results = [];
-  const failed = (subject, size) => failures.some((failure) => failure.subject === subject && failure.size === size);
-  for (const size of sizes) {
-    const yardstick = failed(YARDSTICK, size) ? [] : samples.get(YARDSTICK).get(size);
-    for (const [subject, bySize] of samples) {
-      if (failed(subject, size)) continue;
-      results.push({ subject, size, figures: figuresOf(bySize.get(size), yardstick, options) });
-    }
-  }
-  return results;
+/** `[{ subject, target, figures }]`; a pair that failed in any round is left out. */
+export function summarize(subjects, targets, samples, options, failures) {
+  const hasFailed = (name, target) =>
+    failures.some((failure) => failure.subject === name && failure.target === target.name);
+  return targets.flatMap((target) => {
+    const samplesOf = (name) => (hasFailed(name, target) ? undefined : samples.get(name)?.get(target.name));
+    return subjects.filter(({ name }) => !hasFailed(name, target)).map((subject) => (
+      { subject: subject.name, target, figures: figuresOf(subject, samplesOf(subject.name), samplesOf, options) }));
+  });
 }
 
 /** The rows of --json. */
 export function rowsOf(results, options) {
-  return results.flatMap(({ subject, size, figures }) => METRICS
+  return results.flatMap(({ subject, target, figures }) => METRICS
     .filter(([metric]) => figures[metric] !== null)
     .map(([metric, unit]) => ({
-      bench: 'http', case: caseName(size, options), subject, metric, value: Number(figures[metric].toFixed(4)), unit,
+      bench: 'http', case: caseName(target, options), subject, metric, value: Number(figures[metric].toFixed(4)), unit,
     })));
 }
 
-const ratioText = (figures) => (figures.ratio_to_bare === null ? '-' : fixed(figures.ratio_to_bare, 2));
+const ratioText = (value) => (value === null ? '-' : fixed(value, 2));
 
-export function sizeTables(results, options) {
-  const { sizes, connections, slowReaders } = options;
-  return sizes.map((size) => {
-    const rows = results.filter((result) => result.size === size).map(({ subject, figures }) => [
-      subject,
-      fixed(figures.cpu_us_per_request, 2),
-      ratioText(figures),
-      percent(figures.cpu_spread),
-      grouped(figures.requests_per_s),
-      grouped(figures.latency_p50_us),
-      grouped(figures.latency_p99_us),
-      percent(figures.load_cpu_share) + (figures.load_cpu_share > BUSY_LOAD_SHARE ? '!' : ''),
-      ...(slowReaders > 0 ? [fixed(figures.kernel_kib_per_slow_reader, 0)] : []),
-      figures.disturbed_runs > 0 ? `~${figures.disturbed_runs}` : '',
-    ]);
-    const heading = ['subject', 'us/request', 'x bare', 'spread', 'requests/s', 'p50 us', 'p99 us', 'load CPU',
-      ...(slowReaders > 0 ? ['kernel KiB/slow'] : []), ''];
-    return `${caseName(size, options)}, ${connections} connections\n${table([heading, ...rows])}`;
+/** Headings, and what stands below them. */
+function columnsOf({ log, held, openLoop }) {
+  return [
+    ['us/request', (figures) => fixed(figures.cpu_us_per_request, 2)],
+    ['x bare', (figures) => ratioText(figures.ratio_to_bare)],
+    ['x nginx', (figures) => ratioText(figures.ratio_to_nginx)],
+    ...(log ? [['x no log', (figures) => ratioText(figures.ratio_to_no_log)]] : []),
+    ...(held ? [['x alone', (figures) => ratioText(figures.ratio_to_alone)]] : []),
+    ['spread', (figures) => percent(figures.cpu_spread)],
+    ['requests/s', (figures) => grouped(figures.requests_per_s)],
+    ['p50 us', (figures) => grouped(figures.latency_p50_us)],
+    ['p99 us', (figures) => grouped(figures.latency_p99_us)],
+    ...(openLoop > 0 ? [['p99 x nginx', (figures) => ratioText(figures.latency_p99_ratio_to_nginx)]] : []),
+    ['load CPU', (figures) => percent(figures.load_cpu_share) + (figures.load_cpu_share > BUSY_LOAD_SHARE ? '!' : '')],
+    ...(held ? [
+      ['KiB each: server', (figures) => fixed(figures.server_kib_per_connection, 1)],
+      ['sockets', (figures) => fixed(figures.sockets_kib_per_connection, 1)],
+      ['slab', (figures) => fixed(figures.slab_kib_per_connection, 1)],
+    ] : []),
+    ['', (figures) => (figures.disturbed_runs > 0 ? `~${figures.disturbed_runs}` : '')],
+  ];
+}
+
+export function targetTables(results, targets, options) {
+  const columns = columnsOf(options);
+  return targets.map((target) => {
+    const rows = results.filter((result) => result.target === target)
+      .map(({ subject, figures }) => [subject, ...columns.map(([, text]) => text(figures))]);
+    const heading = ['subject', ...columns.map(([name]) => name)];
+    return `${caseName(target, options)}, ${options.connections} connections\n${table([heading, ...rows])}`;
   }).join('\n\n');
 }
 
-export function summaryTable(results, sizes, subjects) {
-  const cell = (subject, size) => {
-    const result = results.find((each) => each.subject === subject && each.size === size);
-    return result ? `${fixed(result.figures.cpu_us_per_request, 1)} (${ratioText(result.figures)})` : '-';
+export function summaryTable(results, targets, subjects) {
+  const cell = ({ name }, target) => {
+    const result = results.find((each) => each.subject === name && each.target === target);
+    return result ? `${fixed(result.figures.cpu_us_per_request, 1)} (${ratioText(result.figures.ratio_to_bare)})` : '-';
   };
-  const rows = subjects.map((subject) => [subject, ...sizes.map((size) => cell(subject, size))]);
-  return `Server CPU, us per request (multiple of the bare server)\n${table([['subject', ...sizes.map(sizeName)], ...rows])}`;
+  const rows = subjects.map((subject) => [subject.name, ...targets.map((target) => cell(subject, target))]);
+  return `Server CPU, us per request (multiple of the bare server)\n${table([['subject', ...targets.map(({ name }) => name)], ...rows])}`;
 }
 
 /** What a reader must know about these figures, as sentences. */

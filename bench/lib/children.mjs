@@ -17,12 +17,16 @@ let stopping = false;
 const never = new Promise(() => {});
 
 /**
- * Starts a program pinned to `cpu`. `ready` (a RegExp) is looked for in its standard output; its first group is the port.
- * Without `ready` the program is ready when `port` accepts a connection. Resolves to `{ port, pids, stop }`.
+ * Starts a program at its `place`: `{ cpu, namespace }`, the latter a network namespace of `ip netns` or undefined.
+ * `ready` (a RegExp) is looked for in its standard output; its first group is the port. Without `ready` the program is
+ * ready when `port` of `host` accepts a connection. Resolves to `{ port, pids, stop }`.
  */
-export async function startServer({ command, args, cpu, ready, port, cwd, env, readyTimeoutMs = READY_TIMEOUT_MS }) {
+export async function startServer({ command, args, place, ready, host, port, cwd, env, readyTimeoutMs = READY_TIMEOUT_MS }) {
   if (stopping) return never;
-  const child = spawn('taskset', ['-c', String(cpu), command, ...args],
+  const { cpu, namespace } = place;
+  const within = namespace === undefined ? [] : ['ip', 'netns', 'exec', namespace];
+  const [file, ...argv] = [...within, 'taskset', '-c', String(cpu), command, ...args];
+  const child = spawn(file, argv,
     { cwd, env: { ...process.env, PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const server = { pids: [child.pid], stop: () => stopTree(child, server) };
   running.add(server);
@@ -42,7 +46,7 @@ export async function startServer({ command, args, cpu, ready, port, cwd, env, r
   });
   const waiting = new AbortController();
   const outcome = await Promise.race([
-    ready ? said : accepts(port, waiting.signal),
+    ready ? said : accepts(host, port, waiting.signal),
     ended.then((why) => ({ why })),
     delay(readyTimeoutMs, { why: `not ready within ${readyTimeoutMs / 1000} s` }, { signal: waiting.signal }),
   ]);
@@ -67,6 +71,18 @@ export function run(command, args, { cpu } = {}) {
     child.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
     child.once('error', (error) => { running.delete(entry); reject(error); });
     child.once('close', (code) => { running.delete(entry); resolve({ code, stdout, stderr }); });
+  });
+}
+
+/** The same with this process's own input and output; resolves to its exit status. */
+export function runHere(command, args, { env } = {}) {
+  if (stopping) return never;
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { env: { ...process.env, PATH, ...env }, stdio: 'inherit' });
+    const entry = { stop: () => stopTree(child, entry), pids: [child.pid] };
+    running.add(entry);
+    child.once('error', (error) => { running.delete(entry); reject(error); });
+    child.once('exit', (code) => { running.delete(entry); resolve(code ?? 2); });
   });
 }
 
@@ -115,10 +131,10 @@ export function freePort() {
   });
 }
 
-async function accepts(port, signal) {
+async function accepts(host, port, signal) {
   while (!signal.aborted) {
     const open = await new Promise((resolve) => {
-      const socket = connect(port, '127.0.0.1');
+      const socket = connect(port, host);
       socket.once('connect', () => { socket.destroy(); resolve(true); });
       socket.once('error', () => resolve(false));
     });

@@ -23,7 +23,8 @@ export async function makeScratch(name) {
 export async function runBench(name, main, cleanUp = async () => {}) {
   let interrupted = false;
   const cleanAll = async () => {
-    await Promise.all([stopAll(), cleanUp()]);
+    await stopAll();
+    await cleanUp();
     if (scratch !== null) await rm(scratch, { recursive: true, force: true });
   };
   const endEarly = async (why, status) => {

@@ -14,43 +14,35 @@
  * --close 1       asks for Connection: close and opens a new connection for each request.
  * --rate N        open loop: N requests a second, whether answers come or not; a request that finds no
  *                 free connection waits, and its latency counts from when it was due.
- * --slow N        only N connections with receive buffers of 2 KiB that ask for the path and do not
- *                 read; prints `holding N` when all have asked, and waits to be ended.
+ * --mix FILE      asks for a sequence of files with the heads of browsers (load_mix.c) in the place of
+ *                 --path; --tags FILE has the server's entity tags, which --learn ROOT writes there.
+ * --slow N, --idle N, --trickle N  only hold connections (load_hold.c).
  *
- * With --verify FILE it reads everything instead and compares every byte of the body with FILE.
+ * With --verify FILE it reads everything instead and compares every byte of the body with FILE
+ * (load_verify.c).
  * With --counter 1 every body begins with a counter of 16 hexadecimal digits, which must grow on each
  * connection; --verify-counter SIZE also wants the rest to be the letter that goes with it.
  *
  * Prints one line of JSON. Exit status: 0 fine, 1 wrong answers, 2 could not run.
  */
-#define _GNU_SOURCE
+#include "load.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <stdarg.h>
-#include <stdbool.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
   kHeadRead = 2048,  /* a whole 1 KiB answer in one recv; of a larger body at most this is copied */
-  kHeadMax = 8192,   /* a longer head is an error */
   kMaxErrors = 100,  /* then the run is pointless */
-  kStallMs = 10000,  /* no event for so long: the server hangs */
   kSubBuckets = 64,  /* histogram steps per power of two: below 1.6 % error */
   kBuckets = 64 * kSubBuckets,
-  kVerifyRequests = 3, /* on one connection, so keep-alive is tried too */
-  kCounterDigits = 16,
 };
 
 typedef struct {
@@ -62,54 +54,19 @@ typedef struct {
   bool inBody;
   bool waiting; /* a request is out */
   uint64_t sentNs;
+  int wantedStatus;
   char head[kHeadMax];
 } Connection;
 
-typedef struct {
-  int status;
-  uint64_t length;
-  size_t headSize;
-} Head;
+Options opt = {.host = "127.0.0.1", .path = "/", .connections = 64, .seconds = 1.0};
 
 static struct {
-  int port;
-  const char* path;
-  int connections;
-  double seconds;
-  uint64_t maxRequests;
-  const char* verify;
-  bool counter;
-  size_t verifyCounter;
-  bool closes;
-  double rate;
-  int slow;
-} opt = {.path = "/", .connections = 64, .seconds = 1.0};
-
-static struct {
-  uint64_t sent, responses, bytes, non200, errors;
+  uint64_t sent, responses, bytes, notModified, wrongStatus, errors;
   uint64_t histogram[kBuckets];
 } count;
 
-static char request[2048];
-static size_t requestSize;
 static uint64_t startNs, dueNs, intervalNs; /* open loop */
 static uint64_t deadlineNs;
-
-static void fail(const char* format, ...) {
-  va_list args;
-  va_start(args, format);
-  fputs("load: ", stderr);
-  vfprintf(stderr, format, args);
-  fputc('\n', stderr);
-  va_end(args);
-  exit(2);
-}
-
-static uint64_t nowNs(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_MONOTONIC, &t);
-  return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
-}
 
 static double ownCpuSeconds(void) {
   struct rusage u;
@@ -144,47 +101,6 @@ static double percentileUs(double share) {
   return 0;
 }
 
-static int connectWith(int port, int receiveBuffer) {
-  int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (receiveBuffer)
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, sizeof receiveBuffer);
-  struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  if (fd < 0 || connect(fd, (struct sockaddr*)&to, sizeof to) != 0)
-    fail("cannot connect to 127.0.0.1:%d: %s", port, strerror(errno));
-  int one = 1;
-  setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-  return fd;
-}
-
-static int connectTo(int port) { return connectWith(port, 0); }
-
-static const char* headerValue(const char* head, size_t size, const char* name) {
-  size_t nameSize = strlen(name);
-  const char* end = head + size;
-  for (const char* line = memchr(head, '\n', size); line && ++line < end;
-       line = memchr(line, '\n', (size_t)(end - line))) {
-    if ((size_t)(end - line) > nameSize && line[nameSize] == ':' &&
-        strncasecmp(line, name, nameSize) == 0)
-      return line + nameSize + 1 + strspn(line + nameSize + 1, " \t");
-  }
-  return NULL;
-}
-
-/* 1: parsed; 0: more bytes needed; -1: not an answer this client understands. data[size] is 0. */
-static int parseHead(const char* data, size_t size, Head* out) {
-  const char* blank = memmem(data, size, "\r\n\r\n", 4);
-  if (!blank) return 0;
-  out->headSize = (size_t)(blank - data) + 4;
-  if (size < 12 || memcmp(data, "HTTP/1.1 ", 9) != 0) return -1;
-  out->status = atoi(data + 9);
-  if (headerValue(data, out->headSize, "transfer-encoding")) return -1;
-  const char* length = headerValue(data, out->headSize, "content-length");
-  if (!length || *length < '0' || *length > '9') return -1;
-  out->length = strtoull(length, NULL, 10);
-  return 1;
-}
-
 static void ask(Connection* c, uint64_t now) {
   c->headFill = 0;
   c->inBody = false;
@@ -197,7 +113,10 @@ static void ask(Connection* c, uint64_t now) {
   } else {
     c->sentNs = now;
   }
-  if (send(c->fd, request, requestSize, MSG_NOSIGNAL) != (ssize_t)requestSize) {
+  Request request;
+  nextRequest(&request);
+  c->wantedStatus = request.status;
+  if (!sendRequest(c->fd, &request)) {
     count.errors++;
     return;
   }
@@ -220,7 +139,7 @@ static bool readCounter(Connection* c, const char* bytes, size_t size) {
 }
 
 static void watchNew(Connection* c, int epoll) {
-  c->fd = connectTo(opt.port);
+  c->fd = connectWith(0);
   fcntl(c->fd, F_SETFL, O_NONBLOCK);
   struct epoll_event e = {.events = EPOLLIN, .data.ptr = c};
   epoll_ctl(epoll, EPOLL_CTL_ADD, c->fd, &e);
@@ -269,7 +188,8 @@ static bool readHead(Connection* c) {
   int parsed = parseHead(c->head, c->headFill, &head);
   if (parsed < 0) return false;
   if (parsed == 0) return c->headFill < kHeadMax - 1;
-  if (head.status != 200) count.non200++;
+  if (head.status != c->wantedStatus) count.wrongStatus++;
+  if (head.status == 304) count.notModified++;
   size_t bodyHere = c->headFill - head.headSize;
   if (bodyHere > head.length) return false;
   c->bodyLeft = head.length - bodyHere;
@@ -307,18 +227,6 @@ static void onReadable(Connection* c, int epoll) {
   if (c->bodyLeft == 0) answered(c, epoll);
 }
 
-/* Clients that have asked and do not read, until the process is ended. */
-static void runSlow(void) {
-  for (int i = 0; i < opt.slow; i++) {
-    int fd = connectWith(opt.port, 2048);
-    if (send(fd, request, requestSize, MSG_NOSIGNAL) != (ssize_t)requestSize)
-      fail("a slow reader cannot ask");
-  }
-  printf("holding %d\n", opt.slow);
-  fflush(stdout);
-  for (;;) pause();
-}
-
 static int runLoad(void) {
   int epoll = epoll_create1(EPOLL_CLOEXEC);
   Connection* all = calloc((size_t)opt.connections, sizeof *all);
@@ -347,102 +255,14 @@ static int runLoad(void) {
     if (intervalNs && nowNs() > deadlineNs + kStallMs * 1000000ull) fail("answers are missing");
   }
   double seconds = (double)(nowNs() - start) / 1e9;
-  printf("{\"responses\":%llu,\"bytes\":%llu,\"errors\":%llu,\"non200\":%llu,\"seconds\":%.6f,"
+  printf("{\"responses\":%llu,\"bytes\":%llu,\"errors\":%llu,\"wrongStatus\":%llu,"
+         "\"notModified\":%llu,\"seconds\":%.6f,"
          "\"loadCpuSeconds\":%.6f,\"p50Us\":%.2f,\"p99Us\":%.2f}\n",
          (unsigned long long)count.responses, (unsigned long long)count.bytes,
-         (unsigned long long)count.errors, (unsigned long long)count.non200, seconds,
+         (unsigned long long)count.errors, (unsigned long long)count.wrongStatus,
+         (unsigned long long)count.notModified, seconds,
          ownCpuSeconds() - cpuStart, percentileUs(0.5), percentileUs(0.99));
-  return count.errors || count.non200 ? 1 : 0;
-}
-
-static int wrong(const char* format, ...) {
-  va_list args;
-  va_start(args, format);
-  fprintf(stderr, "load: %s: ", opt.path);
-  vfprintf(stderr, format, args);
-  fputc('\n', stderr);
-  va_end(args);
-  return 1;
-}
-
-/* The body that goes with the counter at its beginning, which must be greater than the last one. */
-static bool makeWanted(char* want, size_t size, const char* digits, uint64_t* last) {
-  char text[kCounterDigits + 1] = "";
-  memcpy(text, digits, kCounterDigits);
-  char* end = NULL;
-  const uint64_t counter = strtoull(text, &end, 16);
-  if (*end != 0 || counter <= *last) return false;
-  *last = counter;
-  memset(want, 'a' + (int)(counter % 26), size);
-  memcpy(want, text, kCounterDigits);
-  return true;
-}
-
-/* Reads one whole answer and compares it with want[0, size). */
-static int verifyOnce(int fd, char* want, size_t size, uint64_t* lastCounter) {
-  static char data[65536 + 1];
-  size_t fill = 0, at = 0;
-  Head head = {0};
-  int parsed = 0;
-  if (send(fd, request, requestSize, MSG_NOSIGNAL) != (ssize_t)requestSize)
-    return wrong("cannot send");
-  while (parsed == 0) {
-    ssize_t got = recv(fd, data + fill, kHeadMax - fill, 0);
-    if (got <= 0) return wrong("the connection ended within the head");
-    fill += (size_t)got;
-    data[fill] = 0;
-    parsed = parseHead(data, fill, &head);
-    if (parsed < 0 || (parsed == 0 && fill == kHeadMax)) return wrong("the head is not understood");
-  }
-  if (head.status != 200) return wrong("status %d, not 200", head.status);
-  if (head.length != size)
-    return wrong("Content-Length %llu, not %zu", (unsigned long long)head.length, size);
-  while (opt.verifyCounter > 0 && fill - head.headSize < kCounterDigits) {
-    ssize_t got = recv(fd, data + fill, kCounterDigits, 0);
-    if (got <= 0) return wrong("the connection ended within the counter");
-    fill += (size_t)got;
-  }
-  if (opt.verifyCounter > 0 && !makeWanted(want, size, data + head.headSize, lastCounter)) {
-    return wrong("the counter did not grow");
-  }
-  const char* piece = data + head.headSize;
-  size_t pieceSize = fill - head.headSize;
-  for (;;) {
-    if (pieceSize > size - at) return wrong("more bytes than Content-Length says");
-    for (size_t i = 0; i < pieceSize; i++)
-      if (piece[i] != want[at + i]) return wrong("wrong byte at offset %zu", at + i);
-    at += pieceSize;
-    if (at == size) return 0;
-    ssize_t got = recv(fd, data, 65536, 0);
-    if (got <= 0) return wrong("the connection ended at byte %zu of %zu", at, size);
-    piece = data;
-    pieceSize = (size_t)got;
-  }
-}
-
-static char* readWanted(size_t* size) {
-  struct stat st;
-  FILE* file = fopen(opt.verify, "rb");
-  if (!file || fstat(fileno(file), &st) != 0)
-    fail("cannot read %s: %s", opt.verify, strerror(errno));
-  *size = (size_t)st.st_size;
-  char* want = malloc(*size + 1);
-  if (!want || fread(want, 1, *size, file) != *size) fail("cannot read %s", opt.verify);
-  fclose(file);
-  return want;
-}
-
-static int runVerify(void) {
-  size_t size = opt.verifyCounter;
-  uint64_t lastCounter = 0;
-  char* want = opt.verify ? readWanted(&size) : malloc(size + 1);
-  int fd = connectTo(opt.port);
-  struct timeval patience = {.tv_sec = kStallMs / 1000};
-  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-  for (int i = 0; i < kVerifyRequests; i++)
-    if (verifyOnce(fd, want, size, &lastCounter) != 0) return 1;
-  printf("{\"verified\":%d,\"bytes\":%zu}\n", kVerifyRequests, size);
-  return 0;
+  return count.errors || count.wrongStatus ? 1 : 0;
 }
 
 int main(int argc, char** argv) {
@@ -460,16 +280,23 @@ int main(int argc, char** argv) {
     else if (!strcmp(name, "--close")) opt.closes = atoi(value) != 0;
     else if (!strcmp(name, "--rate")) opt.rate = atof(value);
     else if (!strcmp(name, "--slow")) opt.slow = atoi(value);
+    else if (!strcmp(name, "--idle")) opt.idle = atoi(value);
+    else if (!strcmp(name, "--trickle")) opt.trickle = atoi(value);
+    else if (!strcmp(name, "--host")) opt.host = value;
+    else if (!strcmp(name, "--mix")) opt.mix = value;
+    else if (!strcmp(name, "--tags")) opt.tags = value;
+    else if (!strcmp(name, "--learn")) opt.root = value;
     else fail("unknown option %s", name);
   }
-  if (argc % 2 == 0 || opt.port <= 0 || opt.port > 65535 || opt.connections < 1)
-    fail("usage: load --port N --path /F [--connections N] [--seconds S | --requests N]"
-         " [--verify FILE | --verify-counter SIZE] [--counter 1] [--close 1] [--rate N] [--slow N]");
-  int n = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1\r\n%s\r\n", opt.path,
-                   opt.closes ? "Connection: close\r\n" : "");
-  if (n < 0 || (size_t)n >= sizeof request) fail("--path is too long");
-  requestSize = (size_t)n;
-  if (opt.verifyCounter > 0 && opt.verifyCounter < kCounterDigits) fail("--verify-counter is too small");
-  if (opt.slow > 0) runSlow(); /* never returns */
+  if (argc % 2 == 0 || opt.port <= 0 || opt.port > 65535 || opt.connections < 1 ||
+      (opt.mix && !opt.tags))
+    fail("usage: load --port N [--host A] --path /F | --mix FILE --tags FILE [--learn ROOT]"
+         " [--connections N] [--seconds S | --requests N] [--verify FILE | --verify-counter SIZE]"
+         " [--counter 1] [--close 1] [--rate N] [--slow N | --idle N | --trickle N]");
+  if (opt.verifyCounter > 0 && opt.verifyCounter < kCounterDigits)
+    fail("--verify-counter is too small");
+  openRequests();
+  if (opt.root) return runLearn();
+  if (opt.slow + opt.idle + opt.trickle > 0) runHold();
   return opt.verify || opt.verifyCounter > 0 ? runVerify() : runLoad();
 }

@@ -1,7 +1,7 @@
-// express.mjs ROOT PORT: express.static with its defaults.
+// express.mjs ROOT HOST: express.static with its defaults.
+import { createServer } from 'node:http';
 import express from 'express';
+import { listen } from './listen.mjs';
 
-const [root, port] = process.argv.slice(2);
-const server = express().use(express.static(root)).listen(Number(port), '127.0.0.1', () => {
-  console.log(`ready ${server.address().port}`);
-});
+const [root, host] = process.argv.slice(2);
+listen(createServer(express().use(express.static(root))), host);

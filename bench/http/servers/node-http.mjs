@@ -1,20 +1,14 @@
-// node-http.mjs ROOT PORT: every file of ROOT from memory, with as little per request as Node http allows.
-import { readdirSync, readFileSync } from 'node:fs';
+// node-http.mjs ROOT HOST: every file of ROOT from memory, with as little per request as Node http allows.
 import { createServer } from 'node:http';
-import { join } from 'node:path';
+import { listen } from './listen.mjs';
+import { readAll } from './memory.mjs';
 
-const [root, port] = process.argv.slice(2);
-const files = new Map(readdirSync(root).map((file) => {
-  const body = readFileSync(join(root, file));
-  return [`/${file}`, { body, headers: { 'Content-Type': 'application/octet-stream', 'Content-Length': body.length } }];
-}));
+const [root, host] = process.argv.slice(2);
+const files = readAll(root);
 
-const server = createServer((request, response) => {
+listen(createServer((request, response) => {
   const file = files.get(request.url);
-  if (file === undefined) {
-    response.writeHead(404, { 'Content-Length': 0 }).end();
-    return;
-  }
-  response.writeHead(200, file.headers).end(file.body);
-});
-server.listen(Number(port), '127.0.0.1', () => console.log(`ready ${server.address().port}`));
+  if (file === undefined) response.writeHead(404, { 'Content-Length': 0 }).end();
+  else if (request.headers['if-none-match'] === file.tag) response.writeHead(304, { ETag: file.tag }).end();
+  else response.writeHead(200, file.headers).end(file.body);
+}), host);

@@ -11,23 +11,23 @@ export async function available() {
   return (await exists('h2o', ['--version'])) || 'h2o is not installed (Debian: apt install h2o)';
 }
 
-export async function start({ root, port, cpu, scratch }) {
+export async function start({ root, host, place, scratch }) {
   const directory = join(scratch, name);
-  const chosen = port || await freePort();
+  const port = await freePort();
   await mkdir(directory);
   const conf = join(directory, 'h2o.conf');
   await writeFile(conf, `num-threads: 1
 user: ${userInfo().username}
-max-connections: 4096
+max-connections: 16384
 limit-request-body: 0
 http1-request-timeout: 300
 error-log: ${join(directory, 'error.log')}
 hosts:
   default:
-    listen: { host: 127.0.0.1, port: ${chosen} }
+    listen: { host: ${host}, port: ${port} }
     paths:
       /:
         file.dir: ${root}
 `);
-  return startServer({ command: 'h2o', args: ['-m', 'worker', '-c', conf], cpu, port: chosen });
+  return startServer({ command: 'h2o', args: ['-m', 'worker', '-c', conf], place, host, port });
 }

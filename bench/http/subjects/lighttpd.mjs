@@ -10,20 +10,20 @@ export async function available() {
   return (await exists('lighttpd', ['-v'])) || 'lighttpd is not installed (Debian: apt install lighttpd)';
 }
 
-export async function start({ root, port, cpu, scratch }) {
+export async function start({ root, host, place, scratch }) {
   const directory = join(scratch, name);
-  const chosen = port || await freePort();
+  const port = await freePort();
   await mkdir(directory);
   const conf = join(directory, 'lighttpd.conf');
   await writeFile(conf, `server.document-root = "${root}"
-server.bind = "127.0.0.1"
-server.port = ${chosen}
+server.bind = "${host}"
+server.port = ${port}
 server.errorlog = "${join(directory, 'error.log')}"
 server.max-keep-alive-requests = 1000000000
 server.max-keep-alive-idle = 300
-server.max-connections = 4096
-server.max-fds = 16384
+server.max-connections = 16384
+server.max-fds = 20000
 mimetype.assign = ( "" => "application/octet-stream" )
 `);
-  return startServer({ command: 'lighttpd', args: ['-D', '-f', conf], cpu, port: chosen });
+  return startServer({ command: 'lighttpd', args: ['-D', '-f', conf], place, host, port });
 }

@@ -4,7 +4,8 @@ import { nginxAvailable, startNginx } from '../nginx.mjs';
 export const name = 'nginx';
 export const about = 'one worker, sendfile and tcp_nopush';
 export const available = nginxAvailable;
+export const logFormats = { combined: 'combined', 'combined-buffered': 'combined buffer=64k flush=1s', json: 'json' };
 
 export function start(options) {
-  return startNginx(name, 'sendfile on; tcp_nopush on;', options);
+  return startNginx(options.name ?? name, 'sendfile on; tcp_nopush on;', options);
 }
