@@ -17,12 +17,15 @@ import {
 import { isIolError } from './errors';
 import { Interest, type HttpRequest } from './http-request';
 import { iolWrite } from './io';
+import type { Pool } from './pool';
 
 /** What all runs of a gateway share. */
 export interface RunContext {
   readonly launcher: Launcher;
   /** A handle. */
   readonly pool: number;
+  /** Where bodies of requests are received; undefined: the server's pool. */
+  readonly bodyPool: Pool | undefined;
   readonly timeoutMs: number;
   readonly killDelayMs: number;
   readonly software: string;
@@ -75,11 +78,14 @@ export interface PreparedBody {
   readonly first: Aggregate | null;
 }
 
-async function collect(request: HttpRequest): Promise<Aggregate> {
+async function collect(request: HttpRequest, pool: Pool | undefined): Promise<Aggregate> {
   const all = Aggregate.empty();
   try {
-    for await (using part of request.body) all.append(part);
-    return all;
+    for (;;) {
+      using part = await request.body.read(undefined, { pool });
+      if (part === null) return all;
+      all.append(part);
+    }
   } catch (error) {
     all.dispose();
     throw error;
@@ -90,16 +96,18 @@ async function collect(request: HttpRequest): Promise<Aggregate> {
  * Reads the first bytes of the body, or all of a chunked one: RFC 3875 wants its length beforehand.
  * No program waits for a client that sends nothing.
  */
-export async function prepareBody(request: HttpRequest, isRedirected: boolean): Promise<PreparedBody> {
+export async function prepareBody(
+  request: HttpRequest, isRedirected: boolean, pool: Pool | undefined,
+): Promise<PreparedBody> {
   if (isRedirected) return { length: undefined, first: null };
   try {
     if ((request.interests & Interest.TransferEncoding) !== 0) {
-      const first = await collect(request);
+      const first = await collect(request, pool);
       return { length: first.byteLength, first };
     }
     if ((request.interests & Interest.ContentLength) === 0) return { length: undefined, first: null };
     const length = Number(request.header('content-length'));
-    return { length, first: await request.body.read() };
+    return { length, first: await request.body.read(undefined, { pool }) };
   } catch (error) {
     throw bodyFailure(error);
   }
@@ -210,7 +218,7 @@ export class ProgramRun {
         this.#timer?.refresh();
         part.dispose();
         part = null;
-        part = await body.read(undefined, { signal }).catch((error: unknown) => {
+        part = await body.read(undefined, { signal, pool: this.#context.bodyPool }).catch((error: unknown) => {
           throw bodyFailure(error);
         });
       }

@@ -15,7 +15,9 @@ import { sendFrame, takeFrame, whenChannelReady, type Channel } from './channel'
 import { frameOut } from './channel-metadata';
 import { Interest, type HttpRequest } from './http-request';
 import { native } from './native';
+import type { Pool } from './pool';
 import { handleOf } from './resource';
+import { Window } from './window';
 
 /** What all workers of one set share. */
 export interface WorkerContext {
@@ -26,6 +28,8 @@ export interface WorkerContext {
   readonly startTimeoutMs: number;
   readonly killDelayMs: number;
   readonly files: WorkerFiles | undefined;
+  /** Undefined: each worker has its own, which nobody else may read. */
+  readonly bodyPool: Pool | undefined;
   readonly log: (line: string) => void;
   /** A worker has come, or has room again. */
   readonly onReady: () => void;
@@ -54,6 +58,7 @@ export class WorkerProcess implements RequestWorker {
   readonly #context: WorkerContext;
   readonly #empty = Aggregate.empty();
   #program: LaunchedProgram | undefined;
+  #ownBodyPool: Pool | undefined;
   #channel: Channel | undefined;
   #handle = 0;
   #knowsServer = false;
@@ -75,6 +80,11 @@ export class WorkerProcess implements RequestWorker {
 
   get files(): WorkerFiles | undefined {
     return this.#context.files;
+  }
+
+  get bodyPool(): Pool {
+    return this.#context.bodyPool ?? (this.#ownBodyPool ??=
+      Window.default().createPool({ name: 'bodies', access: [{ pid: this.pid }] }));
   }
 
   /** Whether it takes requests: not while it is not known to be alive. */
@@ -276,6 +286,7 @@ export class WorkerProcess implements RequestWorker {
     for (const request of [...this.requests.values()]) request.fail(502, 'a worker ended before its answer did');
     this.heads.clear();
     this.#empty.dispose();
+    this.#ownBodyPool?.dispose();
     this.#tellEnded();
     this.#context.onEnded(this);
   }

@@ -16,6 +16,7 @@ import { IolError, isIolError } from './errors';
 import type { CachedFile } from './file-cache';
 import type { HttpRequest } from './http-request';
 import { native } from './native';
+import type { Pool } from './pool';
 import { handleOf } from './resource';
 
 const { aggregateDispose, scratch } = native;
@@ -95,6 +96,8 @@ export interface RequestWorker {
   readonly heads: Heads;
   /** Those that it may name. */
   readonly files: WorkerFiles | undefined;
+  /** Where bodies for it are received. */
+  readonly bodyPool: Pool;
   /** Sends the frame that putFrame() has made. */
   send(bytes: Aggregate | undefined, frameBytes: number): void;
   /** It has answered, failed, or is not waited for any more. */
@@ -314,7 +317,7 @@ export class WorkerRequest {
           continue;
         }
         this.#isReading = true;
-        using part = await this.#request.body.read(pieceBytes);
+        using part = await this.#request.body.read(pieceBytes, { pool: this.#worker.bodyPool });
         this.#isReading = false;
         if (this.#isDone) return;
         if (part === null) return this.#worker.send(undefined, putFrame(Frame.Body, this.#id, isLast));

@@ -13,6 +13,7 @@ import type { Channel } from './channel';
 import { IolError } from './errors';
 import { HttpRequest } from './http-request';
 import { defaultPoolHandle, version } from './native';
+import { Pool } from './pool';
 import {
   invalidType, invalidValue, validateFunction, validateInteger, validateObject, validateString,
 } from './validate';
@@ -38,6 +39,12 @@ export interface CgiWorkersOptions {
    * and naming one is `ERR_IOL_REFUSED`.
    */
   files?: CgiFilesOptions;
+  /**
+   * Where bodies of requests are received, once and for good: the workers must be let in, and nobody else
+   * need be. Default: for each worker a pool that its process alone may read; name one for workers that hand
+   * bodies on to other processes.
+   */
+  bodyPool?: Pool;
   /** Requests that one worker has at a time. Default 256. */
   requestsMax?: number;
   /** Requests that wait for a worker; more are answered 503. Default 1024. */
@@ -96,7 +103,7 @@ function check(options: CgiWorkersOptions): Checked {
   const {
     module, workers = 1, requestsMax = 256, queueMax = 1024, timeoutMs = 60_000,
     startTimeoutMs = 10_000, killDelayMs = 1000, software = `io-lite/${version}`,
-    log = () => undefined,
+    log = () => undefined, bodyPool,
   } = options;
   validateString(module, 'options.module');
   if (!path.isAbsolute(module)) throw invalidValue('options.module', 'must be an absolute path', module);
@@ -108,6 +115,9 @@ function check(options: CgiWorkersOptions): Checked {
   validateInteger(killDelayMs, 'options.killDelayMs', 0, timeoutMsMax);
   validateString(software, 'options.software');
   validateFunction(log, 'options.log');
+  if (bodyPool !== undefined && !(bodyPool instanceof Pool)) {
+    throw invalidType('options.bodyPool', 'an instance of Pool', bodyPool);
+  }
   return { workers, requestsMax, queueMax, timeoutMs, startTimeoutMs, killDelayMs, software, log };
 }
 
@@ -245,6 +255,7 @@ export class CgiWorkers implements AsyncDisposable {
       startTimeoutMs,
       killDelayMs,
       files: this.#files,
+      bodyPool: this.#options.bodyPool,
       log,
       onReady: () => this.#flush(),
       onEnded: (worker) => this.#onEnded(worker),

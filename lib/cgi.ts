@@ -25,7 +25,7 @@ export { CgiWorkers, type CgiWorkersOptions, type CgiWorkersStats } from './cgi-
 
 /** Bounds of a {@link CgiGateway}. */
 export interface CgiGatewayOptions {
-  /** Where output is received. Default: the default pool. */
+  /** Where output, and bodies of requests, are received. Default: the default pool; bodies: the server's. */
   pool?: Pool;
   /** Programs at a time. Default 64. */
   programsMax?: number;
@@ -69,7 +69,7 @@ function contextOf(options: CgiGatewayOptions, launcher: Launcher): RunContext {
     throw invalidType('options.pool', 'an instance of Pool', pool);
   }
   const poolHandle = pool === undefined ? defaultPoolHandle : handleOf(pool);
-  return { launcher, pool: poolHandle, timeoutMs, killDelayMs, software, log };
+  return { launcher, pool: poolHandle, bodyPool: pool, timeoutMs, killDelayMs, software, log };
 }
 
 function validateTarget(target: CgiTarget): void {
@@ -173,7 +173,7 @@ export class CgiGateway implements AsyncDisposable {
   ): Promise<string | undefined> {
     this.#admitted++;
     try {
-      const body = await prepareBody(request, url !== undefined);
+      const body = await prepareBody(request, url !== undefined, this.#context.bodyPool);
       await this.#takeTurn();
       try {
         if (request.isOpen) {

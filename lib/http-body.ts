@@ -7,13 +7,16 @@ import { readBytes, type ByteSource } from './byte-source';
 import { closedError, type IolError } from './errors';
 import type { NativeServer } from './http-request';
 import { native } from './native';
-import type { Pool } from './pool';
-import { invalidValue, validateAbortSignal, validateInteger, validateObject } from './validate';
+import { Pool } from './pool';
+import { handleOf } from './resource';
+import { invalidType, validateAbortSignal, validateInteger, validateObject } from './validate';
 
 declare module './native' {
   interface NativeAddon {
-    /** An aggregate; 0: the end; -1: wait for the event. */
-    httpReadBody(server: NativeServer, slot: number, epoch: number, bytesMax: number): number;
+    /** An aggregate; 0: the end; -1: wait for the event. `pool`: 0 for the server's. */
+    httpReadBody(
+      server: NativeServer, slot: number, epoch: number, bytesMax: number, pool: number,
+    ): number;
   }
 }
 
@@ -25,6 +28,8 @@ const pieceBytesMax = 16 << 20;
 export interface BodyReadOptions {
   /** Gives the read up: it rejects with `ERR_IOL_ABORTED` and has read nothing. */
   signal?: AbortSignal | undefined;
+  /** Where the bytes are received: whoever may read that pool may be sent them. Default: the server's. */
+  pool?: Pool | undefined;
 }
 
 interface Waiter {
@@ -34,7 +39,7 @@ interface Waiter {
 
 /**
  * The body of a request: aggregates in the order in which their bytes were sent, chunked coding
- * removed, in the server's pool. Nothing is received before it is asked for: the client waits, so no
+ * removed, in the server's pool or the one that a read names. Nothing is received before it is asked for: the client waits, so no
  * more than one read's bytes are in memory. The first read sends `100 Continue` to a client that
  * waits for it. What is not read when the answer is complete is dropped.
  *
@@ -73,9 +78,12 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
   read(size = pieceBytesDefault, options: BodyReadOptions = {}): Promise<Aggregate | null> {
     validateInteger(size, 'size', 1, Number.MAX_SAFE_INTEGER);
     validateObject(options, 'options');
-    const { signal } = options;
+    const { signal, pool } = options;
     validateAbortSignal(signal, 'options.signal');
-    const reading = this.#last.then(() => this.#read(Math.min(size, pieceBytesMax), signal));
+    if (pool !== undefined && !(pool instanceof Pool)) {
+      throw invalidType('options.pool', 'an instance of Pool', pool);
+    }
+    const reading = this.#last.then(() => this.#read(Math.min(size, pieceBytesMax), signal, pool));
     this.#last = reading.catch(() => undefined);
     return reading;
   }
@@ -89,11 +97,7 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
   [readBytes](
     size: number, options: { pool?: Pool | undefined; signal?: AbortSignal | undefined },
   ): Promise<Aggregate | null> {
-    if (options.pool !== undefined) {
-      throw invalidValue('options.pool', 'is not for request bodies, which are in the server\'s',
-        options.pool);
-    }
-    return this.read(size, { signal: options.signal });
+    return this.read(size, options);
   }
 
   /** @internal More may be there. */
@@ -107,20 +111,23 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
     this.#waiter?.reject(failure());
   }
 
-  async #read(size: number, signal: AbortSignal | undefined): Promise<Aggregate | null> {
+  async #read(
+    size: number, signal: AbortSignal | undefined, pool: Pool | undefined,
+  ): Promise<Aggregate | null> {
     for (;;) {
       if (signal?.aborted === true) throw abortedError(signal);
       if (this.#failure !== undefined) throw this.#failure();
-      const handle = this.#tryRead(size);
+      const handle = this.#tryRead(size, pool);
       if (handle > 0) return adoptAggregate(handle, native.scratch[0]!);
       if (handle === 0) return null;
       await this.#changed(signal);
     }
   }
 
-  #tryRead(size: number): number {
+  #tryRead(size: number, pool: Pool | undefined): number {
+    const poolHandle = pool === undefined ? 0 : handleOf(pool);
     try {
-      return native.httpReadBody(this.#server, this.#slot, this.#epoch, size);
+      return native.httpReadBody(this.#server, this.#slot, this.#epoch, size, poolHandle);
     } catch (error) {
       throw this.#failure?.() ?? error;  // The call may have found out that the client has left.
     }

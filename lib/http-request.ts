@@ -71,6 +71,8 @@ declare module './native' {
     httpAddress(server: NativeServer, slot: number, epoch: number, isServer: boolean): string;
     httpMethod(server: NativeServer, slot: number, epoch: number): string | undefined;
     httpStats(server: NativeServer): void;
+    /** False: there is no such status. */
+    httpSetErrorAnswer(server: NativeServer, status: number, head: number, body: number): boolean;
     httpClose(server: NativeServer): void;
     httpDestroy(server: NativeServer): void;
     httpReference(server: NativeServer, keepsLoopAlive: boolean): void;
@@ -113,7 +115,8 @@ interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-function heldHandle(value: unknown, name: string): number {
+/** @internal The handle of what must be bytes. */
+export function heldHandle(value: unknown, name: string): number {
   if (!(value instanceof HeldBytes)) {
     throw invalidType(name, 'an instance of Aggregate or IolBuffer', value);
   }

@@ -9,8 +9,11 @@ import { lookup } from 'node:dns/promises';
 import { rmSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 
+import type { HeldBytes } from './aggregate';
+import { takeIncidents, type HttpIncident } from './http-incidents';
 import { AnswerLog, type HttpAnswerRecord } from './http-log';
-import { HttpRequest, type NativeServer } from './http-request';
+import { heldHandle, HttpRequest, type NativeServer } from './http-request';
+import { statNames, type HttpServerStats } from './http-stats';
 import { defaultPoolHandle, native } from './native';
 import { Pool } from './pool';
 import { handleOf } from './resource';
@@ -28,10 +31,12 @@ export { expressReplies, type ReplyingResponse } from './http-express';
 export {
   fastifyReplies, type FastifyLike, type FastifyReplyLike, type ReplyingReply,
 } from './http-fastify';
+export type { HttpIncident, HttpIncidentKind } from './http-incidents';
 export type { HttpAnswerRecord } from './http-log';
 export { HttpHeadParser, type HttpHeadLimits, type HttpRequestHead } from './http-parser';
 export { replyWith, type ReplyBody, type ReplyOptions } from './http-reply';
 export { HttpRequest, Interest, type RespondOptions } from './http-request';
+export type { HttpServerStats } from './http-stats';
 
 /** Where to listen: at `host` and `port`, or at `path`, or with `fd`; and {@link HttpServerLimits}. */
 export interface HttpServerOptions extends HttpServerLimits {
@@ -70,6 +75,12 @@ export interface HttpServerOptions extends HttpServerLimits {
    * 0: always copied. Default 32.
    */
   copiesBeforeReference?: number;
+  /**
+   * Told of clients that were cut or turned away, and of pauses in accepting: at most ten of each kind a
+   * second, the others are counted in the next one. What it throws is an uncaught exception. Without it
+   * they are only counted ({@link HttpServer.stats}).
+   */
+  onIncident?: (incident: HttpIncident) => void;
 }
 
 /** The bounds of what a client may ask for; see {@link HttpServer.configure}. */
@@ -99,6 +110,13 @@ export interface HttpServerLimits {
    * the answer is 504, or cut. 0, the default: never.
    */
   answerTimeoutMs?: number;
+  /**
+   * Of all connections' answers that wait for their sockets, each counted by itself although they may be
+   * the same memory. Beyond it a connection has one request at a time, and those whose clients have taken
+   * nothing for the longest are cut (`queueCuts`), so that clients that do not read keep memory from nobody
+   * else. Default 4 GiB.
+   */
+  queuedBytesMax?: number;
 }
 
 /** For {@link HttpServer.close}. */
@@ -106,50 +124,6 @@ export interface CloseOptions {
   /** After so long what has not ended is cut. Default: never. */
   timeoutMs?: number;
 }
-
-/** Since the server was made, but for `connectionsOpen`. */
-export interface HttpServerStats {
-  readonly connectionsOpen: number;
-  readonly connectionsTotal: number;
-  /** Well-formed ones. */
-  readonly requests: number;
-  readonly responses1xx: number;
-  readonly responses2xx: number;
-  readonly responses3xx: number;
-  readonly responses4xx: number;
-  readonly responses5xx: number;
-  /** Taken by the kernel. */
-  readonly bytesSent: number;
-  /** Of these, without a copy. */
-  readonly bytesByReference: number;
-  /** Heads and bodies that were refused natively. */
-  readonly malformed: number;
-  /** Answered 503 natively because the pool was full. */
-  readonly refusedForMemory: number;
-  readonly headTimeouts: number;
-  readonly idleTimeouts: number;
-  readonly sendTimeouts: number;
-  readonly bodyTimeouts: number;
-  /** Requests that the program has not answered in time. */
-  readonly answerTimeouts: number;
-  /** Requests whose client left before the answer was given completely. */
-  readonly clientsLost: number;
-  /** System calls that receive, and that send. */
-  readonly receives: number;
-  readonly sends: number;
-  /** Sends that the socket took only a part of. */
-  readonly partialSends: number;
-  /** Times that accepting was paused: connectionsMax, or no descriptors left. */
-  readonly acceptPauses: number;
-}
-
-/** In the order of the addon's httpStats(). */
-const statNames = [
-  'connectionsOpen', 'connectionsTotal', 'requests', 'responses1xx', 'responses2xx',
-  'responses3xx', 'responses4xx', 'responses5xx', 'bytesSent', 'malformed', 'refusedForMemory',
-  'headTimeouts', 'idleTimeouts', 'sendTimeouts', 'clientsLost', 'receives', 'sends',
-  'partialSends', 'acceptPauses', 'bodyTimeouts', 'answerTimeouts', 'bytesByReference',
-] as const;
 
 interface NumberOption {
   readonly name: keyof HttpServerOptions;
@@ -182,6 +156,7 @@ const numberOptions = [
   option('answerTimeoutMs', 0, 0, timeoutMsMax),
   option('copiesBeforeReference', 32, 0, 0xffff_ffff),
   option('unsentBytesMax', 128 << 10, 0, 1 << 30),
+  option('queuedBytesMax', 4 * 2 ** 30, 0, Number.MAX_SAFE_INTEGER),
 ] as const;
 
 function numbersOf(options: HttpServerOptions): Float64Array {
@@ -263,7 +238,7 @@ const scratch = native.scratch;
 const recordWords = 5;
 
 /** In the order of HttpBinding::Event. */
-enum ServerEvent { Writable, Closed, Drained, Body }
+enum ServerEvent { Writable, Closed, Drained, Body, Incidents }
 
 /**
  * Decides about a request, at once or later. What it throws, or rejects with, is answered 500 if
@@ -289,6 +264,7 @@ export class HttpServer implements AsyncDisposable {
   readonly path: string | undefined;
   #server!: NativeServer;
   readonly #onRequest: RequestHandler;
+  readonly #onIncident: ((incident: HttpIncident) => void) | undefined;
   // Those that were not answered within the callback, by slot.
   readonly #undecided = new Map<number, HttpRequest>();
   // Whose callback is running: answers to earlier requests may bring events for it already.
@@ -311,7 +287,8 @@ export class HttpServer implements AsyncDisposable {
     validateObject(options, 'options');
     validateFunction(onRequest, 'onRequest');
     const numbers = numbersOf(options);
-    const { pool } = options;
+    const { pool, onIncident } = options;
+    if (onIncident !== undefined) validateFunction(onIncident, 'options.onIncident');
     if (pool !== undefined && !(pool instanceof Pool)) {
       throw invalidType('options.pool', 'an instance of Pool', pool);
     }
@@ -321,11 +298,12 @@ export class HttpServer implements AsyncDisposable {
   }
 
   private constructor(
-    pool: number, place: Place, numbers: Float64Array, limits: HttpServerLimits,
+    pool: number, place: Place, numbers: Float64Array, limits: HttpServerOptions,
     onRequest: RequestHandler,
   ) {
     this.#limits = { ...limits };
     this.#onRequest = onRequest;
+    this.#onIncident = limits.onIncident;
     this.#ended = new Promise((resolve) => {
       this.#tellEnded = resolve;
     });
@@ -334,6 +312,7 @@ export class HttpServer implements AsyncDisposable {
     this.#server = native.httpListen(pool, place.text, numbers, record,
       (target) => this.#handle(new HttpRequest(this.#server, target, record)),
       (event, slot, epoch) => this.#notice(event, slot, epoch), place.kind, place.number);
+    if (this.#onIncident !== undefined) native.httpReportIncidents(this.#server);
     this.host = native.httpEndpoint(this.#server);
     this.port = scratch[0]!;
     const path = native.httpPath(this.#server);
@@ -378,6 +357,22 @@ export class HttpServer implements AsyncDisposable {
   /** Requests that were not answered within the callback, and still are not completely. */
   openRequests(): HttpRequest[] {
     return [...this.#undecided.values()];
+  }
+
+  /**
+   * What {@link HttpRequest.refuse} answers for one of its statuses from now on, and the server itself
+   * for what it refuses natively (malformed, too large, too late): `head` and `body` as for
+   * {@link HttpRequest.respond}, kept by the server. Without a head: the short text again.
+   *
+   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` when `head` is not of that form, or the status none of
+   * refuse()'s.
+   */
+  setErrorAnswer(status: number, head?: HeldBytes, body?: HeldBytes): void {
+    validateInteger(status, 'status', 400, 599);
+    const headHandle = head === undefined ? 0 : heldHandle(head, 'head');
+    const bodyHandle = body === undefined ? 0 : heldHandle(body, 'body');
+    if (native.httpSetErrorAnswer(this.#server, status, headHandle, bodyHandle)) return;
+    throw invalidValue('status', 'must be one that refuse() has an answer for', status);
   }
 
   /** The figures as they are now. */
@@ -454,6 +449,10 @@ export class HttpServer implements AsyncDisposable {
   #notice(event: ServerEvent, slot: number, epoch: number): void {
     if (event === ServerEvent.Drained) {
       this.#tellEnded();
+      return;
+    }
+    if (event === ServerEvent.Incidents) {
+      for (const incident of takeIncidents(this.#server)) this.#onIncident?.(incident);
       return;
     }
     const current = this.#current;

@@ -10,8 +10,13 @@ export type Fields = Record<string, string | number | undefined>;
 
 export const kAllow = 'GET, HEAD, OPTIONS';
 
+// RFC 9110 has another name for one of Node's.
+function nameOf(status: number): string {
+  return status === 413 ? 'Content Too Large' : STATUS_CODES[status] ?? 'Unknown';
+}
+
 export function headText(status: number, fields: Fields): string {
-  let text = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? 'Unknown'}\r\n`;
+  let text = `HTTP/1.1 ${status} ${nameOf(status)}\r\n`;
   for (const [name, value] of Object.entries({ Server: 'flash-lite', ...fields })) {
     if (value !== undefined) text += `${name}: ${value}\r\n`;
   }
@@ -28,8 +33,20 @@ const kExtraFields: Record<number, Fields> = {
   503: { 'Retry-After': 1 },
 };
 
-// Those that a page of the operator's may answer, too.
-export const kErrorStatuses = [400, 403, 404, 405, 412, 500, 501, 503] as const;
+// What we answer, and what the connections answer by themselves, without asking us.
+const kOurStatuses = [400, 403, 404, 405, 412, 500, 501, 503];
+export const kOwnStatuses: readonly number[] =
+  [400, 408, 413, 414, 417, 431, 500, 501, 502, 503, 504, 505];
+// A page of the operator's may answer all of them.
+export const kErrorStatuses: readonly number[] =
+  [...new Set([...kOurStatuses, 416, ...kOwnStatuses])].sort();
+
+// What a connection answers by itself; whoever has it disposes of both.
+export interface OwnAnswer {
+  status: number;
+  head: Aggregate;
+  body: Aggregate;
+}
 
 interface CannedAnswer {
   head: Aggregate;
@@ -45,6 +62,7 @@ export class Answers {
   constructor(always: Fields) {
     this.#always = always;
     for (const status of kErrorStatuses) {
+      if (status === 416) continue;  // It says how long the file is.
       const body = textOf(status);
       const fields = {
         ...kPlainText, ...always, 'Content-Length': body.length, ...kExtraFields[status],
@@ -60,6 +78,12 @@ export class Answers {
   // What an answer of this status has whatever its body is.
   fieldsOf(status: number): Fields {
     return kExtraFields[status] ?? {};
+  }
+
+  // The same for somebody who keeps it: an answer of its own.
+  ownAnswer(status: number): OwnAnswer {
+    const { head, body } = this.#canned.get(status) as CannedAnswer;
+    return { status, head: head.clone(), body: (body as Aggregate).clone() };
   }
 
   // One of the statuses above.
@@ -120,5 +144,5 @@ function respondOnce(request: HttpRequest, text: string, body: Aggregate): void 
 }
 
 function textOf(status: number): string {
-  return `${status} ${STATUS_CODES[status]}\n`;
+  return `${status} ${nameOf(status)}\n`;
 }

@@ -1,6 +1,6 @@
 // One version of one file, in all the forms in which it is sent.
 //
-// Lifetime: the resource map drops a resource when the file changed or the map is full; answers
+// Lifetime: the resource map drops a resource when the file has changed or the map is full; answers
 // that are being prepared have retained it, and the last of them gives its memory back.
 
 import type { CachedFile } from 'io-lite';
@@ -10,6 +10,9 @@ import type { Fields } from './answers';
 import type { Encoded } from './encoder';
 import type { Coding } from './preferences';
 import { Representation, type RepresentationFacts } from './representation';
+
+// Forms that were siblings once; they go with the resource.
+const kOthersMax = 16;
 
 export interface ResourceFacts {
   contentType: string;
@@ -40,8 +43,22 @@ export class FileResource {
       new Representation(file, undefined, { ...this.#facts, etag, coding: undefined });
   }
 
+  // The file is still this one, but what is beside it is to be looked for again. False: all of it is to be
+  // made anew, since its head would be another one, or too many siblings have come and gone.
+  lookAgain(): boolean {
+    if (this.#facts.lastModified === undefined || this.#others.length >= kOthersMax) return false;
+    this.siblings = undefined;
+    this.choices.length = 0;
+    return true;
+  }
+
   // Takes over the sibling, also when it throws.
   addSibling(file: CachedFile, coding: Coding): Representation {
+    const known = this.#others.find((other) => other.file === file);
+    if (known !== undefined) {
+      file.close();  // It was opened once more.
+      return known;
+    }
     const etag = `${file.etag.slice(0, -1)}-${coding}"`;
     try {
       return this.#add(new Representation(file, undefined, { ...this.#facts, etag, coding }));

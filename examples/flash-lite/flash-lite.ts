@@ -7,6 +7,7 @@ import { FileCache, version, Window, type Pool } from 'io-lite';
 import { CgiGateway, CgiWorkers } from 'io-lite/cgi';
 import type { HttpRequest } from 'io-lite/http';
 
+import type { OwnAnswer } from './answers';
 import { log } from './log';
 import { pathnameOf } from './paths';
 import { Programs } from './programs';
@@ -80,6 +81,11 @@ export class FlashLite {
     });
   }
 
+  // See HttpServer.setErrorAnswer; the caller's to dispose.
+  ownAnswers(): Promise<OwnAnswer[]> {
+    return this.#files.ownAnswers();
+  }
+
   // All requests have been answered, or nobody waits for their answers any more.
   async close(): Promise<void> {
     await Promise.all([this.#gateway.close(), this.#routes.close()]);
@@ -148,6 +154,7 @@ function workersOf(
     environment: options.environment,
     files: { root: options.root, cache },
     timeoutMs: options.cgiTimeoutMs,
+    startTimeoutMs: options.appStartTimeoutMs,
     software: `flash-lite/${version}`,
     log,
   });

@@ -90,6 +90,11 @@ function addTraffic(metrics: Metrics, { http }: Status): void {
   }));
   metrics.add('flash_lite_partial_sends_total', 'Sends taken only in part.', http.partialSends);
   metrics.add('flash_lite_accept_pauses_total', 'Times that accepting was paused.', http.acceptPauses);
+  metrics.add('flash_lite_accept_failures_total',
+    'Connections not accepted for want of descriptors or memory.', http.acceptFailures);
+  metrics.add('flash_lite_queued_bytes', 'Of answers that wait for their clients.', http.bytesQueued);
+  metrics.add('flash_lite_queue_cuts_total',
+    'Connections cut since too much waited.', http.queueCuts);
 }
 
 function addCopies(metrics: Metrics, { copies }: Status): void {

@@ -20,14 +20,10 @@ export class ResourceMap {
     return resource;
   }
 
-  // Undefined also when the file has changed: the resource is then gone.
+  // Undefined also when it is to be found out whether the file is still the one that was opened.
   get(pathname: string): FileResource | undefined {
     const resource = this.#resources.get(pathname);
-    if (resource === undefined) return undefined;
-    if (!resource.file.isFresh) {
-      this.delete(pathname);
-      return undefined;
-    }
+    if (resource === undefined || !resource.file.isFresh) return undefined;
     resource.isTouched = true;
     return resource;
   }

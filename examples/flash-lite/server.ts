@@ -10,6 +10,7 @@ import {
 
 import { AccessLog } from './access-log';
 import { FlashLite, Ground, type FlashLiteOptions } from './flash-lite';
+import { logIncident } from './incidents';
 import { log, logTo } from './log';
 import { LogFile } from './log-file';
 import { remover, type Bound } from './places';
@@ -37,9 +38,11 @@ export class Server {
         server.#removers.push(remover(socket));
         const { copiesBeforeReference } = options;
         server.#listeners.push(await HttpServer.listen(
-          { fd: socket.fd, copiesBeforeReference, ...limitsOf(options) }, (request) => server.#decider.answer(request)));
+          { fd: socket.fd, copiesBeforeReference, onIncident: logIncident, ...limitsOf(options) },
+          (request) => server.#decider.answer(request)));
       }
       await server.#openLogs(options);
+      await server.#giveOwnAnswers(server.#decider);
     } catch (error) {
       await server.close(0);
       throw error;
@@ -76,6 +79,7 @@ export class Server {
       throw error;
     }
     for (const listener of this.#listeners) listener.configure(limitsOf(options));
+    await this.#giveOwnAnswers(decider);
     const before = this.#decider;
     this.#decider = decider;
     this.#options = options;
@@ -106,6 +110,16 @@ export class Server {
     this.#ground.close();
     await this.#accessLog?.close();
     await logTo(undefined)?.close();
+  }
+
+  // Pages of the operator's for what the connections answer by themselves. They are read now, and not
+  // when a client is refused.
+  async #giveOwnAnswers(decider: FlashLite): Promise<void> {
+    for (const { status, head, body } of await decider.ownAnswers()) {
+      for (const listener of this.#listeners) listener.setErrorAnswer(status, head, body);
+      head.dispose();
+      body.dispose();
+    }
   }
 
   // Puts away what answered before, once nobody waits for its answers.
@@ -202,10 +216,10 @@ function withFixed(
 function limitsOf(options: Options): HttpServerLimits {
   const {
     headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs, sendTimeoutMs,
-    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs, answerTimeoutMs,
+    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs, answerTimeoutMs, queuedBytesMax,
   } = options;
   return {
     headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs, sendTimeoutMs,
-    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs, answerTimeoutMs,
+    connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs, answerTimeoutMs, queuedBytesMax,
   };
 }

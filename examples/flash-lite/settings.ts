@@ -84,6 +84,10 @@ export const kSettings = {
   appWorkers: integer({
     name: 'app-workers', argument: 'N', help: 'of each module, 1 to 256 (default: 1)',
   }, 1, 1, 256),
+  appStartTimeoutMs: integer({
+    name: 'app-start-timeout-ms', argument: 'N',
+    help: 'how long a worker may take to be there (default: 10000)',
+  }, 10_000, 1, kDayMs),
   environment: variables({
     name: 'env', argument: 'NAME=VALUE',
     help: 'a variable for programs and workers; several are allowed',
@@ -143,6 +147,11 @@ export const kSettings = {
     help: 'what the kernel keeps for a reader beside what is under way, 0 to 1G (0: no bound; ' +
       'default: 128K)',
   }, 128 << 10, 0, 2 ** 30)),
+  queuedBytesMax: byteSize({
+    name: 'queued-max-bytes', argument: 'N',
+    help: 'of all answers that wait for their clients, each counted by itself, 0 to 1024G; beyond it ' +
+      'those who have taken nothing for the longest are cut (default: 4G)',
+  }, 2 ** 32, 0, kSizeMax),
   copiesBeforeReference: fixed(integer({
     name: 'copies-before-reference', argument: 'N',
     help: 'how often a piece above 128 KiB is copied to sockets before it leaves by reference, which ' +

@@ -15,7 +15,7 @@ import {
 import mimeTypes from 'mime-db';
 import { contentType } from 'mime-types';
 
-import { Answers } from './answers';
+import { Answers, kOwnStatuses, type Fields, type OwnAnswer } from './answers';
 import { Encoder } from './encoder';
 import { hasChanged, isShortOfDescriptors, messageOf, statusOf } from './failures';
 import { FileResource } from './file-resource';
@@ -42,6 +42,8 @@ export type StaticFilesOptions = SiteOptions & Pick<Options,
 // a slow reader's connection holds all of it.
 const kWholeBytesMax = 4 << 20;
 const kPartBytes = 1 << 20;
+// A page that the connections keep for what they answer by themselves is no longer.
+const kOwnPageBytesMax = 256 << 10;
 // How often an answer is begun anew because the file changed before anything was sent.
 const kAttemptsMax = 8;
 
@@ -73,6 +75,9 @@ export class StaticFiles {
   readonly #preferences = new Preferences();
   readonly #encoder: Encoder;
   readonly #negotiation: Negotiation;
+  // Heads and all, and found unchanged instead when the file was looked at again.
+  #made = 0;
+  #kept = 0;
   readonly #wholeBytesMax: number;
   readonly #partBytes: number;
 
@@ -115,14 +120,40 @@ export class StaticFiles {
 
   // By the page of the operator's, or with a text that was made beforehand.
   refuse(request: HttpRequest, status: number): void {
-    const page = this.#options.errorPages.find((each) => each.status === status);
-    if (page === undefined) this.#answers.respond(request, status);
-    else void this.#refuseByPage(request, status, page.path);
+    const page = this.#pageOf(status);
+    const fields = this.#answers.fieldsOf(status);
+    const respond = (): void => this.#answers.respond(request, status);
+    if (page === undefined) respond();
+    else void this.#refuseByPage(request, status, page, fields, respond);
+  }
+
+  // What the connections are to answer by themselves: pages as they are now, else texts.
+  ownAnswers(): Promise<OwnAnswer[]> {
+    return Promise.all(kOwnStatuses.map(async (status) => {
+      const page = this.#pageOf(status);
+      try {
+        if (page !== undefined) return await this.#ownPage(status, page);
+      } catch (error) {
+        log(`the page for ${status} cannot be sent: ${messageOf(error)}`);
+      }
+      return this.#answers.ownAnswer(status);
+    }));
+  }
+
+  #refuseRange(request: HttpRequest, byteLength: number): void {
+    const page = this.#pageOf(416);
+    const fields = { 'Content-Range': `bytes */${byteLength}` };
+    const respond = (): void => this.#answers.respondUnsatisfiable(request, byteLength);
+    if (page === undefined) respond();
+    else void this.#refuseByPage(request, 416, page, fields, respond);
   }
 
   stats(): FileFacts {
     return {
-      resources: { entries: this.#resources.size, entriesMax: this.#resources.entriesMax },
+      resources: {
+        entries: this.#resources.size, entriesMax: this.#resources.entriesMax,
+        made: this.#made, kept: this.#kept,
+      },
       cache: this.#storage.cache.stats(),
       compression: this.#encoder.stats(),
     };
@@ -182,7 +213,7 @@ export class StaticFiles {
     const ranges = parseRange(request.header('range') ?? '', whole.length);
     if (ranges === 'ignored') return whole;
     if (ranges !== 'unsatisfiable') return representation.selectRanges(ranges);
-    this.#answers.respondUnsatisfiable(request, whole.length);
+    this.#refuseRange(request, whole.length);
     return undefined;
   }
 
@@ -285,8 +316,23 @@ export class StaticFiles {
   }
 
   async #searchAnew(pathname: string): Promise<FoundElse | FileResource> {
-    const found = await this.#findWithDescriptors(pathname);
-    if (found.kind !== 'file') return found;
+    let found: Found;
+    try {
+      found = await this.#findWithDescriptors(pathname);
+    } catch (error) {
+      this.#resources.delete(pathname);
+      throw error;
+    }
+    if (found.kind !== 'file') {
+      this.#resources.delete(pathname);
+      return found;
+    }
+    const known = this.#resources.peek(pathname);
+    if (known?.file === found.file && known.lookAgain()) {
+      found.file.close();  // It was opened once more.
+      this.#kept++;
+      return this.#retainForNow(known);
+    }
     let resource: FileResource;
     try {
       resource = this.#resourceOf(found.file);
@@ -294,11 +340,16 @@ export class StaticFiles {
       found.file.close();
       throw error;
     }
-    // Whoever waits for this search looks at the resource before the next turn of the loop.
-    resource.retain();
+    this.#made++;
+    this.#retainForNow(resource);
     this.#resources.set(pathname, resource);
-    setImmediate(() => resource.release());
     return resource;
+  }
+
+  // Whoever waits for a search looks at the resource before the next turn of the loop.
+  #retainForNow(resource: FileResource): FileResource {
+    setImmediate(() => resource.release());
+    return resource.retain();
   }
 
   #resourceOf(file: CachedFile): FileResource {
@@ -345,22 +396,46 @@ export class StaticFiles {
     }
   }
 
-  // Never rejects: what is wrong with the page must not hide what was wrong before.
-  async #refuseByPage(request: HttpRequest, status: number, page: string): Promise<void> {
+  #pageOf(status: number): string | undefined {
+    return this.#options.errorPages.find((each) => each.status === status)?.path;
+  }
+
+  async #ownPage(status: number, page: string): Promise<OwnAnswer> {
+    const found = await this.#retainPage(page);
     try {
-      const found = this.#resources.get(page) ?? await this.#search(page);
-      if (!(found instanceof FileResource)) throw new Error(`${page} is not served`);
-      found.retain();
+      const selection = found.identity.selectAs(status, this.#answers.fieldsOf(status));
       try {
-        const selection = found.identity.selectAs(status, this.#answers.fieldsOf(status));
-        await this.#respondLater(request, selection);
+        if (selection.length > kOwnPageBytesMax) throw new Error(`${page} is too long`);
+        return { status, head: selection.head.clone(), body: await gather(selection) };
+      } finally {
+        dispose(selection);
+      }
+    } finally {
+      found.release();
+    }
+  }
+
+  async #retainPage(page: string): Promise<FileResource> {
+    const found = this.#resources.get(page) ?? await this.#search(page);
+    if (!(found instanceof FileResource)) throw new Error(`${page} is not served`);
+    return found.retain();
+  }
+
+  // Never rejects: what is wrong with the page must not hide what was wrong before.
+  async #refuseByPage(
+    request: HttpRequest, status: number, page: string, fields: Fields, respond: () => void,
+  ): Promise<void> {
+    try {
+      const found = await this.#retainPage(page);
+      try {
+        await this.#respondLater(request, found.identity.selectAs(status, fields));
       } finally {
         found.release();
       }
     } catch (error) {
       if (!request.isOpen) return;
       log(`the page for ${status} cannot be sent: ${messageOf(error)}`);
-      this.#answers.respond(request, status);
+      respond();
     }
   }
 

@@ -216,6 +216,7 @@ function draw(now, at) {
     ['Timed out: body', http.bodyTimeouts], ['Timed out: sending', http.sendTimeouts],
     ['Timed out: answer', http.answerTimeouts], ['Clients lost', http.clientsLost],
     ['Short of memory', http.refusedForMemory], ['Accepting paused', http.acceptPauses],
+    ['Cut: too much waits', http.queueCuts],
   ].map(([name, value]) => [name, [countOf(value)]]));
 
   const programs = Object.entries(apps).map(([prefix, app]) =>

@@ -25,7 +25,8 @@ export interface ServerFacts {
 }
 
 export interface FileFacts {
-  resources: { entries: number; entriesMax: number };
+  // `made` and `kept`: how often the answers of a path were made, and found to be still right.
+  resources: { entries: number; entriesMax: number; made: number; kept: number };
   cache: FileCacheStats;
   compression: Record<string, number>;
 }

@@ -55,7 +55,8 @@ struct Exchange {
   Connection* connection = nullptr;
   Exchange* next = nullptr;  // In the connection, or free.
   ReceivedRun received;      // The head's bytes.
-  Aggregate out;             // Of the answer, what could not be sent yet.
+  Aggregate out;             // Of the answer, what could not be sent yet,
+  uint64_t queuedBytes = 0;  // and how much of that is counted.
   uint64_t bodyLeft = 0;     // Of a streamed body with a length.
   uint16_t httpStatus = 0;   // Of the answer, once there is one.
   uint32_t headBytes = 0;    // Of the answer's heads, and

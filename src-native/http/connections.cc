@@ -94,6 +94,7 @@ void Connections::turn(uint32_t eventsMax) {
         canAccept = true;
       } else if (events[i].tag == kWakeupTag) {
         wakeup_.clear();
+        isReliefDue_ = false;
       } else {
         handleEvent(events[i]);
       }
@@ -104,6 +105,7 @@ void Connections::turn(uint32_t eventsMax) {
   // Why last: those who are connected are served first.
   if (canAccept && listener_.isOpen() && !isAcceptPaused_) acceptReady();
   expire();
+  if (stats_.bytesQueued > options_.queuedBytesMax) relieveQueue();
   isInTurn_ = false;
 }
 
@@ -167,7 +169,7 @@ void Connections::scheduleTurn(Connection& connection) {
 
 void Connections::acceptReady() {
   for (uint32_t i = 0; i < kAcceptsPerTurn; ++i) {
-    if (stats_.connectionsOpen >= options_.connectionsMax) return pauseAccepting(-1);
+    if (stats_.connectionsOpen >= options_.connectionsMax) return pauseAccepting(-1, 0);
     Result<sys::Fd> fd = sys::acceptConnection(listener_);
     if (fd.isOk()) {
       open(fd.take());
@@ -176,7 +178,7 @@ void Connections::acceptReady() {
     } else if (!sys::isLostConnection(fd.status().systemErrno())) {
       // Out of descriptors or memory. The listener stays ready, so it must not be asked again
       // before something has changed: a connection ended, or time has passed.
-      return pauseAccepting(kAcceptPauseMs);
+      return pauseAccepting(kAcceptPauseMs, fd.status().systemErrno());
     }
   }
 }
@@ -188,7 +190,10 @@ void Connections::open(sys::Fd fd) {
     freeConnections_.push_back(slot);
   }
   Connection& connection = *connections_[freeConnections_.back()];
-  if (!poll_.add(fd, sys::Interest::Read, tagOf(connection)).isOk()) return;  // Closes it.
+  if (Status status = poll_.add(fd, sys::Interest::Read, tagOf(connection)); !status.isOk()) {
+    ++stats_.acceptFailures;
+    return note(IncidentKind::AcceptFailed, nullptr, 0, "", status.systemErrno());  // Closes it.
+  }
   freeConnections_.pop_back();
   connection.fd = std::move(fd);
   connection.client.reset();
@@ -199,9 +204,13 @@ void Connections::open(sys::Fd fd) {
   armTimeout(connection, TimeoutKind::Idle);
 }
 
-void Connections::pauseAccepting(int64_t forMs) {
+// `error` is why the kernel gave none; 0: there are as many as may be.
+void Connections::pauseAccepting(int64_t forMs, int error) {
   isAcceptPaused_ = true;
   ++stats_.acceptPauses;
+  if (error != 0) ++stats_.acceptFailures;
+  const bool isFull = error == 0;
+  note(isFull ? IncidentKind::ConnectionsMax : IncidentKind::AcceptFailed, nullptr, 0, "", error);
   (void)poll_.change(listener_, sys::Interest::None, kListenerTag).isOk();
   if (forMs >= 0) timers_.set(acceptTimer_, nowMs_ + forMs);
 }
@@ -230,17 +239,23 @@ void Connections::expireConnection(Connection& connection) {
     case TimeoutKind::Head:
       ++stats_.headTimeouts;
       // Half a head is told so; a body that does not come, or an empty line, is not.
-      if (connection.reading == nullptr || connection.parser.isIdle()) break;
+      if (connection.reading == nullptr || connection.parser.isIdle()) {
+        note(IncidentKind::HeadTimeout, &connection);
+        break;
+      }
+      note(IncidentKind::HeadTimeout, &connection, 408);
       refuseInput(connection, 408);
       if (connection.fd.isOpen()) settle(connection);
       return;
     case TimeoutKind::Idle: ++stats_.idleTimeouts; break;
     case TimeoutKind::Body:
       ++stats_.bodyTimeouts;
+      note(IncidentKind::BodyTimeout, &connection);
       failBody(connection, BodyState::TimedOut);
       return;
     case TimeoutKind::Send:
       ++stats_.sendTimeouts;
+      note(IncidentKind::SendTimeout, &connection);
       // Why a reset: a plain close would leave megabytes with the kernel until it gives up too.
       destroy(connection, Ending::Reset);
       return;
@@ -255,7 +270,9 @@ void Connections::expireConnection(Connection& connection) {
 void Connections::expireAnswer(Connection& connection) {
   ++stats_.answerTimeouts;
   Exchange& exchange = *connection.first;
-  if (exchange.phase != Phase::Undecided) return destroy(connection, Ending::Reset);
+  const bool isUndecided = exchange.phase == Phase::Undecided;
+  note(IncidentKind::AnswerTimeout, &connection, isUndecided ? 504 : 0);
+  if (!isUndecided) return destroy(connection, Ending::Reset);
   const RequestId id = exchange.id();
   const ErrorAnswers::Answer& error = errors_.of(504);
   (void)answer(exchange, error.head, &error.body, Persistence::Close).isOk();

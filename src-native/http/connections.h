@@ -27,6 +27,7 @@
 #include "base/status.h"
 #include "http/answer_log.h"
 #include "http/connection.h"
+#include "http/incidents.h"
 #include "http/prebuilt.h"
 #include "http/receive_buffers.h"
 #include "http/timer_wheel.h"
@@ -81,6 +82,9 @@ class Connections {
     uint32_t idleTimeoutMs = 60'000;   // Between requests, and before the first.
     uint32_t sendTimeoutMs = 60'000;   // Without any progress.
     uint32_t answerTimeoutMs = 0;      // Without a decision, or a part, of the program's; 0: none.
+    // Of all connections' answers that wait for their sockets. Beyond it each connection has one
+    // request at a time, and at the end of a turn who has taken nothing for the longest is cut.
+    uint64_t queuedBytesMax = 4ull << 30;
     // A large buffer is copied to sockets so often before it is sent by reference; 0: always.
     uint32_t copiesBeforeReference = 32;
     const sys::Clock* clock = &sys::systemClock();
@@ -104,6 +108,9 @@ class Connections {
     uint64_t sends = 0;        // System calls.
     uint64_t partialSends = 0;
     uint64_t acceptPauses = 0;
+    uint64_t acceptFailures = 0;  // Of these, for want of descriptors or memory.
+    uint64_t bytesQueued = 0;     // Now.
+    uint64_t queueCuts = 0;       // Connections cut because of queuedBytesMax.
   };
 
   static Result<std::unique_ptr<Connections>> create(Pool& pool, RequestHandler& handler,
@@ -137,10 +144,14 @@ class Connections {
   // answer ends the connection. So with Aborted: the client has ended before its body did, and
   // BadBody: it is malformed. Nothing is received before it is asked for, so the client waits; what
   // was not read when the answer is complete is dropped. The first call asks the client to go on
-  // (100-continue).
+  // (100-continue). The bytes are in `pool`, a pool of this domain: whoever may read that may be
+  // given them.
   // Cost: bytes that came with the head are copied (CopyReason::Head), the others are received
   // where they stay.
-  Result<Aggregate> readBody(RequestId id, uint32_t bytesMax);
+  Result<Aggregate> readBody(RequestId id, uint32_t bytesMax, Pool& pool);
+  Result<Aggregate> readBody(RequestId id, uint32_t bytesMax) {
+    return readBody(id, bytesMax, pool_);
+  }
   // The client's address, or ours: one system call, which of a connection's client is the first's.
   enum class Side : uint8_t { Client, Server };
   Result<sys::Endpoint> endpointOf(RequestId id, Side side);
@@ -162,6 +173,12 @@ class Connections {
   // The request again, while it is undecided or streaming. `storage` is borrowed by the view.
   std::optional<RequestView> view(RequestId id, std::span<ByteSpan, kSpansMax> storage) const;
 
+  // What refuse() and the engine itself answer with for one of their statuses, from now on; null:
+  // the engine's own text again. False: it never answers that status.
+  Result<bool> setErrorAnswer(uint16_t httpStatus, const Aggregate* head, const Aggregate* body) {
+    return errors_.set(httpStatus, head, body);
+  }
+
   // Accepts no more, ends idle connections, the others after their answer. Then onDrained.
   void close();
   // Cuts everything now.
@@ -169,6 +186,7 @@ class Connections {
 
   const Stats& stats() const { return stats_; }
   AnswerLog& log() { return log_; }
+  Incidents& incidents() { return incidents_; }
 
  private:
   Connections(Pool& pool, RequestHandler& handler, sys::Fd listener, const Options& options,
@@ -178,7 +196,7 @@ class Connections {
   // connections.cc: accepting, events, time, ending.
   void acceptReady();
   void open(sys::Fd fd);
-  void pauseAccepting(int64_t forMs);
+  void pauseAccepting(int64_t forMs, int error);
   void resumeAccepting();
   void handleEvent(const sys::Readiness& event);
   void resumeReady();
@@ -204,6 +222,11 @@ class Connections {
   void pushExchange(Connection& connection, Exchange* exchange);
   void popFirst(Connection& connection);
   Exchange* find(RequestId id) const;
+  void noteQueued(Exchange& exchange);
+  void relieveQueue();
+  Result<sys::Endpoint> clientOf(Connection& connection);
+  void note(IncidentKind kind, Connection* connection, uint16_t httpStatus = 0,
+            const char* why = "", int error = 0);
 
   // connections_receive.cc: from bytes to requests.
   bool wantsBytes(const Connection& connection) const;
@@ -216,6 +239,7 @@ class Connections {
   void dispatch(Connection& connection, Exchange& exchange, std::span<const ByteSpan> spans);
   bool canParse(const Connection& connection) const;
   void refuseInput(Connection& connection, uint16_t httpStatus);
+  bool asksForHead(const Connection& connection) const;
   void refuseForMemory(Connection& connection);
   void consume(Connection& connection, uint32_t bytes);
   void releaseInput(Connection& connection);
@@ -231,7 +255,7 @@ class Connections {
   void tellBody(Connection& connection);
   Status goOn(Connection& connection, Exchange& exchange);
   Status takeUnparsedBody(Connection& connection, Draft& draft, uint32_t* filled);
-  Result<Aggregate> receiveBody(Connection& connection, uint32_t bytesMax);
+  Result<Aggregate> receiveBody(Connection& connection, uint32_t bytesMax, Pool& pool);
   Status receiveFraming(Connection& connection);
   Status waitForBody(Connection& connection);
   Status countReceived(Connection& connection, const Result<uint32_t>& received);
@@ -266,6 +290,7 @@ class Connections {
   HeadEnds headEnds_;
   ErrorAnswers errors_;
   AnswerLog log_;
+  Incidents incidents_;
   net::HotBuffers hot_;
   TimerWheel timers_;
   TimerNode acceptTimer_;
@@ -274,6 +299,7 @@ class Connections {
   bool isAcceptPaused_ = false;
   bool isClosing_ = false;
   bool isDrained_ = false;
+  bool isReliefDue_ = false;  // The wake-up for it was signalled.
   std::vector<std::unique_ptr<Connection>> connections_;
   std::vector<uint32_t> freeConnections_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;

@@ -41,6 +41,7 @@ bool Connections::frameBody(Connection& connection, Exchange& exchange) {
   BodyFraming body(head);
   if (body.isDone()) return true;
   if (head.hasContentLength && head.contentLength > options_.bodyBytesMax) {
+    note(IncidentKind::BodyTooLarge, &connection);
     exchange.body = BodyState::TooLarge;
     exchange.closesAfter = true;
     stopTaking(connection);
@@ -63,9 +64,11 @@ bool Connections::drainBody(Connection& connection) {
     connection.body.reset();
   } else if (step.status == BodyStatus::kRefused) {
     ++stats_.malformed;
+    note(IncidentKind::Malformed, &connection, 0, bodyErrorText(step.error));
     stopTaking(connection);
     return false;
   } else if (connection.body->bodyBytes() > options_.bodyBytesMax) {
+    note(IncidentKind::BodyTooLarge, &connection);
     stopTaking(connection);
     return false;
   }
@@ -92,6 +95,7 @@ bool Connections::dropBodyRun(Connection& connection) {
   (void)connection.body->step({nullptr, dropped.value()});
   if (connection.body->isDone()) connection.body.reset();
   if (connection.body && connection.body->bodyBytes() > options_.bodyBytesMax) {
+    note(IncidentKind::BodyTooLarge, &connection);
     stopTaking(connection);
   }
   settle(connection);
@@ -147,7 +151,7 @@ void Connections::tellBody(Connection& connection) {
   if (connection.epoch == epoch) settle(connection);
 }
 
-Result<Aggregate> Connections::readBody(RequestId id, uint32_t bytesMax) {
+Result<Aggregate> Connections::readBody(RequestId id, uint32_t bytesMax, Pool& pool) {
   Exchange* exchange = find(id);
   if (exchange == nullptr) return Status(Code::Closed, "request");
   IOL_TRY(bodyStatus(exchange->body, options_.bodyBytesMax));
@@ -159,7 +163,7 @@ Result<Aggregate> Connections::readBody(RequestId id, uint32_t bytesMax) {
   if (exchange->owesContinue) IOL_TRY(goOn(connection, *exchange));
   while (true) {
     if (connection.unparsed.length > 0) {
-      Result<Draft> draft = pool_.allocate(std::min(bytesMax, connection.unparsed.length));
+      Result<Draft> draft = pool.allocate(std::min(bytesMax, connection.unparsed.length));
       if (!draft.isOk()) return draft.status();
       uint32_t filled = 0;
       const Status status = takeUnparsedBody(connection, draft.value(), &filled);
@@ -167,7 +171,9 @@ Result<Aggregate> Connections::readBody(RequestId id, uint32_t bytesMax) {
       if (filled > 0 || exchange->body == BodyState::Done) return bytes;
       IOL_TRY(status);
     }
-    if (connection.body->remainingRunBytes() > 0) return receiveBody(connection, bytesMax);
+    if (connection.body->remainingRunBytes() > 0) {
+      return receiveBody(connection, bytesMax, pool);
+    }
     IOL_TRY(receiveFraming(connection));
   }
 }
@@ -178,7 +184,9 @@ Status Connections::goOn(Connection& connection, Exchange& exchange) {
   if (connection.unparsed.length > 0) return {};  // It has not waited.
   exchange.headBytes += static_cast<uint32_t>(errors_.goOn().byteLength());
   if (connection.first != &exchange || connection.isBlocked) {
-    return exchange.out.append(errors_.goOn());
+    const Status status = exchange.out.append(errors_.goOn());
+    noteQueued(exchange);
+    return status;
   }
   const Aggregate* parts[] = {&errors_.goOn()};
   if (sendNow(connection, exchange, parts, sys::More::No) == Sent::Lost) {
@@ -208,6 +216,8 @@ Status Connections::takeUnparsedBody(Connection& connection, Draft& draft, uint3
     const bool isBad = step.status == BodyStatus::kRefused;
     if (!isBad && connection.body->bodyBytes() <= options_.bodyBytesMax) continue;
     if (isBad) ++stats_.malformed;
+    note(isBad ? IncidentKind::Malformed : IncidentKind::BodyTooLarge, &connection, 0,
+         isBad ? bodyErrorText(step.error) : "");
     Exchange* exchange = connection.bodyOwner;
     failBody(connection, isBad ? BodyState::Malformed : BodyState::TooLarge);
     *filled = isBad ? *filled : 0;
@@ -217,12 +227,13 @@ Status Connections::takeUnparsedBody(Connection& connection, Draft& draft, uint3
 }
 
 // Receives body bytes where they stay.
-Result<Aggregate> Connections::receiveBody(Connection& connection, uint32_t bytesMax) {
+Result<Aggregate> Connections::receiveBody(Connection& connection, uint32_t bytesMax,
+                                           Pool& pool) {
   const uint64_t run = connection.body->remainingRunBytes();
   // Why asked: a buffer as large as what is there, not as what may come.
   const uint32_t there = std::max(sys::bytesToReceive(connection.fd), kBodyPieceBytesMin);
   const uint64_t wanted = std::min<uint64_t>({run, bytesMax, there});
-  Result<Draft> draft = pool_.allocate(wanted);
+  Result<Draft> draft = pool.allocate(wanted);
   if (!draft.isOk()) return draft.status();
   ++stats_.receives;
   const Result<uint32_t> received =
@@ -235,6 +246,7 @@ Result<Aggregate> Connections::receiveBody(Connection& connection, uint32_t byte
   if (connection.body->isDone()) {
     finishBody(connection);
   } else if (connection.body->bodyBytes() > options_.bodyBytesMax) {
+    note(IncidentKind::BodyTooLarge, &connection);
     failBody(connection, BodyState::TooLarge);
     return bodyStatus(BodyState::TooLarge, options_.bodyBytesMax);
   }
@@ -280,6 +292,11 @@ Result<sys::Endpoint> Connections::endpointOf(RequestId id, Side side) {
   if (exchange == nullptr) return Status(Code::Closed, "request");
   Connection& connection = *exchange->connection;
   if (side == Side::Server) return sys::localEndpoint(connection.fd);
+  return clientOf(connection);
+}
+
+// Asks the kernel once.
+Result<sys::Endpoint> Connections::clientOf(Connection& connection) {
   if (!connection.client) {
     const Result<sys::Endpoint> client = sys::remoteEndpoint(connection.fd);
     if (!client.isOk()) return client;

@@ -37,6 +37,7 @@ void Connections::releaseExchange(Exchange* exchange) {
   }
   exchange->received = {};
   if (exchange->out.sliceCount() > 0) exchange->out.clear();
+  noteQueued(*exchange);
   if (exchange->connection->bodyOwner == exchange) exchange->connection->bodyOwner = nullptr;
   exchange->connection = nullptr;
   if (++exchange->epoch == 0) exchange->epoch = 1;
@@ -58,6 +59,51 @@ void Connections::popFirst(Connection& connection) {
   if (connection.first == nullptr) connection.last = nullptr;
   --connection.exchanges;
   releaseExchange(exchange);
+}
+
+// To be called whenever the exchange's `out` has changed.
+void Connections::noteQueued(Exchange& exchange) {
+  const uint64_t bytes = exchange.out.byteLength();
+  if (bytes == exchange.queuedBytes) return;
+  stats_.bytesQueued += bytes - exchange.queuedBytes;
+  exchange.queuedBytes = bytes;
+  if (stats_.bytesQueued <= options_.queuedBytesMax || isInTurn_ || isReliefDue_) return;
+  isReliefDue_ = true;
+  wakeup_.signal();
+}
+
+// Of connections whose socket is full, those that have taken nothing for the longest are cut until
+// the rest is within the bound.
+void Connections::relieveQueue() {
+  isReliefDue_ = false;
+  while (stats_.bytesQueued > options_.queuedBytesMax) {
+    Connection* slowest = nullptr;
+    for (const std::unique_ptr<Connection>& each : connections_) {
+      if (each->timeout != TimeoutKind::Send || each->hasSentItsShare) continue;
+      if (slowest != nullptr && each->timer.deadlineMs >= slowest->timer.deadlineMs) continue;
+      slowest = each.get();
+    }
+    if (slowest == nullptr) return;  // All of it waits for the program.
+    ++stats_.queueCuts;
+    note(IncidentKind::QueueFull, slowest);
+    destroy(*slowest, Ending::Reset);
+  }
+}
+
+// Tells who listens, while the connection is still there.
+void Connections::note(IncidentKind kind, Connection* connection, uint16_t httpStatus,
+                       const char* why, int error) {
+  if (!incidents_.count(kind, nowMs_)) return;
+  Incident incident;
+  incident.kind = kind;
+  incident.httpStatus = httpStatus;
+  incident.systemErrno = error;
+  incident.why = why;
+  if (connection != nullptr) {
+    const Result<sys::Endpoint> client = clientOf(*connection);
+    if (client.isOk()) incident.client = client.value();
+  }
+  incidents_.keep(incident);
 }
 
 Exchange* Connections::find(RequestId id) const {

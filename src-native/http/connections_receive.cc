@@ -12,8 +12,10 @@ constexpr uint32_t kDropPieceBytes = 256 << 10;
 }  // namespace
 
 bool Connections::takesMore(const Connection& connection) const {
+  // Who has nothing under way may ask, however much others keep waiting.
+  const bool isRoom = stats_.bytesQueued <= options_.queuedBytesMax;
   return connection.takesRequests && !connection.isBlocked &&
-         connection.exchanges < options_.pipelineMax;
+         connection.exchanges < (isRoom ? options_.pipelineMax : 1);
 }
 
 // What follows a body that the program may read waits until it is read or dropped.
@@ -105,6 +107,7 @@ bool Connections::parseHead(Connection& connection) {
     case HeadStatus::kIncomplete: return false;
     case HeadStatus::kRefused:
       ++stats_.malformed;
+      note(IncidentKind::Malformed, &connection, result.httpStatus, headErrorText(result.error));
       refuseInput(connection, result.httpStatus);
       return false;
     case HeadStatus::kComplete: break;
@@ -140,16 +143,27 @@ void Connections::dispatch(Connection& connection, Exchange& exchange,
 
 // Answers, in its turn, what could not be read as a request, and ends the connection.
 void Connections::refuseInput(Connection& connection, uint16_t httpStatus) {
+  const bool isForHead = asksForHead(connection);
   if (connection.reading != nullptr) releaseExchange(std::exchange(connection.reading, nullptr));
   connection.takesRequests = false;
   connection.needsLinger = true;
   Exchange* exchange = takeExchange(connection);
+  exchange->dropsBody = isForHead;
   if (log_.isOn()) log_.begin(connection, *exchange, nowMs_);
   exchange->phase = Phase::Undecided;
   exchange->closesAfter = true;
   pushExchange(connection, exchange);
   const ErrorAnswers::Answer& error = errors_.of(httpStatus);
   (void)answer(*exchange, error.head, &error.body, Persistence::Close).isOk();
+}
+
+// Whether what there is of a request begins with the method HEAD.
+bool Connections::asksForHead(const Connection& connection) const {
+  if (connection.reading == nullptr || !connection.parser.hasMethod()) return false;
+  ByteSpan first;
+  const uint32_t count = connection.unparsed.fill(&first, 1);
+  // A method in two pieces is nobody's who waits for his answer.
+  return HeadText({&first, count}).equals(connection.reading->head.methodToken, "HEAD");
 }
 
 // The pool has no room for the client's bytes. They are dropped: what they asked is unknown, but
@@ -163,6 +177,7 @@ void Connections::refuseForMemory(Connection& connection) {
   }
   if (dropped.value() == 0) return endInput(connection);
   ++stats_.refusedForMemory;
+  note(IncidentKind::NoMemory, &connection, 503);
   connection.body.reset();
   const uint32_t epoch = connection.epoch;
   refuseInput(connection, 503);

@@ -71,6 +71,7 @@ Connections::Sent Connections::sendNow(Connection& connection, Exchange& exchang
     return Sent::Lost;
   }
   exchange.out.truncateFront(sent.value().bytes);
+  noteQueued(exchange);
   return Sent::Part;
 }
 
@@ -108,8 +109,10 @@ Status Connections::answer(Exchange& exchange, const Aggregate& head, const Aggr
   if (connection.first != &exchange || connection.isBlocked) {
     if (Status status = appendAll(exchange.out, parts); !status.isOk()) {
       exchange.out.clear();
+      noteQueued(exchange);
       return status;
     }
+    noteQueued(exchange);
     exchange.phase = Phase::Complete;
     return {};
   }
@@ -142,8 +145,10 @@ Status Connections::start(RequestId id, const Aggregate& head, std::optional<uin
   if (connection.first != exchange || connection.isBlocked) {
     if (Status status = appendAll(exchange->out, parts); !status.isOk()) {
       exchange->out.clear();
+      noteQueued(*exchange);
       return status;
     }
+    noteQueued(*exchange);
   }
   exchange->httpStatus = statusOf(head);
   exchange->headBytes += static_cast<uint32_t>(parts[0]->byteLength() + parts[1]->byteLength());
@@ -176,7 +181,10 @@ Result<bool> Connections::write(RequestId id, const Aggregate& part) {
   const Aggregate* parts[] = {&part};
   const bool isQueued =
       connection.first != exchange || connection.isBlocked || exchange->out.byteLength() > 0;
-  if (isQueued && !exchange->dropsBody) IOL_TRY(exchange->out.append(part));
+  if (isQueued && !exchange->dropsBody) {
+    IOL_TRY(exchange->out.append(part));
+    noteQueued(*exchange);
+  }
   if (exchange->bodyLeft != kUnbounded) exchange->bodyLeft -= part.byteLength();
   if (exchange->dropsBody) return true;
   if (!isQueued) {
@@ -259,6 +267,7 @@ bool Connections::sendQueued(Connection& connection, Exchange& exchange) {
   }
   exchange.sentBytes += sent.value().bytes;
   exchange.out.truncateFront(sent.value().bytes);
+  noteQueued(exchange);
   if (!connection.isBlocked) return true;
   if (sent.value().bytes > 0) armTimeout(connection, TimeoutKind::Send);
   afterAnswer(connection);

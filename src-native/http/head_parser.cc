@@ -34,6 +34,7 @@ struct HeadParser::Cursor {
 
 void HeadParser::reset() {
   state_ = State::kStart;
+  hasMethod_ = false;
   error_ = HeadError::kNone;
   scanned_ = 0;
   versionAt_ = 0;
@@ -129,6 +130,7 @@ HeadError HeadParser::stepMethod(Cursor& cursor, RequestHead& head) {
   if (*cursor.at != ' ' || head.methodToken.length == 0) return HeadError::kBadMethod;
   ++cursor.at;
   head.target = {cursor.offset(), 0};
+  hasMethod_ = true;
   state_ = State::kTarget;
   return HeadError::kNone;
 }

@@ -68,6 +68,8 @@ class HeadParser {
   // came before the request line this is 2, and still nobody has asked for anything: see isIdle().
   uint32_t scannedBytes() const { return scanned_; }
   bool isIdle() const { return state_ <= State::kFirstByte; }
+  // Whether the method of the head that is being parsed, or was refused, is in methodToken.
+  bool hasMethod() const { return hasMethod_; }
 
  private:
   enum class State : uint8_t {
@@ -104,6 +106,7 @@ class HeadParser {
   HeadLimits limits_;
   State state_ = State::kStart;
   uint8_t versionAt_ = 0;  // Bytes of "HTTP/1.x" seen.
+  bool hasMethod_ = false;
   HeadError error_ = HeadError::kNone;
   uint32_t scanned_ = 0;  // Where the next call goes on.
 };

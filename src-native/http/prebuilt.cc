@@ -4,6 +4,7 @@
 #include <ctime>
 #include <iterator>
 #include <string>
+#include <utility>
 
 #include "base/check.h"
 
@@ -74,6 +75,7 @@ Status HeadEnds::renew(int64_t wallSeconds) {
 
 Status ErrorAnswers::prepare() {
   answers_.reserve(std::size(kErrorTexts));
+  others_.resize(std::size(kErrorTexts));
   for (const ErrorText& text : kErrorTexts) {
     const std::string body = std::to_string(text.httpStatus) + " " + text.reason + "\n";
     const std::string head = "HTTP/1.1 " + std::to_string(text.httpStatus) + " " + text.reason +
@@ -94,13 +96,33 @@ Status ErrorAnswers::prepare() {
   return goOn_.adopt(goOn.value());
 }
 
-const ErrorAnswers::Answer& ErrorAnswers::of(uint16_t httpStatus) const {
-  const Answer* internal = nullptr;
-  for (const Answer& answer : answers_) {
-    if (answer.httpStatus == httpStatus) return answer;
-    if (answer.httpStatus == 500) internal = &answer;
+size_t ErrorAnswers::placeOf(uint16_t httpStatus) const {
+  for (size_t i = 0; i < answers_.size(); ++i) {
+    if (answers_[i].httpStatus == httpStatus) return i;
   }
-  return *internal;
+  return answers_.size();
+}
+
+Result<bool> ErrorAnswers::set(uint16_t httpStatus, const Aggregate* head,
+                               const Aggregate* body) {
+  const size_t place = placeOf(httpStatus);
+  if (place == answers_.size()) return false;
+  if (head == nullptr) {
+    others_[place].reset();
+    return true;
+  }
+  Answer answer(pool_.domain());
+  answer.httpStatus = httpStatus;
+  IOL_TRY(answer.head.append(*head));
+  if (body != nullptr) IOL_TRY(answer.body.append(*body));
+  others_[place].emplace(std::move(answer));
+  return true;
+}
+
+const ErrorAnswers::Answer& ErrorAnswers::of(uint16_t httpStatus) const {
+  size_t place = placeOf(httpStatus);
+  if (place == answers_.size()) place = placeOf(500);
+  return others_[place] ? *others_[place] : answers_[place];
 }
 
 }  // namespace iol::http

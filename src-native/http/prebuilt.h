@@ -11,6 +11,7 @@
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "aggregate/aggregate.h"
@@ -50,14 +51,20 @@ class ErrorAnswers {
 
   explicit ErrorAnswers(Pool& pool) : pool_(pool), goOn_(pool.domain()) {}
   Status prepare();
+  // Another one for `httpStatus` from now on, which is kept; null: our own text. False: there is
+  // no answer of that status.
+  Result<bool> set(uint16_t httpStatus, const Aggregate* head, const Aggregate* body);
   // The answer for `httpStatus`, or the one for 500 when there is none such.
   const Answer& of(uint16_t httpStatus) const;
   // "100 Continue", a head and its empty line.
   const Aggregate& goOn() const { return goOn_; }
 
  private:
+  size_t placeOf(uint16_t httpStatus) const;
+
   Pool& pool_;
   std::vector<Answer> answers_;
+  std::vector<std::optional<Answer>> others_;  // In the place of those.
   Aggregate goOn_;
 };
 

@@ -133,6 +133,7 @@ void HttpBinding::turn() {
 
 // After the outermost call into the engine: it may have ended, or have a new deadline.
 void HttpBinding::afterCall() {
+  if (connections_ != nullptr && !connections_->incidents().isEmpty()) tell(Event::Incidents, {});
   if (connections_ == nullptr) return;
   if (isDrained_) {
     finish(true);

@@ -31,7 +31,7 @@ class HttpBinding final : public http::RequestHandler,
  public:
   // Uint32: slot, epoch, method | version << 8 | target form << 16, known headers, repeated ones.
   static constexpr size_t kRecordWords = 5;
-  enum class Event : int32_t { Writable, Closed, Drained, Body };
+  enum class Event : int32_t { Writable, Closed, Drained, Body, Incidents };
 
   struct Script {
     napi_value onRequest;  // (target: string)

@@ -32,6 +32,7 @@ struct HttpNumbers {
     options.bodyTimeoutMs = at(13);
     options.answerTimeoutMs = at(14);
     options.copiesBeforeReference = at(15);
+    options.queuedBytesMax = static_cast<uint64_t>(numbers[17]);
     return options;
   }
 };

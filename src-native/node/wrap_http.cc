@@ -156,6 +156,23 @@ napi_value httpRefuse(napi_env env, napi_callback_info info) {
                                          persistenceAt(call, 4)));
 }
 
+// httpSetErrorAnswer(server, status, head or 0, body or 0) -> false: there is no such status
+napi_value httpSetErrorAnswer(napi_env env, napi_callback_info info) {
+  Call<4> call(env, info);
+  if (!call.isReady()) return nullptr;
+  HttpBinding& server = serverAt(env, call.value(0));
+  std::optional<Aggregate> ownHead;
+  const Aggregate* head = call.handle(2) == 0 ? nullptr : headAt(call, 2, ownHead);
+  if (call.handle(2) != 0 && head == nullptr) return nullptr;
+  const int32_t bodyHandle = call.handle(3);
+  const Aggregate* body = bodyHandle == 0 ? nullptr : call.state().aggregates().get(bodyHandle);
+  if (bodyHandle != 0 && body == nullptr) return call.failClosed("aggregate");
+  if (server.connections() == nullptr) return call.boolean(true);
+  const auto httpStatus = static_cast<uint16_t>(call.intAt(1));
+  const Result<bool> isKnown = server.connections()->setErrorAnswer(httpStatus, head, body);
+  return isKnown.isOk() ? call.boolean(isKnown.value()) : call.fail(isKnown.status());
+}
+
 // httpStart(server, slot, epoch, head, bodyBytes or -1: none, -2: self-delimited, closes)
 //   -> boolean
 napi_value httpStart(napi_env env, napi_callback_info info) {
@@ -339,15 +356,22 @@ napi_value httpAddress(napi_env env, napi_callback_info info) {
   return host;
 }
 
-// httpReadBody(server, slot, epoch, bytesMax) -> aggregate; 0: the end; -1: wait for Body
+// httpReadBody(server, slot, epoch, bytesMax, pool or 0: the server's)
+//   -> aggregate; 0: the end; -1: wait for Body
 napi_value httpReadBody(napi_env env, napi_callback_info info) {
-  Call<4> call(env, info);
+  Call<5> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
   if (server.connections() == nullptr) return call.failClosed("request");
+  const int32_t poolHandle = call.handle(4);
+  Pool* pool = poolHandle == 0 ? nullptr : call.state().poolOf(poolHandle);
+  if (poolHandle != 0 && pool == nullptr) return call.failClosed("pool");
   const HttpBinding::Entry entry(server);
-  Result<Aggregate> bytes =
-      server.connections()->readBody(requestAt(call, 1), static_cast<uint32_t>(call.intAt(3)));
+  http::Connections& connections = *server.connections();
+  const auto bytesMax = static_cast<uint32_t>(call.intAt(3));
+  Result<Aggregate> bytes = pool != nullptr
+                                ? connections.readBody(requestAt(call, 1), bytesMax, *pool)
+                                : connections.readBody(requestAt(call, 1), bytesMax);
   if (bytes.status().code() == Code::WouldBlock) return call.int32(-1);
   if (!bytes.isOk()) return call.fail(bytes.status());
   if (bytes.value().byteLength() == 0) return call.int32(0);
@@ -374,7 +398,8 @@ napi_value httpStats(napi_env env, napi_callback_info info) {
       stats.bytesSent,       stats.malformed,        stats.refusedForMemory, stats.headTimeouts,
       stats.idleTimeouts,    stats.sendTimeouts,     stats.clientsLost,      stats.receives,
       stats.sends,           stats.partialSends,     stats.acceptPauses,     stats.bodyTimeouts,
-      stats.answerTimeouts,  stats.bytesByReference,
+      stats.answerTimeouts,  stats.bytesByReference, stats.acceptFailures,   stats.bytesQueued,
+      stats.queueCuts,
   };
   static_assert(std::size(figures) <= EnvState::kScratchNumbers);
   for (size_t i = 0; i < std::size(figures); ++i) {
@@ -428,6 +453,7 @@ constexpr Export kExports[] = {
     {"httpEndpoint", httpEndpoint},
     {"httpRespond", httpRespond},
     {"httpRefuse", httpRefuse},
+    {"httpSetErrorAnswer", httpSetErrorAnswer},
     {"httpStart", httpStart},
     {"httpWrite", httpWrite},
     {"httpEnd", httpEnd},

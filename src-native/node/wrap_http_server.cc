@@ -59,9 +59,46 @@ napi_value httpTakeLog(napi_env env, napi_callback_info info) {
   return call.number(log.take(to.data, static_cast<uint32_t>(to.length)));
 }
 
+// httpReportIncidents(server): Incidents is told from now on
+napi_value httpReportIncidents(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() != nullptr) server.connections()->incidents().setOn(true);
+  return nullptr;
+}
+
+// httpTakeIncidents(server) -> [kind, status, errno, why, host, port, missed, ...]
+napi_value httpTakeIncidents(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  napi_value list = nullptr;
+  napi_create_array(env, &list);
+  if (server.connections() == nullptr) return list;
+  uint32_t at = 0;
+  const auto text = [&](const char* value) {
+    napi_value string = nullptr;
+    napi_create_string_latin1(env, value, NAPI_AUTO_LENGTH, &string);
+    return string;
+  };
+  for (const http::Incident& each : server.connections()->incidents().take()) {
+    for (napi_value value :
+         {call.number(static_cast<double>(each.kind)), call.number(each.httpStatus),
+          call.number(each.systemErrno), text(each.why), text(each.client.host),
+          call.number(each.client.port), call.number(static_cast<double>(each.missed))}) {
+      napi_set_element(env, list, at++, value);
+    }
+  }
+  return list;
+}
+
 constexpr Export kExports[] = {
-    {"httpBind", httpBind},     {"httpConfigure", httpConfigure}, {"httpPath", httpPath},
-    {"httpSetLog", httpSetLog}, {"httpTakeLog", httpTakeLog},
+    {"httpBind", httpBind},
+    {"httpConfigure", httpConfigure},
+    {"httpPath", httpPath},
+    {"httpSetLog", httpSetLog},
+    {"httpTakeLog", httpTakeLog},
+    {"httpReportIncidents", httpReportIncidents},
+    {"httpTakeIncidents", httpTakeIncidents},
 };
 
 }  // namespace

@@ -52,6 +52,15 @@ const actions = {
     }
     respond(request, `${bytes}`);
   },
+  // Where the body lies.
+  where: async (request) => {
+    const slices = [];
+    for await (const part of request.body) {
+      slices.push(...part.slices().map(({ address, length }) => [address, length]));
+      part.dispose();
+    }
+    respond(request, JSON.stringify(slices));
+  },
   stream: async (request, size) => {
     const part = Aggregate.from(Buffer.alloc(65536, 's'));
     request.start(plain, Number(size));
@@ -114,12 +123,11 @@ const actions = {
   reject: () => Promise.reject(new Error('rejected on purpose')),
   abort: (request) => request.abort('no reason'),
   then: async (request, what) => {
-    const part = Aggregate.from('x'.repeat(10_000));
+    // So much that the next may come only when the server has sent it.
+    const part = Aggregate.from('x'.repeat(1 << 20));
     request.start(plain);
     await request.write(part);
     part.dispose();
-    // What was sent must be on its way before the end.
-    await new Promise((resolve) => setTimeout(resolve, 20));
     await actions[what](request);
   },
 };

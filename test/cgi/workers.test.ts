@@ -4,8 +4,12 @@ import { existsSync, readFileSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 
+import { inspectWindows } from 'io-lite/inspect';
+
 import { exchange, get, getStatus, RawClient, statusOf, type Answer, type Status } from '../e2e/support/client';
-import { repository, runFlashLite, start, stop, stopPrograms, until, type Server } from '../e2e/support/flash-lite';
+import {
+  ready, repository, run, runFlashLite, start, stop, stopPrograms, until, type Server,
+} from '../e2e/support/flash-lite';
 import { Tree } from '../e2e/support/tree';
 
 const workerModule = path.join(__dirname, 'worker.mjs');
@@ -141,6 +145,43 @@ describe('workers', function () {
     expects.destroy();
   });
 
+  for (const [kind, pool] of [['own', 'bodies'], ['shared', 'shared']] as const) {
+    it(`get bodies that were received once, in a pool of their ${kind === 'own' ? 'own' : 'server\'s choice'}`, async () => {
+      interface Facts {
+        received: [address: number, length: number][];
+        pools: [name: string, allocations: number][];
+        copies: Record<string, { bytes: number }>;
+      }
+      server = await ready(run(process.execPath, [path.join(__dirname, 'body-server.mjs'), workerModule, kind]));
+      const facts = async (): Promise<Facts> => {
+        const lines = server.program.stdout.split('\n').length;
+        await get(server, '/facts');
+        await until('the facts', () => server.program.stdout.split('\n').length > lines);
+        return JSON.parse(server.program.stdout.trim().split('\n').at(-1)!) as Facts;
+      };
+      await text('pid');
+      const before = await facts();
+      const client = new RawClient(server).send('POST /app/where HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n');
+      await until('the request', async () => (await facts()).copies['head']!.bytes > before.copies['head']!.bytes);
+      const asked = await facts();
+      client.send('b'.repeat(3_000_000));
+      await until('the answer', () => client.split()?.body.toString().endsWith(']]') === true);
+      const seen = JSON.parse(client.split()!.body.toString()) as Facts['received'];
+      client.destroy();
+      const after = await facts();
+      // The same bytes at the same addresses of the window, here and there.
+      assert.deepEqual(seen, after.received);
+      assert.equal(seen.reduce((sum, [, length]) => sum + length, 0), 3_000_000);
+      const allocationsIn = ({ pools }: Facts): number => pools.find(([name]) => name === pool)?.[1] ?? 0;
+      assert.equal(allocationsIn(after) - allocationsIn(before), seen.length);
+      for (const [reason, { bytes }] of Object.entries(after.copies)) {
+        assert.ok(bytes - asked.copies[reason]!.bytes < 5000, reason);  // Heads and dates.
+      }
+      const readers = inspectWindows().flatMap(({ pools }) => pools.map(({ access }) => access.join()));
+      assert.equal(readers.includes(`pid ${await text('pid')}`), kind === 'own');
+    });
+  }
+
   it('refuse bodies that are too long or malformed', async () => {
     await serve('--body-max-bytes', '1M');
     const ends: [status: number, text: string][] = [
@@ -156,13 +197,15 @@ describe('workers', function () {
 
   it('wait for a client that reads slowly, and do not fill the memory', async () => {
     await serve('--cgi-timeout-ms', '300');
+    assert.equal(await text('pid'), `${(await status()).workers[0]}`);
+    const before = (await getStatus(server)).memory.liveHolds;
     const client = new RawClient(server);
     client.socket.pause();
     client.send(`GET /app/stream?${200 << 20} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n`);
-    await until('the answer to begin', async () => (await getStatus(server)).memory.liveHolds > 10);
+    await until('the answer to begin', async () => (await getStatus(server)).memory.liveHolds > before + 4);
     assert.equal(await text('pid'), `${(await status()).workers[0]}`);
-    await new Promise((resolve) => setTimeout(resolve, 1000));  // Longer than a worker may be silent.
-    assert.ok((await getStatus(server)).memory.liveHolds < 200);
+    assert.equal((await ask('never')).status, 504, 'longer than a worker may be silent');
+    assert.ok((await getStatus(server)).memory.liveHolds < before + 200);
     client.socket.resume();
     await client.closed();
     assert.equal(client.split()?.body.length, 200 << 20);
@@ -248,9 +291,14 @@ describe('workers', function () {
 
   it('that cannot start: 503, with pauses between', async () => {
     const missing = tree.path('missing.mjs');
-    server = await start(tree.root, '--status', '--app', `/app=${missing}`, '--cgi-timeout-ms', '1500');
-    assert.equal((await ask('x')).status, 503);  // After the 10 s in which one may come.
-    assert.ok((await status()).restarts < 10);
+    const begun = Date.now();
+    server = await start(tree.root, '--status', '--app', `/app=${missing}`, '--app-start-timeout-ms', '700',
+      '--cgi-timeout-ms', '700');
+    assert.equal((await ask('x')).status, 503);  // After the time in which one may come.
+    await until('pauses', async () => (await status()).restarts >= 3);
+    // The first comes at once, then after 100, 200, 400 ms...
+    const { restarts } = await status();
+    assert.ok(Date.now() - begun >= 100 * (2 ** (restarts - 1) - 1), `${restarts} times`);
     assert.match(server.program.stderr, /Cannot find module/);
     assert.equal((await get(server, '/a.txt')).body.toString(), 'a file');
   });

@@ -2,6 +2,8 @@
 import assert from 'node:assert/strict';
 import { existsSync, readFileSync } from 'node:fs';
 
+import { until } from '../e2e/support/flash-lite';
+import { areAsleep } from '../support/asleep';
 import { connect, left, nothing, Peer, startGuest, startHost } from './world';
 
 const isRoot = process.getuid!() === 0;
@@ -130,18 +132,6 @@ describe('limits of domains', function () {
       await $.until(() => Object.keys($.channels).length === 100);
       for (const channel of Object.values($.channels)) channel.receive().catch(() => {});
     `);
-    // How often its main thread went to sleep, from outside: whoever is asked has to wake up. Did it look at its
-    // channels some ten times a second, it would never be quiet for so long.
-    const sleeps = ({ child: { pid } }: Peer): number =>
-      Number(/^voluntary_ctxt_switches:\s*(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]);
-    const rest = (): Promise<void> => new Promise((resolve) => void setTimeout(resolve, 100));
-    for (const peer of [host, guest]) {
-      for (let quiet = 0, last = -1; quiet < 4;) {
-        await rest();
-        const now = sleeps(peer);
-        quiet = now === last ? quiet + 1 : 0;
-        last = now;
-      }
-    }
+    await until('both to sleep', () => areAsleep(host.child.pid!, guest.child.pid!));
   });
 });

@@ -3,9 +3,11 @@ import assert from 'node:assert/strict';
 import {
   appendFileSync, chmodSync, closeSync, openSync, renameSync, rmSync, truncateSync, unlinkSync, writeSync,
 } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
 
-import { RawClient, get, type Answer } from './support/client';
+import { RawClient, get, getStatus, type Answer } from './support/client';
 import { start, stop, stopPrograms, until, type Server } from './support/flash-lite';
+import { rawAnswers } from './support/responses';
 import { Tree, patterned } from './support/tree';
 
 describe('Flash-Lite: files that change', () => {
@@ -17,7 +19,7 @@ describe('Flash-Lite: files that change', () => {
 
   before(async () => {
     tree = new Tree({ 'a.txt': 'a' });
-    server = await start(tree.root, '--cache-bytes', '16M');
+    server = await start(tree.root, '--cache-bytes', '16M', '--status');
   });
 
   after(async () => {
@@ -67,6 +69,74 @@ describe('Flash-Lite: files that change', () => {
         assert.equal((await get(server, '/a.txt')).body.toString(), 'a');
         rmSync(file, { force: true });
       });
+    }
+  });
+
+  describe('a file that changes between answers that a slow reader has asked for', () => {
+    const text = (version: number, byteLength: number): Buffer =>
+      Buffer.from(`version ${version} `.repeat(byteLength / 10 + 1)).subarray(0, byteLength);
+    const kinds: [what: string, byteLength: number, count: number, headers: string][] = [
+      ['small', 1000, 3000, ''],
+      ['of 100 KiB', 100 << 10, 60, ''],
+      ['of 3 MiB', 3 << 20, 4, ''],
+      ['ranges', 3 << 20, 40, 'Range: bytes=1000-200999\r\n'],
+      ['compressed', 3 << 20, 400, 'Accept-Encoding: gzip\r\n'],
+    ];
+    const changes: [what: string, change: (file: string, other: Buffer) => void][] = [
+      ['is overwritten', (file, other) => overwrite(file, other)],
+      ['shrinks', (file) => truncateSync(file, 500)],
+      ['grows', (file) => appendFileSync(file, 'more')],
+      ['is replaced', (_, other) => {
+        tree.write('other.txt', other);
+        renameSync(tree.path('other.txt'), tree.path('slow.txt'));
+      }],
+      ['vanishes', unlinkSync],
+    ];
+    for (const [kind, byteLength, count, headers] of kinds) {
+      for (const [what, change] of changes) {
+        it(`${kind}, and ${what}: each answer is one version, or cut`, async () => {
+          const first = text(1, byteLength);
+          const other = text(2, byteLength);
+          tree.write('slow.txt', first);
+          const ask = `GET /slow.txt HTTP/1.1\r\nHost: x\r\n${headers}`;
+          const isEncoded = headers.startsWith('Accept');
+          if (isEncoded) {
+            await until('the compressed form', async () =>
+              (await get(server, '/slow.txt', { headers: { 'Accept-Encoding': 'gzip' } })).headers['content-encoding'] === 'gzip');
+          }
+          const client = new RawClient(server);
+          client.socket.pause();
+          client.send(`${ask}\r\n`.repeat(count - 1) + `${ask}Connection: close\r\n\r\n`);
+          const blocked = async (): Promise<boolean> =>
+            ((await getStatus(server)) as unknown as { http: { bytesQueued: number } }).http.bytesQueued > 0;
+          await until('the socket to be full', blocked);
+          change(tree.path('slow.txt'), other);
+          client.socket.resume();
+          const answers = rawAnswers(await client.closed());
+          // What the file was at some moment.
+          const versions = [first, other, first.subarray(0, 500), Buffer.concat([first, Buffer.from('more')])];
+          const isOf = (bytes: Buffer, range: boolean): boolean => versions.some((version) => {
+            const whole = range ? version.subarray(1000, 201_000) : version;
+            return whole.equals(bytes);
+          });
+          const tags = new Map<string, Buffer>();
+          for (const [index, { status, headers: received, body, isWhole }] of answers.entries()) {
+            if (!isWhole) {
+              assert.equal(index, answers.length - 1, 'only the last one is cut');
+              continue;
+            }
+            if ([404, 416, 503].includes(status)) continue;
+            assert.ok([200, 206].includes(status), String(status));
+            const bytes = received['content-encoding'] === 'gzip' ? gunzipSync(body) : body;
+            assert.ok(isOf(bytes, status === 206), `answer ${index} is of no version`);
+            const tag = received['etag'] as string;
+            assert.ok(tags.get(tag)?.equals(body) ?? true, 'one tag is one row of bytes');
+            tags.set(tag, body);
+          }
+          assert.ok(answers.length > 0 && answers[0]!.status < 300);
+          rmSync(tree.path('slow.txt'), { force: true });
+        });
+      }
     }
   });
 

@@ -11,10 +11,15 @@ import { Tree } from './support/tree';
 const kText = 'a line that is repeated again and again\n'.repeat(200);
 const kBrowser = 'gzip, deflate, br, zstd';
 
+// Node 22.15 has it, and 23.8.
+const { zstdDecompressSync, zstdCompressSync } = zlib as unknown as
+  Record<'zstdDecompressSync' | 'zstdCompressSync', ((bytes: Buffer | string) => Buffer) | undefined>;
+
 function decoded({ headers, body }: Answer): string {
   switch (headers['content-encoding']) {
     case 'br': return zlib.brotliDecompressSync(body).toString();
     case 'gzip': return zlib.gunzipSync(body).toString();
+    case 'zstd': return zstdDecompressSync!(body).toString();
     default: return body.toString();
   }
 }
@@ -41,7 +46,7 @@ describe('Flash-Lite: negotiation', () => {
       'data.bin': 'b'.repeat(5000), 'data.bin.br': 'of data', 'tiny.txt': 'tiny', 'photo.jpg': kText,
       'photo.jpg.br': 'never', 'random.txt': randomBytes(4000),
       'old.css': kText, 'old.css.gz': 'older', 'x.tar.gz': 'an archive', 'changing.txt': kText,
-      'dir.txt': kText, 'dir.txt.br/x': '',
+      'dir.txt': kText, 'dir.txt.br/x': '', 'page.html': kText, 'page.html.zst': zstdCompressSync?.(kText) ?? 'stands for zstd',
     });
     utimesSync(tree.path('old.css.gz'), 1e9, 1e9);
     server = await start(tree.root);
@@ -57,6 +62,10 @@ describe('Flash-Lite: negotiation', () => {
     ['/app.js', kBrowser, 'br', 'stands for brotli'],
     ['/app.js', 'gzip', 'gzip', 'stands for gzip'],
     ['/app.js', 'GZip', 'gzip', 'stands for gzip'],
+    ['/page.html', kBrowser, 'zstd', ''],
+    ['/page.html', 'zstd', 'zstd', ''],
+    ['/page.html', 'gzip;q=0.5, zstd', 'zstd', ''],
+    ['/page.html', 'zstd;q=0', undefined, kText],
     ['/app.js', 'br;q=0.5, gzip;q=0.9', 'gzip', 'stands for gzip'],
     ['/app.js', 'br;q=0, gzip', 'gzip', 'stands for gzip'],
     ['/app.js', '*', 'br', 'stands for brotli'],
@@ -99,6 +108,63 @@ describe('Flash-Lite: negotiation', () => {
       assert.equal(headers['content-type'], 'text/javascript; charset=utf-8');
     }
     assert.equal((await ask('/photo.jpg', kBrowser)).headers.vary, undefined);
+  });
+
+  it('a sibling .zst is sent with its bytes, type, range and tag', async () => {
+    const whole = await ask('/page.html', 'zstd');
+    assert.equal(whole.headers['content-type'], 'text/html; charset=utf-8');
+    assert.equal(whole.headers.vary, 'Accept-Encoding');
+    if (zstdDecompressSync === undefined) assert.equal(whole.body.toString(), 'stands for zstd');
+    else assert.equal(decoded(whole), kText);
+    const part = await ask('/page.html', 'zstd', { Range: 'bytes=2-5', 'If-Range': whole.headers.etag! });
+    assert.deepEqual([part.status, part.body], [206, whole.body.subarray(2, 6)]);
+    assert.equal((await ask('/page.html', 'zstd', { 'If-None-Match': whole.headers.etag! })).status, 304);
+    assert.notEqual((await get(server, '/page.html')).headers.etag, whole.headers.etag);
+  });
+
+  it('zstd is made here where Node has it, else the next best, or none', async () => {
+    if (zstdDecompressSync === undefined) {
+      assert.equal((await ask('/plain.txt', 'zstd')).headers['content-encoding'], undefined);
+      assert.equal((await askEncoded('/plain.txt', 'zstd, gzip;q=0.5')).headers['content-encoding'], 'gzip');
+    } else {
+      const answer = await askEncoded('/plain.txt', 'zstd, gzip;q=0.5');
+      assert.equal(answer.headers['content-encoding'], 'zstd');
+      assert.ok(answer.body.length < kText.length / 10);
+      assert.equal(decoded(answer), kText);
+    }
+  });
+
+  it('the heads of a hot file are made once, while a look at it finds no change', async () => {
+    interface Resources { made: number; kept: number }
+    const folder = new Tree({ 'hot.txt': kText, 'index.html': 'index' });
+    const other = await start(folder.root, '--status');
+    const resources = async (): Promise<Resources> => {
+      const { body } = await get(other, '/.flash-lite/status');
+      return (JSON.parse(body.toString()) as { resources: Resources }).resources;
+    };
+    const tags = new Set<string | undefined>();
+    const askAll = async (): Promise<void> => {
+      for (const [target, accepted] of [['/hot.txt', 'identity'], ['/', 'identity'], ['/hot.txt', 'gzip']] as const) {
+        const answer = await get(other, target, { headers: { 'Accept-Encoding': accepted } });
+        assert.equal(decoded(answer), target === '/' ? 'index' : kText);
+        tags.add(answer.headers.etag);
+      }
+    };
+    await until('both to be looked at again', async () => {
+      await askAll();
+      return (await resources()).kept >= 2;
+    });
+    assert.equal((await resources()).made, 2);
+    assert.ok(tags.size <= 3);
+    // A change is still seen, and so is a sibling that appears.
+    folder.write('hot.txt.gz', 'a sibling');
+    await until('the sibling', async () =>
+      (await get(other, '/hot.txt', { headers: { 'Accept-Encoding': 'gzip' } })).body.toString() === 'a sibling');
+    folder.write('index.html', 'another');
+    await until('the change', async () => (await get(other, '/')).body.toString() === 'another');
+    assert.equal((await resources()).made, 3);
+    await stop(other);
+    folder.remove();
   });
 
   for (const coding of ['br', 'gzip']) {

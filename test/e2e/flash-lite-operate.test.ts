@@ -85,6 +85,47 @@ describe('Flash-Lite: operation', () => {
     assert.match(read('access.log'), /"GET \/a\.txt HTTP\/1\.1" 200 1 /);
   });
 
+  it('loses no line, and writes none twice, when logs are rotated under load', async () => {
+    const file = tree.path('rotated.log');
+    const server = await start(tree.path('www'), '--access-log', file, '--log-format', 'common');
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
+    const files = [file];
+    for (let round = 0; round < 8; round++) {
+      const asked = Promise.all(Array.from({ length: 50 }, (_, i) =>
+        get(server, `/a.txt?${round * 50 + i}`, { agent })));
+      files.push(`${file}.${round}`);
+      renameSync(file, `${file}.${round}`);
+      server.program.child.kill('SIGUSR2');
+      await until('a new file', () => existsSync(file));
+      await asked;
+    }
+    agent.destroy();
+    assert.equal((await stop(server)).code, 0);
+    const lines = files.flatMap((name) => readFileSync(name, 'utf8').split('\n').slice(0, -1));
+    const line = /^127\.0\.0\.1 - - \[\d\d\/\w{3}\/\d{4}:[\d:]{8} \+0000\] "GET \/a\.txt\?(\d+) HTTP\/1\.1" 200 1$/;
+    const numbers = lines.map((text) => Number(line.exec(text)?.[1] ?? NaN)).sort((a, b) => a - b);
+    assert.deepEqual(numbers, Array.from({ length: 400 }, (_, i) => i));
+  });
+
+  it('writes what an operator must know to the error log, which is opened anew, too', async () => {
+    const file = tree.path('error.log');
+    const server = await start(tree.path('www'), '--error-log', file);
+    await new RawClient(server).send('GET /\n').closed();
+    const line = /^\d{4}-\d\d-\d\dT[\d:.]+Z flash-lite: 127\.0\.0\.1 port \d+ was refused: a line ends with LF alone \(400\)\n$/;
+    await until('a line', () => line.test(read('error.log')));
+    renameSync(file, `${file}.1`);
+    server.program.child.kill('SIGUSR2');
+    await until('a new file', () => existsSync(file));
+    await new RawClient(server).send('GET /\n').closed();
+    await until('a line in it', () => line.test(read('error.log')));
+    assert.match(read('error.log.1'), line);
+    const { stderr } = await stop(server);
+    assert.equal(stderr, '');
+    const exit = await runFlashLite('--root', tree.path('www'), '--port', '0', '--error-log', tree.path('none/e.log')).exit;
+    assert.equal(exit.code, 1);
+    assert.match(exit.stderr, /^flash-lite: cannot start: .*ENOENT/);
+  });
+
   it('logs JSON to stdout', async () => {
     const server = await start(tree.path('www'), '--access-log', '-', '--log-format', 'json');
     await get(server, '/a.txt');

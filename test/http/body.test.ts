@@ -1,7 +1,7 @@
 // Bodies of requests, as they arrive; and answers of unknown length on connections that live on.
 import assert from 'node:assert/strict';
 
-import { Aggregate, iolRead, stats } from 'io-lite';
+import { Aggregate, iolRead, stats, Window } from 'io-lite';
 import { Interest, type HttpRequest, type HttpServerOptions } from 'io-lite/http';
 
 import { copiesDuring } from '../support/holds';
@@ -91,6 +91,35 @@ describe('HttpRequest.body', () => {
     for (const [reason, { bytes: after }] of Object.entries(stats().copies)) {
       assert.ok(after - before[reason]!.bytes < 200, reason);  // The line with the date, once a second.
     }
+    answer(request, 'done');
+  });
+
+  it('is received in the pool that a read names, and nowhere else', async () => {
+    using route = Window.default().createPool({ name: 'route' });
+    const { request, peer } = await ask(post('0123456789', 'Content-Length: 300010\r\n'));
+    using first = await request.body.read(undefined, { pool: route });
+    assert.equal(first!.toString(), '0123456789');
+    const others = (): number => stats().pools.reduce(
+      (sum, { name, buffers }) => sum + (name === 'route' ? 0 : buffers), 0);
+    const before = [others(), stats().copies['head']!.bytes];
+    peer.socket.write('x'.repeat(300_000));
+    const parts: Aggregate[] = [];
+    for (let bytes = 0; bytes < 300_000;) {
+      const part = (await iolRead(request.body, 1 << 20, { pool: route }))!;
+      bytes += part.byteLength;
+      parts.push(part);
+    }
+    assert.deepEqual([others(), stats().copies['head']!.bytes], before);
+    assert.equal(route.stats().buffers, 1 + parts.length);
+    // By address: a buffer of the pool's own lies in the same segment.
+    const segmentOf = (bytes: Aggregate): number => Math.floor(bytes.slices()[0]!.address / 2 ** 26);
+    using sample = route.allocate(parts[0]!.byteLength).seal();
+    using own = Aggregate.from(sample);
+    assert.ok(parts.some((part) => segmentOf(part) === segmentOf(own)));
+    using elsewhere = Aggregate.from('x'.repeat(parts[0]!.byteLength));
+    assert.ok(parts.every((part) => segmentOf(part) !== segmentOf(elsewhere)));
+    for (const part of parts) part.dispose();
+    assert.equal(await request.body.read(1, { pool: route }), null);
     answer(request, 'done');
   });
 
@@ -186,6 +215,10 @@ describe('HttpRequest.body', () => {
     assert.throws(() => request.body.read(0), { code: 'ERR_OUT_OF_RANGE' });
     assert.throws(() => request.body.read('1' as never), { code: 'ERR_INVALID_ARG_TYPE' });
     assert.throws(() => request.body.read(1, { signal: 1 as never }), { code: 'ERR_INVALID_ARG_TYPE' });
+    assert.throws(() => request.body.read(1, { pool: {} as never }), { code: 'ERR_INVALID_ARG_TYPE' });
+    const closed = Window.default().createPool();
+    closed.dispose();
+    await assert.rejects(request.body.read(1, { pool: closed }), { code: 'ERR_IOL_CLOSED' });
     assert.throws(() => request.address('peer' as never), { code: 'ERR_INVALID_ARG_VALUE' });
     using head = Aggregate.from('HTTP/1.1 200 OK\r\n');
     assert.throws(() => request.start(head, 'gzip' as never), { code: 'ERR_INVALID_ARG_TYPE' });

@@ -13,11 +13,12 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 
 import {
   Aggregate, FileCache, iolRead, iolReadSync, iolWrite, iolWriteSync, isIolError, stats, Window,
 } from 'io-lite';
+
+import { numbersFrom, randomFrom } from './kit';
 
 export interface TortureOptions {
   seconds: number;
@@ -33,17 +34,6 @@ interface State {
   /** It cannot have been the file's before `from`, nor after `to`. */
   from: number;
   to: number;
-}
-
-/** mulberry32 */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let word = Math.imul(state ^ (state >>> 15), state | 1);
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
-    return Math.floor((((word ^ (word >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
 }
 
 /** Cells of 8 bytes: which write made them, and where in the file they belong. */
@@ -368,25 +358,12 @@ export async function tortureFiles(options: TortureOptions): Promise<string> {
 }
 
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seconds: { type: 'string', default: '60' },
-      seed: { type: 'string', default: String(Date.now() % 1_000_000) },
-      files: { type: 'string', default: '50' },
-      bytes: { type: 'string', default: '2000000' },
-      window: { type: 'string', default: String(160 * 2 ** 20) },
-    },
+  const { bytes, window, ...numbers } = numbersFrom({
+    seconds: 60, files: 50, bytes: 2_000_000, window: 160 * 2 ** 20,
   });
-  await Window.create({ maxBytes: Number(values.window) });
-  const options = {
-    seconds: Number(values.seconds),
-    seed: Number(values.seed),
-    files: Number(values.files),
-    bytesMax: Number(values.bytes),
-    onProgress: console.log,
-  };
-  console.log(`seed ${options.seed}`);
-  console.log(await tortureFiles(options));
+  await Window.create({ maxBytes: window });
+  console.log(`seed ${numbers.seed}`);
+  console.log(await tortureFiles({ ...numbers, bytesMax: bytes, onProgress: console.log }));
 }
 
 if (require.main === module) {

@@ -7,34 +7,31 @@
 // A soak is the same with less rubbish, and looks for growth: resident memory, descriptors, holds.
 // What the machine does not manage of the rate is reported, not failed: there are never more than 400
 // bad connections at once. One in twenty is slow (a byte now and then) and is left at some point.
+// Beside them there are always some that hold on to what they have (http-slow.ts): each must be cut in
+// its time, counted, and told of in the error log, not one by one.
 import assert from 'node:assert/strict';
 import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 
 import { getStatus } from '../e2e/support/client';
 import { start, stop, until, type Server } from '../e2e/support/flash-lite';
 import { badRequests, type BadRequest } from './http-requests';
+import { beSlow, isRightEnd, slowKinds, type SlowKind } from './http-slow';
+import { numbersFrom, randomFrom } from './kit';
 
 const goodConnections = 8;
 const badConnectionsMax = 400;
 const answerMsMax = 60_000;
+// Of heads, bodies and sends. Longer than any pause of ours on a machine that is busy.
+const timeoutMs = 4000;
+const slowOfEachKind = 4;
+const wholeBytes = 300_000;
+const largeBytes = 16 << 20;
 
-/** mulberry32 */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let word = Math.imul(state ^ (state >>> 15), state | 1);
-    word ^= word + Math.imul(word ^ (word >>> 7), word | 61);
-    return Math.floor((((word ^ (word >>> 14)) >>> 0) / 2 ** 32) * below);
-  };
-}
-
-const contents = [10, 1000, 26_510, 300_000].map((length, index) =>
+const contents = [10, 1000, 26_510, wholeBytes].map((length, index) =>
   Buffer.from(Array.from({ length }, (_, at) => (at * 31 + index * 7 + (at >> 8)) & 0xff)));
 
 class Torture {
@@ -42,6 +39,7 @@ class Torture {
   good = 0;
   bad = 0;
   vanished = 0;
+  readonly slow = Object.fromEntries(slowKinds.map((kind) => [kind, 0])) as Record<SlowKind, number>;
   isEnding = false;
   readonly #open = new Set<net.Socket>();
   readonly #random: (below: number) => number;
@@ -103,6 +101,18 @@ class Torture {
       this.good++;
     }
     socket.destroy();
+  }
+
+  /** One slow client after the other, until the torture ends and the last one has; never cut by us. */
+  async beSlow(kind: SlowKind): Promise<void> {
+    while (!this.isEnding && this.failures.length === 0) {
+      const end = await beSlow(kind, this.server, { whole: '/3', large: '/large', reads: '/app/length' });
+      if (!isRightEnd(end, wholeBytes)) {
+        this.fail(`a slow ${kind} ended with ${JSON.stringify(end.text.slice(0, 200))}`);
+      }
+      this.slow[kind]++;
+      await delay(this.#random(50));
+    }
   }
 
   /** Begins one bad request. */
@@ -185,26 +195,54 @@ async function quiet(server: Server): Promise<Figures> {
   return figuresOf(server);
 }
 
+async function httpStats(server: Server): Promise<Record<string, number>> {
+  return ((await getStatus(server)) as unknown as { http: Record<string, number> }).http;
+}
+
+/** Whoever was cut was counted, and some were told of: ten of a kind a second. */
+function checkSlow(
+  http: Record<string, number>, slow: Record<SlowKind, number>, log: string, passedMs: number,
+): void {
+  for (const kind of slowKinds) assert.ok(slow[kind] >= slowOfEachKind, `${slow[kind]} slow ${kind}`);
+  assert.ok(http['headTimeouts']! >= slow['head'] + slow['dropped body'], 'heads and dropped bodies');
+  assert.ok(http['bodyTimeouts']! >= slow['body'], 'bodies');
+  assert.ok(http['sendTimeouts']! >= slow['reader'], 'readers');
+  assert.equal(http['answerTimeouts'], 0);
+  for (const line of ['its request did not come in time (408)', 'the body of its request did not come in time',
+    'it did not take its answer in time', 'was refused: a line ends with LF alone (400)']) {
+    assert.ok(log.includes(`127.0.0.1 port `) && log.includes(line), `the log has "${line}"`);
+  }
+  const lines = log.split('\n').filter((line) => line.includes(' was refused: ')).length;
+  assert.ok(lines <= 10 * (passedMs / 1000 + 20), `${lines} lines of what was refused in ${passedMs} ms`);
+}
+
 const middle = (numbers: readonly number[]): number => [...numbers].sort((a, b) => a - b)[numbers.length >> 1] ?? 0;
 
 async function run(seconds: number, seed: number, rate: number, isSoak: boolean): Promise<void> {
   const folder = mkdtempSync(path.join(tmpdir(), 'iol-torture-http-'));
   for (const [index, content] of contents.entries()) writeFileSync(path.join(folder, String(index)), content);
-  const server = await start(folder, '--status');
+  writeFileSync(path.join(folder, 'large'), Buffer.alloc(largeBytes, 'l'));
+  const logs = mkdtempSync(path.join(tmpdir(), 'iol-torture-http-log-'));
+  const errorLog = path.join(logs, 'error.log');
+  const worker = path.join(__dirname, '..', 'cgi', 'worker.mjs');
+  const server = await start(folder, '--status', '--error-log', errorLog, '--app', `/app=${worker}`,
+    ...['head', 'body', 'send'].flatMap((what) => [`--${what}-timeout-ms`, String(timeoutMs)]));
   try {
     // Everything once: what is made at first use is there when it is counted.
     const warm = new Torture(server, seed ^ 1);
     for (let i = 0; i < 2 * badRequests.length; i++) warm.beBad();
     await until('the first bad requests to end', () => warm.badOpen === 0, answerMsMax);
     const warmGood = warm.beGood();
+    const warmSlow = slowKinds.map((kind) => warm.beSlow(kind));
     await until('all files to be served', () => warm.good >= 40 || warm.failures.length > 0);
     warm.endBad();
-    await warmGood;
+    await Promise.all([warmGood, ...warmSlow]);
     assert.deepEqual(warm.failures, []);
     const before = await quiet(server);
 
     const torture = new Torture(server, seed);
     const good = Array.from({ length: goodConnections }, () => torture.beGood());
+    const slow = Array.from({ length: slowOfEachKind }, () => slowKinds.map((kind) => torture.beSlow(kind))).flat();
     const begun = Date.now();
     const rss: number[] = [];
     let started = 0;
@@ -225,7 +263,7 @@ async function run(seconds: number, seed: number, rate: number, isSoak: boolean)
     }
     const passedS = (Date.now() - begun) / 1000;
     torture.endBad();
-    await Promise.all(good);
+    await Promise.all([...good, ...slow]);
     assert.deepEqual(torture.failures, []);
     // Not at once: what a connection had is closed in a later turn than the one that ends it.
     await until('holds and descriptors to be what they were', async () => {
@@ -239,20 +277,21 @@ async function run(seconds: number, seed: number, rate: number, isSoak: boolean)
       console.log(`RSS: ${early} KiB in the second quarter, ${late} KiB in the last`);
       assert.ok(late < early * 1.1 + 8192, `resident memory grew from ${early} to ${late} KiB`);
     }
+    checkSlow(await httpStats(server), torture.slow, readFileSync(errorLog, 'utf8'), Date.now() - begun);
     console.log(`seed ${seed}: ${torture.bad} bad requests (${Math.round(torture.bad / passedS)} of ${rate} a second), ` +
       `${torture.vanished} clients that vanished, ${torture.good} good requests (${Math.round(torture.good / passedS)} a second), nothing left`);
   } finally {
     await stop(server);
     rmSync(folder, { recursive: true });
+    rmSync(logs, { recursive: true });
   }
 }
 
-const { values } = parseArgs({
-  options: { seconds: { type: 'string' }, seed: { type: 'string' }, rate: { type: 'string' }, soak: { type: 'boolean' } },
-});
-const isSoak = values.soak === true;
-const seed = Number(values.seed ?? Date.now() % 1_000_000);
-run(Number(values.seconds ?? (isSoak ? 600 : 60)), seed, Number(values.rate ?? (isSoak ? 200 : 5000)), isSoak)
+const isSoak = process.argv.includes('--soak');
+const args = process.argv.slice(2).filter((each) => each !== '--soak');
+const { seconds, seed, rate } =
+  numbersFrom(isSoak ? { seconds: 600, rate: 200 } : { seconds: 60, rate: 5000 }, args);
+run(seconds, seed, rate, isSoak)
   .catch((error: unknown) => {
     console.error(`seed ${seed}`, error);
     process.exitCode = 1;
