@@ -227,8 +227,7 @@ Status Connections::takeUnparsedBody(Connection& connection, Draft& draft, uint3
 }
 
 // Receives body bytes where they stay.
-Result<Aggregate> Connections::receiveBody(Connection& connection, uint32_t bytesMax,
-                                           Pool& pool) {
+Result<Aggregate> Connections::receiveBody(Connection& connection, uint32_t bytesMax, Pool& pool) {
   const uint64_t run = connection.body->remainingRunBytes();
   // Why asked: a buffer as large as what is there, not as what may come.
   const uint32_t there = std::max(sys::bytesToReceive(connection.fd), kBodyPieceBytesMin);

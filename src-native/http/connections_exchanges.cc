@@ -90,7 +90,7 @@ void Connections::relieveQueue() {
   }
 }
 
-// Tells who listens, while the connection is still there.
+// For who listens, at the end of a turn. The connection is still there.
 void Connections::note(IncidentKind kind, Connection* connection, uint16_t httpStatus,
                        const char* why, int error) {
   if (!incidents_.count(kind, nowMs_)) return;
@@ -104,6 +104,7 @@ void Connections::note(IncidentKind kind, Connection* connection, uint16_t httpS
     if (client.isOk()) incident.client = client.value();
   }
   incidents_.keep(incident);
+  if (!isInTurn_) wakeup_.signal();
 }
 
 Exchange* Connections::find(RequestId id) const {

@@ -39,9 +39,9 @@ struct Incident {
   IncidentKind kind = IncidentKind::HeadTimeout;
   uint16_t httpStatus = 0;  // Of the answer; 0: none.
   int32_t systemErrno = 0;
-  const char* why = "";     // Of what is malformed, else empty.
-  sys::Endpoint client;     // Without a host when there is none, or nobody knows any more.
-  uint64_t missed = 0;      // More of this kind before it, which were only counted.
+  const char* why = "";  // Of what is malformed, else empty.
+  sys::Endpoint client;  // Without a host when there is none, or nobody knows any more.
+  uint64_t missed = 0;   // More of this kind before it, which were only counted.
 };
 
 class Incidents {

@@ -103,8 +103,7 @@ size_t ErrorAnswers::placeOf(uint16_t httpStatus) const {
   return answers_.size();
 }
 
-Result<bool> ErrorAnswers::set(uint16_t httpStatus, const Aggregate* head,
-                               const Aggregate* body) {
+Result<bool> ErrorAnswers::set(uint16_t httpStatus, const Aggregate* head, const Aggregate* body) {
   const size_t place = placeOf(httpStatus);
   if (place == answers_.size()) return false;
   if (head == nullptr) {

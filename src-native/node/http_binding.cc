@@ -133,8 +133,10 @@ void HttpBinding::turn() {
 
 // After the outermost call into the engine: it may have ended, or have a new deadline.
 void HttpBinding::afterCall() {
-  if (connections_ != nullptr && !connections_->incidents().isEmpty()) tell(Event::Incidents, {});
   if (connections_ == nullptr) return;
+  // Why only in a turn: a call from JavaScript may be about to throw.
+  if (isInTurn_ && !connections_->incidents().isEmpty()) tell(Event::Incidents, {});
+  if (connections_ == nullptr) return;  // It was destroyed from there.
   if (isDrained_) {
     finish(true);
   } else {

@@ -19,7 +19,7 @@ const server = await HttpServer.listen({ host: '127.0.0.1', port: 0, bodyBytesMa
   const read = body.read.bind(body);
   body.read = async (...args) => {
     const part = await read(...args);
-    if (part !== null) received.push(...part.slices().map(({ address, length }) => [address, length]));
+    if (part !== null) received.push(...part.slices().map(({ address, byteLength }) => [address, byteLength]));
     return part;
   };
   workers.answer(request);

@@ -56,7 +56,7 @@ const actions = {
   where: async (request) => {
     const slices = [];
     for await (const part of request.body) {
-      slices.push(...part.slices().map(({ address, length }) => [address, length]));
+      slices.push(...part.slices().map(({ address, byteLength }) => [address, byteLength]));
       part.dispose();
     }
     respond(request, JSON.stringify(slices));

@@ -173,7 +173,7 @@ describe('workers', function () {
       assert.deepEqual(seen, after.received);
       assert.equal(seen.reduce((sum, [, length]) => sum + length, 0), 3_000_000);
       const allocationsIn = ({ pools }: Facts): number => pools.find(([name]) => name === pool)?.[1] ?? 0;
-      assert.equal(allocationsIn(after) - allocationsIn(before), seen.length);
+      assert.ok(allocationsIn(after) - allocationsIn(before) >= seen.length);
       for (const [reason, { bytes }] of Object.entries(after.copies)) {
         assert.ok(bytes - asked.copies[reason]!.bytes < 5000, reason);  // Heads and dates.
       }

@@ -47,6 +47,19 @@ describe('HttpServer at its edges', () => {
     assert.match(late.text, /^HTTP\/1\.1 504 /);
   });
 
+  it('tells of what a read of the program\'s finds out, and the read still fails', async () => {
+    const requests: HttpRequest[] = [];
+    const told = await listen((request) => void requests.push(request));
+    const peer = world.connect();
+    peer.socket.write('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n');
+    await settled(() => requests.length === 1);
+    await assert.rejects(requests[0]!.body.read(), { code: 'ERR_IOL_BAD_BODY' });
+    await settled(() => told.length === 1);
+    assert.deepEqual([told[0]!.kind, told[0]!.reason], ['malformed', 'a chunk size is not a hexadecimal number and CRLF']);
+    answer(requests[0]!, 'no');
+    await peer.untilClosed();
+  });
+
   it('tells of bodies that are too long', async () => {
     const told = await listen((request) => answer(request, 'no'), { bodyBytesMax: 10 });
     for (const [i, text] of ['Content-Length: 11\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\nb\r\n0123456789a\r\n'].entries()) {

@@ -175,8 +175,9 @@ TEST(whoeverIsCutByTimeIsTold) {
     }
   }
   std::sort(told.begin(), told.end());
-  // Two of heads, of which one has an answer; the silent one is not told of.
-  CHECK((told == std::vector<std::string>{"0 0", "0 408", "1 0", "2 0", "3 504"}));
+  // Two of heads, of which one has an answer; nobody has answered the one with the body either. The
+  // silent one is not told of.
+  CHECK((told == std::vector<std::string>{"0 0", "0 408", "1 0", "2 0", "3 504", "3 504"}));
   CHECK_EQ(world.stats().idleTimeouts, 1u);
 }
 
