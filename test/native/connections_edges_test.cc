@@ -1,4 +1,4 @@
-// Connections: the bound on what waits, what an operator is told, answers of the operator's for what
+// Connections: the bound on what waits, what an operator is told, the operator's answers for what
 // the engine refuses, bodies in pools of the program's, errors of accept.
 #include <sys/syscall.h>
 
@@ -13,7 +13,7 @@ namespace {
 std::atomic<int> acceptErrno{0};
 }  // namespace
 
-// The kernel gives ENFILE and ENOMEM to nobody who asks for them, so this takes the place of libc's.
+// The kernel gives nobody ENFILE and ENOMEM on demand, so this takes the place of libc's.
 extern "C" int accept4(int fd, sockaddr* address, socklen_t* addressBytes, int flags) {
   if (const int error = acceptErrno; error != 0) {
     errno = error;
