@@ -30,6 +30,9 @@ Aggregate::Aggregate(Aggregate&& other) noexcept
       byteLength_(std::exchange(other.byteLength_, 0)),
       root_(std::exchange(other.root_, nullptr)),
       sliceCount_(std::exchange(other.sliceCount_, 0)),
+      isPart_(std::exchange(other.isPart_, false)),
+      slicesBefore_(std::exchange(other.slicesBefore_, 0)),
+      bytesBefore_(std::exchange(other.bytesBefore_, 0)),
       only_(other.only_) {}
 
 Aggregate& Aggregate::operator=(Aggregate&& other) noexcept {
@@ -39,6 +42,9 @@ Aggregate& Aggregate::operator=(Aggregate&& other) noexcept {
     byteLength_ = std::exchange(other.byteLength_, 0);
     root_ = std::exchange(other.root_, nullptr);
     sliceCount_ = std::exchange(other.sliceCount_, 0);
+    isPart_ = std::exchange(other.isPart_, false);
+    slicesBefore_ = std::exchange(other.slicesBefore_, 0);
+    bytesBefore_ = std::exchange(other.bytesBefore_, 0);
     only_ = other.only_;
   }
   return *this;
@@ -52,12 +58,26 @@ void Aggregate::clear() {
   }
   sliceCount_ = 0;
   byteLength_ = 0;
+  isPart_ = false;
+  slicesBefore_ = 0;
+  bytesBefore_ = 0;
 }
 
 // ---- Between one slice and a tree --------------------------------------------------------------
 
+Branch Aggregate::tree() const {
+  return isPart_ ? tree::measured(root_) : Branch{root_, byteLength_, sliceCount_};
+}
+
 Branch Aggregate::take() {
-  Branch root{std::exchange(root_, nullptr), byteLength_, sliceCount_};
+  Branch root = tree();
+  root_ = nullptr;
+  if (isPart_) {
+    const uint64_t from = std::exchange(bytesBefore_, 0);
+    root = Editor(*domain_).cut(root, from, from + byteLength_);
+    isPart_ = false;
+    slicesBefore_ = 0;
+  }
   if (root.node == nullptr && sliceCount_ == 1) {
     root.node = tree::newNode(0, 1);
     tree::insertEntry(root.node, 0, only_);
@@ -80,7 +100,7 @@ void Aggregate::put(const Branch& root) {
 }
 
 Branch Aggregate::share() const {
-  if (root_ == nullptr) return clone().take();
+  if (root_ == nullptr || isPart_) return clone().take();
   root_->refs++;
   return {root_, byteLength_, sliceCount_};
 }
@@ -89,6 +109,7 @@ Branch Aggregate::share() const {
 
 // Takes over the hold. The slice is not empty, and there may be one more.
 void Aggregate::pushBack(const Slice& slice) {
+  if (isPart_) put(take());
   if (sliceCount_ == 0) {
     only_ = slice;
     sliceCount_ = 1;
@@ -187,6 +208,9 @@ Aggregate Aggregate::clone() const {
   copy.byteLength_ = byteLength_;
   copy.root_ = root_;
   copy.sliceCount_ = sliceCount_;
+  copy.isPart_ = isPart_;
+  copy.slicesBefore_ = slicesBefore_;
+  copy.bytesBefore_ = bytesBefore_;
   copy.only_ = only_;
   return copy;
 }
@@ -196,15 +220,34 @@ Aggregate Aggregate::slice(uint64_t from, uint64_t to) const {
   to = std::min(to, byteLength_);
   if (from >= to) return part;
   uint64_t start;
-  const Slice& first = sliceOf(from, &start);
+  const Slice first = sliceOf(from, &start);
   if (to <= start + first.length) {
     domain_->retain(first);
     part.pushBack(
         first.part(static_cast<uint32_t>(from - start), static_cast<uint32_t>(to - from)));
-  } else if (!part.putFew(*this, from, to)) {
+  } else if (!part.putPart(*this, from, to) && !part.putFew(*this, from, to)) {
     part.put(Editor(*domain_).cut(share(), from, to));
   }
   return part;
+}
+
+// Two slices or more of `whole` as a part of the lowest tree that has them; false, and nothing
+// done, when that would keep more than twice their bytes.
+bool Aggregate::putPart(const Aggregate& whole, uint64_t from, uint64_t to) {
+  from += whole.bytesBefore_;
+  to += whole.bytesBefore_;
+  const Branch lowest = tree::lowestWith(whole.tree(), &from, &to);
+  if (to - from < lowest.bytes / 2) return false;
+  root_ = lowest.node;
+  root_->refs++;
+  byteLength_ = to - from;
+  isPart_ = byteLength_ < lowest.bytes;
+  bytesBefore_ = from;
+  slicesBefore_ = from == 0 ? 0 : tree::indexWithByte(root_, from);
+  const uint32_t slicesTo =
+      to == lowest.bytes ? lowest.slices : tree::indexWithByte(root_, to - 1) + 1;
+  sliceCount_ = slicesTo - slicesBefore_;
+  return true;
 }
 
 // Two slices or more of `whole` as one leaf; false, and nothing done, when they are too many.
@@ -262,6 +305,10 @@ void Aggregate::trim(uint64_t bytes, bool isFront) {
     byteLength_ -= bytes;
     return;
   }
+  if (isPart_ || root_->refs > 1) {
+    *this = isFront ? slice(bytes, byteLength_) : slice(0, byteLength_ - bytes);
+    return;
+  }
   Editor editor(*domain_);
   Branch root = take();
   if (!editor.trim(root, bytes, isFront ? Edge::Front : Edge::Back)) {
@@ -272,19 +319,25 @@ void Aggregate::trim(uint64_t bytes, bool isFront) {
 
 // ---- Reading -----------------------------------------------------------------------------------
 
-const Slice& Aggregate::sliceAt(uint32_t index) const {
+Slice Aggregate::sliceAt(uint32_t index) const {
   IOL_CHECK(index < sliceCount_);
   if (root_ == nullptr) return only_;
-  return tree::sliceWithIndex({root_, byteLength_, sliceCount_}, index);
+  uint64_t start;
+  if (isPart_ && index == 0) return sliceOf(0, &start);
+  if (isPart_ && index + 1 == sliceCount_) return sliceOf(byteLength_ - 1, &start);
+  return tree::sliceWithIndex(root_, slicesBefore_ + index);
 }
 
-const Slice& Aggregate::sliceOf(uint64_t at, uint64_t* sliceFrom) const {
+Slice Aggregate::sliceOf(uint64_t at, uint64_t* sliceFrom) const {
   IOL_CHECK(at < byteLength_);
-  if (root_ != nullptr) {
-    return tree::sliceWithByte({root_, byteLength_, sliceCount_}, at, sliceFrom);
-  }
   *sliceFrom = 0;
-  return only_;
+  if (root_ == nullptr) return only_;
+  uint64_t start;
+  const Slice& slice = tree::sliceWithByte(root_, bytesBefore_ + at, &start);
+  const uint64_t from = std::max(start, bytesBefore_);
+  const uint64_t to = std::min(start + slice.length, bytesBefore_ + byteLength_);
+  *sliceFrom = from - bytesBefore_;
+  return slice.part(static_cast<uint32_t>(from - start), static_cast<uint32_t>(to - from));
 }
 
 uint32_t Aggregate::gather(uint64_t from, iovec* vectors, uint32_t count) const {

@@ -7,18 +7,25 @@
 //   one slice: in the aggregate itself        more: a tree (tree.h), shared with clones and
 //                                             slices, and changed only where nobody shares it
 //
+//   part        tree   [ . . . |======|======|=== . . ]     a slice that has half or more of a
+//                              ^ before      ^ its end      tree's bytes is that tree, and where
+//
+// A part shares the holds on what it leaves out, so it keeps at most twice its own bytes; an edit
+// ends that, and so does a slice of it that is less than half.
+//
 // Slices of one buffer of which one ends where the next begins are one slice. Many tiny slices are
 // joined by the rule in coalesce.h, the only copy that is made unasked.
 //
 // Ownership   every slice in a leaf is one hold of the domain, and aggregates that share the leaf
-//             share the hold. Move-only; copy by clone(). A Slice& lasts to the next edit or move.
+//             share the hold. Move-only; copy by clone().
 // Threads     made, edited and destroyed on the domain's own. Another thread may read an aggregate
 //             that nobody edits, moves or destroys meanwhile, while its domain edits others, clones
 //             of it included: no node that two aggregates share is changed.
 // Failure     TooManySlices (kSlicesMax), and nothing is changed; otherwise the edit cannot fail.
-// Cost        n slices: clone O(1); append of a slice O(1) entries moved on average; every other
-//             edit, sliceOf and sliceAt O(log n), and a release for each slice that nobody has any
-//             more. Counted in steps(). Only copyTo moves payload.
+// Cost        n slices: clone O(1); append of a slice O(1) entries moved on average; a part looks
+//             at O(log n) nodes and makes none; every other edit, sliceOf and sliceAt O(log n), and
+//             a release for each slice that nobody has any more. Counted in steps(). Only copyTo
+//             moves payload.
 // May include base/ sys/ window/ pool/
 #pragma once
 
@@ -51,9 +58,9 @@ class Aggregate {
 
   uint64_t byteLength() const { return byteLength_; }
   uint32_t sliceCount() const { return sliceCount_; }
-  const Slice& sliceAt(uint32_t index) const;
+  Slice sliceAt(uint32_t index) const;
   // The slice that has byte `at` (below byteLength()), and the place of that slice's first byte.
-  const Slice& sliceOf(uint64_t at, uint64_t* sliceFrom) const;
+  Slice sliceOf(uint64_t at, uint64_t* sliceFrom) const;
   Domain& domain() const { return *domain_; }
 
   // Takes over the caller's hold on the slice.
@@ -97,6 +104,9 @@ class Aggregate {
   tree::Branch take();
   void put(const tree::Branch& root);
   tree::Branch share() const;
+  // The tree that root_ is, of which a part has some.
+  tree::Branch tree() const;
+  bool putPart(const Aggregate& whole, uint64_t from, uint64_t to);
   bool putFew(const Aggregate& whole, uint64_t from, uint64_t to);
   void pushBack(const Slice& slice);
   void trim(uint64_t bytes, bool isFront);
@@ -105,6 +115,10 @@ class Aggregate {
   uint64_t byteLength_ = 0;
   tree::Node* root_ = nullptr;  // Null: at most one slice, in only_.
   uint32_t sliceCount_ = 0;
+  // Of a part (two slices or more): what of the tree comes before it.
+  bool isPart_ = false;
+  uint32_t slicesBefore_ = 0;
+  uint64_t bytesBefore_ = 0;
   Slice only_;
 };
 

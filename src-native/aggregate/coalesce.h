@@ -8,7 +8,7 @@
 //     nobody else may read it.
 // So each copy at least doubles the slice that a byte is in: no byte is copied more than
 // log2(kCoalesceBytesMax) = 10 times, however it was appended, and slices of kCoalesceBytesMax /
-// kCoalesceSlices = 128 bytes or more are never copied.
+// kCoalesceSlices = 128 bytes are the longest that are ever copied.
 //
 // Ownership   the holds of the joined slices go; the new slice has one.
 // Threads     the domain's.

@@ -12,8 +12,13 @@ static_assert(tree::kHeightMax <= 16, "SliceIterator::kLevelsMax must be as larg
 SliceIterator::SliceIterator(const Aggregate& aggregate, uint64_t at) {
   if (at >= aggregate.byteLength()) return;
   if (aggregate.root_ == nullptr) {
-    slice_ = first_ = last_ = &aggregate.only_;
+    entry_ = first_ = last_ = &aggregate.only_;
     return;
+  }
+  if (aggregate.isPart_) {
+    from_ = aggregate.bytesBefore_;
+    to_ = from_ + aggregate.byteLength_;
+    at += from_;
   }
   const Node* node = aggregate.root_;
   while (node->height > 0) {
@@ -26,7 +31,18 @@ SliceIterator::SliceIterator(const Aggregate& aggregate, uint64_t at) {
   enter(node);
   const tree::Position position = tree::entryWith<Slice>(node, at);
   start_ += position.start;
-  slice_ = first_ + position.index;
+  entry_ = first_ + position.index;
+  look();
+}
+
+void SliceIterator::cut(uint64_t end) {
+  if (end <= from_ || start_ >= to_) {
+    entry_ = nullptr;
+    return;
+  }
+  const uint64_t from = std::max(start_, from_);
+  cut_ = entry_->part(static_cast<uint32_t>(from - start_),
+                      static_cast<uint32_t>(std::min(end, to_) - from));
 }
 
 void SliceIterator::enter(const Node* leaf) {
@@ -36,7 +52,7 @@ void SliceIterator::enter(const Node* leaf) {
 
 void SliceIterator::nextLeaf() {
   uint32_t level = levels_;
-  slice_ = nullptr;
+  entry_ = nullptr;
   while (level > 0 && path_[level - 1].index + 1 == path_[level - 1].node->count) level--;
   if (level == 0) return;
   path_[level - 1].index++;
@@ -48,12 +64,12 @@ void SliceIterator::nextLeaf() {
     }
     path_[level] = {node, 0};
   }
-  slice_ = first_;
+  entry_ = first_;
 }
 
 void SliceIterator::previousLeaf() {
   uint32_t level = levels_;
-  slice_ = nullptr;
+  entry_ = nullptr;
   while (level > 0 && path_[level - 1].index == 0) level--;
   if (level == 0) return;
   path_[level - 1].index--;
@@ -65,7 +81,7 @@ void SliceIterator::previousLeaf() {
     }
     path_[level] = {node, node->count - 1u};
   }
-  slice_ = last_;
+  entry_ = last_;
 }
 
 }  // namespace iol

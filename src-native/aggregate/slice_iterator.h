@@ -22,26 +22,29 @@ class SliceIterator {
   explicit SliceIterator(const Aggregate& aggregate, uint64_t at = 0);
 
   // Past the last slice, or before the first: there it stays.
-  bool isAtEnd() const { return slice_ == nullptr; }
-  const Slice& slice() const { return *slice_; }
-  uint64_t start() const { return start_; }  // The place of the slice's first byte.
-  uint64_t end() const { return start_ + slice_->length; }
+  bool isAtEnd() const { return entry_ == nullptr; }
+  const Slice& slice() const { return isCut_ ? cut_ : *entry_; }
+  // The place of the slice's first byte.
+  uint64_t start() const { return std::max(start_, from_) - from_; }
+  uint64_t end() const { return start() + slice().length; }
 
   void next() {
-    start_ += slice_->length;
-    if (slice_ == last_) {
+    start_ += entry_->length;
+    if (entry_ == last_) {
       nextLeaf();
     } else {
-      slice_++;
+      entry_++;
     }
+    look();
   }
   void previous() {
-    if (slice_ == first_) {
+    if (entry_ == first_) {
       previousLeaf();
     } else {
-      slice_--;
+      entry_--;
     }
-    if (slice_ != nullptr) start_ -= slice_->length;
+    if (entry_ != nullptr) start_ -= entry_->length;
+    look();
   }
 
  private:
@@ -55,10 +58,23 @@ class SliceIterator {
   void previousLeaf();
   void enter(const tree::Node* leaf);
 
-  const Slice* slice_ = nullptr;
+  // Of the entry what is in the part of the tree; at the end when nothing is.
+  void look() {
+    if (entry_ == nullptr) return;
+    const uint64_t end = start_ + entry_->length;
+    isCut_ = start_ < from_ || end > to_;
+    if (isCut_) cut(end);
+  }
+  void cut(uint64_t end);
+
+  const Slice* entry_ = nullptr;
   const Slice* first_ = nullptr;  // Of the leaf.
   const Slice* last_ = nullptr;
-  uint64_t start_ = 0;
+  uint64_t start_ = 0;  // In the tree, as are these two: where the aggregate is in it.
+  uint64_t from_ = 0;
+  uint64_t to_ = UINT64_MAX;
+  bool isCut_ = false;
+  Slice cut_;
   uint32_t levels_ = 0;     // Above the leaf.
   Level path_[kLevelsMax];  // From the root; where the leaf below is.
 };

@@ -79,8 +79,7 @@ Node* Editor::own(Node* node, uint32_t more) {
 
 // ---- Looking up --------------------------------------------------------------------------------
 
-const Slice& sliceWithByte(const Branch& root, uint64_t at, uint64_t* start) {
-  const Node* node = root.node;
+const Slice& sliceWithByte(const Node* node, uint64_t at, uint64_t* start) {
   *start = 0;
   while (node->height > 0) {
     const Position position = entryWith<Branch>(node, at);
@@ -94,8 +93,7 @@ const Slice& sliceWithByte(const Branch& root, uint64_t at, uint64_t* start) {
   return entriesOf<Slice>(node)[position.index];
 }
 
-const Slice& sliceWithIndex(const Branch& root, uint32_t index) {
-  const Node* node = root.node;
+const Slice& sliceWithIndex(const Node* node, uint32_t index) {
   while (node->height > 0) {
     const Branch* branch = entriesOf<Branch>(node);
     while (index >= branch->slices) index -= branch++->slices;
@@ -103,6 +101,33 @@ const Slice& sliceWithIndex(const Branch& root, uint32_t index) {
     steps.nodes++;
   }
   return entriesOf<Slice>(node)[index];
+}
+
+uint32_t indexWithByte(const Node* node, uint64_t at) {
+  uint32_t index = 0;
+  while (node->height > 0) {
+    const Branch* branch = entriesOf<Branch>(node);
+    for (; at >= branch->bytes; branch++) {
+      at -= branch->bytes;
+      index += branch->slices;
+    }
+    node = branch->node;
+    steps.nodes++;
+  }
+  return index + entryWith<Slice>(node, at).index;
+}
+
+Branch lowestWith(Branch root, uint64_t* from, uint64_t* to) {
+  while (root.node->height > 0) {
+    const Position position = entryWith<Branch>(root.node, *from);
+    const Branch& branch = entriesOf<Branch>(root.node)[position.index];
+    if (*to - position.start > branch.bytes) break;
+    *from -= position.start;
+    *to -= position.start;
+    root = branch;
+    steps.nodes++;
+  }
+  return root;
 }
 
 // ---- The ends ----------------------------------------------------------------------------------

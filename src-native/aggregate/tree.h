@@ -26,10 +26,14 @@ enum class Edge : uint8_t { Front, Back };
 // What a cut is for: only an edit that was asked to add bytes may join tiny slices by a copy.
 enum class Tiny : uint8_t { Keep, Join };
 
-// The slice that has byte `at`, which is below root.bytes.
-const Slice& sliceWithByte(const Branch& root, uint64_t at, uint64_t* start);
-// The slice with number `index`, which is below root.slices.
-const Slice& sliceWithIndex(const Branch& root, uint32_t index);
+// The slice that has byte `at` of the tree.
+const Slice& sliceWithByte(const Node* root, uint64_t at, uint64_t* start);
+// The slice with number `index` of the tree.
+const Slice& sliceWithIndex(const Node* root, uint32_t index);
+// The number of the slice that has byte `at`.
+uint32_t indexWithByte(const Node* root, uint64_t at);
+// The lowest branch that has all of [from, to), which become places in it.
+Branch lowestWith(Branch root, uint64_t* from, uint64_t* to);
 
 // The usual append, in place; false, and nothing done, when that takes an Editor.
 bool appendInPlace(Node* root, const Slice& slice);

@@ -89,8 +89,8 @@ Branch Editor::concat(Branch left, Branch right) {
   if (left.node == nullptr) return right;
   if (right.node == nullptr) return left;
   uint64_t start;
-  const Slice first = sliceWithByte(right, 0, &start);
-  if (touches(sliceWithByte(left, left.bytes - 1, &start), first)) {
+  const Slice first = sliceWithByte(right.node, 0, &start);
+  if (touches(sliceWithByte(left.node, left.bytes - 1, &start), first)) {
     Branch* path[kHeightMax];
     const uint32_t depth = ownEdge(left, Edge::Back, path);
     Node* leaf = path[depth - 1]->node;

@@ -1,6 +1,7 @@
 #include "net/gather.h"
 
 #include <algorithm>
+#include <optional>
 
 namespace iol::net {
 namespace {
@@ -22,7 +23,7 @@ struct Position {
 // What comes next: bytes to be copied, then perhaps a slice to be referenced.
 struct Run {
   uint64_t copiedBytes = 0;
-  const Slice* referenced = nullptr;
+  std::optional<Slice> referenced;
   uint64_t skip = 0;  // Of that slice.
 };
 
@@ -38,11 +39,11 @@ Run nextRun(std::span<const Aggregate* const> parts, Position from, HotBuffers& 
     }
     while (from.offset < part.byteLength() && run.copiedBytes < bytesMax) {
       uint64_t sliceFrom = 0;
-      const Slice& slice = part.sliceOf(from.offset, &sliceFrom);
+      const Slice slice = part.sliceOf(from.offset, &sliceFrom);
       const uint64_t skip = from.offset - sliceFrom;
       if (slice.length - skip >= kReferenceBytesMin && slice.segment->canGiveUpStorage()) {
         if (hot.isHot(slice)) {
-          run.referenced = &slice;
+          run.referenced = slice;
           run.skip = skip;
           return run;
         }
@@ -95,7 +96,7 @@ Result<SendCount> sendAggregates(const sys::Fd& socket, std::span<const Aggregat
     if (run.copiedBytes > 0) {
       const uint32_t count =
           fill(parts, position, std::min(run.copiedBytes, room), vectors, &wanted);
-      const bool isFollowed = run.referenced != nullptr && wanted == run.copiedBytes;
+      const bool isFollowed = run.referenced.has_value() && wanted == run.copiedBytes;
       sent = sys::sendVectors(socket, vectors, count, isFollowed ? sys::More::Follows : more);
     } else {
       wanted = std::min(run.referenced->length - run.skip, room);

@@ -98,14 +98,14 @@ napi_value aggregatePeek(napi_env env, napi_callback_info info) {
     return call.fail(Status(Code::TooLarge, "aggregate", at + count, byteLength));
   }
   uint64_t sliceFrom = 0;
-  const Slice* slice = &aggregate->sliceOf(at, &sliceFrom);
+  Slice slice = aggregate->sliceOf(at, &sliceFrom);
   double* out = call.state().scratch();
   out[0] = static_cast<double>(sliceFrom);
-  out[1] = static_cast<double>(sliceFrom + slice->length);
+  out[1] = static_cast<double>(sliceFrom + slice.length);
   // Not counted: a value is made of the bytes, no payload is moved.
   for (uint8_t* byte = call.state().peeked(); count > 0; --count, ++at, ++byte) {
-    if (at - sliceFrom == slice->length) slice = &aggregate->sliceOf(at, &sliceFrom);
-    *byte = slice->data()[at - sliceFrom];
+    if (at - sliceFrom == slice.length) slice = aggregate->sliceOf(at, &sliceFrom);
+    *byte = slice.data()[at - sliceFrom];
   }
   return call.undefined();
 }

@@ -25,12 +25,63 @@ TEST(aCloneSharesItsSlicesAndTheirHolds) {
   const Aggregate copy = bytes.clone();
   CHECK_EQ(Aggregate::steps().nodes, nodesBefore);
   CHECK_EQ(world.domain->liveHolds(), 100u);
-  CHECK(&copy.sliceAt(50) == &bytes.sliceAt(50));
+  CHECK_EQ(copy.sliceAt(50).address(), bytes.sliceAt(50).address());
   bytes.truncateFront(32'000);
   CHECK_EQ(copy.byteLength(), 64'000u);
   CHECK(contentOf(copy) == AggregateWorld::text(64'000, 1));
   bytes.clear();
   CHECK_EQ(world.domain->liveHolds(), 100u);
+}
+
+// A part: the tree of the whole, and where in it.
+TEST(aSliceOfHalfOfAnAggregateTakesNoHoldAndNoNode) {
+  AggregateWorld world;
+  const std::string text = AggregateWorld::text(200'000, 2);
+  Aggregate whole = world.cut(text, 200);
+  for (const auto& [from, to] : {std::pair<uint64_t, uint64_t>{0, 100'002},
+                                 {50'010, 150'030},
+                                 {1, 199'999},
+                                 {99'998, 200'000},
+                                 {99'950, 200'000}}) {
+    const uint64_t nodes = Aggregate::steps().nodes;
+    Aggregate part = whole.slice(from, to);
+    CHECK(Aggregate::steps().nodes - nodes < 20);  // Looked at.
+    CHECK_EQ(world.domain->liveHolds(), 1000u);
+    CHECK(contentOf(part) == text.substr(from, to - from));
+    CHECK_EQ(part.sliceCount(), (to + 199) / 200 - from / 200);
+    const Aggregate copy = part.clone();
+    const Aggregate inner = part.slice(1, to - from - 1);
+    CHECK_EQ(world.domain->liveHolds(), 1000u);
+    CHECK(contentOf(inner) == text.substr(from + 1, to - from - 2));
+    CHECK(part.append(world.cut("x", 1)).isOk());
+    CHECK(contentOf(part) == text.substr(from, to - from) + "x");
+    CHECK(contentOf(copy) == text.substr(from, to - from));
+  }
+  CHECK_EQ(world.domain->liveHolds(), 1000u);
+}
+
+TEST(aSliceKeepsNoMoreThanTwiceItsBytesAfterItsWholeIsGone) {
+  AggregateWorld world;
+  const std::string text = AggregateWorld::text(256'000, 2);
+  for (const uint64_t bytes : {400u, 3'000u, 20'000u, 64'000u, 127'000u, 129'000u, 255'000u}) {
+    Aggregate whole = world.cut(text, 1000);
+    for (uint64_t from = 0; from + bytes < text.size(); from += 31'313) {
+      Aggregate part = whole.slice(from, from + bytes);
+      whole.clear();
+      // The slices at its ends may stick out, by all but one byte each.
+      CHECK(world.domain->liveHolds() * 1000 <= 2 * bytes + 2 * 1000);
+      Aggregate rest = std::move(part);
+      rest.truncateFront(bytes / 3);
+      CHECK(contentOf(rest) == text.substr(from + bytes / 3, bytes - bytes / 3));
+      rest.truncateBack(rest.byteLength() / 4);
+      CHECK(world.domain->liveHolds() * 1000 <= 2 * rest.byteLength() + 2 * 1000);
+      rest.clear();
+      CHECK_EQ(world.domain->liveHolds(), 0u);
+      whole = world.cut(text, 1000);
+    }
+    whole.clear();
+    CHECK_EQ(world.pool->stats().buffers, 0u);
+  }
 }
 
 TEST(aSliceOfALongAggregateTakesFewHolds) {
@@ -112,7 +163,7 @@ TEST(manyBytesInsertedAnywhereEndInFewSlices) {
   CHECK(bytes.sliceCount() < 5000);
 }
 
-TEST(slicesOf128BytesAreNeverCopied) {
+TEST(slicesOfMoreThan128BytesAreNeverCopied) {
   AggregateWorld world;
   const uint64_t before = coalescedBytes();
   const Aggregate bytes = world.cut(AggregateWorld::text(1 << 20, 5), 129);

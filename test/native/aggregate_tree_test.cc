@@ -136,31 +136,35 @@ class Program {
     if (value.wanted.empty()) return;
     const uint64_t at = upTo(value.wanted.size() - 1);
     uint64_t start = 0;
-    const Slice& slice = value.actual.sliceOf(at, &start);
+    const Slice slice = value.actual.sliceOf(at, &start);
     CHECK(slice.data()[at - start] == static_cast<uint8_t>(value.wanted[at]));
+  }
+
+  static bool isSame(const Slice& one, const Slice& other) {
+    return one.address() == other.address() && one.length == other.length;
   }
 
   // Slices are not empty and do not touch; index, place and iterator agree, both ways.
   void checkOrder(const Aggregate& bytes) {
     uint32_t index = 0;
     uint64_t at = 0;
-    const Slice* before = nullptr;
+    Slice before;
     for (SliceIterator it(bytes); !it.isAtEnd(); it.next(), index++) {
       CHECK_EQ(it.start(), at);
-      CHECK(&it.slice() == &bytes.sliceAt(index));
+      CHECK(isSame(it.slice(), bytes.sliceAt(index)));
       CHECK(it.slice().length > 0);
-      if (before != nullptr) {
-        CHECK(!before->sameBuffer(it.slice()) ||
-              before->offset + before->length != it.slice().offset);
+      if (index > 0) {
+        CHECK(!before.sameBuffer(it.slice()) ||
+              before.offset + before.length != it.slice().offset);
       }
-      before = &it.slice();
+      before = it.slice();
       at += it.slice().length;
     }
     CHECK_EQ(index, bytes.sliceCount());
     CHECK_EQ(at, bytes.byteLength());
     if (at == 0) return;
     for (SliceIterator it(bytes, at - 1); !it.isAtEnd(); it.previous()) {
-      CHECK(&it.slice() == &bytes.sliceAt(--index));
+      CHECK(isSame(it.slice(), bytes.sliceAt(--index)));
       at -= it.slice().length;
       CHECK_EQ(it.start(), at);
     }
@@ -270,8 +274,9 @@ class LongAggregate {
 TEST(noEditOfALongAggregateTakesMoreThanLogarithmicallyManySteps) {
   const double few = LongAggregate().run(1000, 20'000);
   const double many = LongAggregate().run(100'000, 100'000);
-  CHECK(few < 40);
-  CHECK(many < 40);
+  // An edit of parts pays for the cuts that their slices did not.
+  CHECK(few < 60);
+  CHECK(many < 60);
 }
 
 }  // namespace
