@@ -99,7 +99,7 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
     std::unique_ptr<ReplacementPolicy> policy;  // Null: the paper's rule.
     // Test hooks.
     const sys::Clock* clock = &sys::systemClock();
-    std::function<void()> betweenReadAndCheck;  // In FillJob::run, before the second statx.
+    std::function<void()> betweenReadAndCheck;  // In FillJob::run, before the second look at the file.
     sys::ColdOptions cold;
   };
   struct Stats {
@@ -132,7 +132,7 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   // non-file NotRegular.
   void open(std::string_view path, OpenDone done);
   // The regular file behind somebody's descriptor, through a duplicate of it. `fd` must be
-  // readable. One statx on this thread; the answer is never remembered by path.
+  // readable. One fstat on this thread; the answer is never remembered by path.
   Result<CachedFilePtr> openDescriptor(int fd);
 
   // Bytes [offset, offset + length), clamped to the file, when all are cached; else WouldBlock.

@@ -8,7 +8,7 @@
 //             holds on the pieces it has, and lives while a job or its caller points to it.
 // Threads     FillJob::run: any; it touches the draft's memory and the descriptor alone.
 // Failure     FileChanged when the file is not the version that was asked for, before or after.
-// Cost        one allocation in the pool; two statx and the read.
+// Cost        one allocation in the pool; two fstat and the read.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 

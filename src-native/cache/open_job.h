@@ -3,7 +3,7 @@
 // Ownership   a job keeps its cache alive. The descriptor it opens goes to the CachedFile.
 // Threads     run(): any; everything else: the cache's.
 // Failure     System, NotRegular, Closed: to everybody who waits.
-// Cost        OpenJob: five system calls. RefreshJob: one statx per path.
+// Cost        OpenJob: five system calls. RefreshJob: one stat per path.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
