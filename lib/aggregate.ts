@@ -3,10 +3,10 @@
  */
 import type { ReadonlyBytes } from './bytes';
 import {
-  appendPart, handleFromParts, handleFromText, isBytesLike, placeOf, withParts, type BytesParts,
+  appendPart, handleFromParts, handleFromText, isBytesLike, withParts, type BytesParts,
 } from './bytes-like';
 import { collectAsync, type CollectOptions } from './collect';
-import { HeldBytes } from './held-bytes';
+import { HeldBytes, setAggregateMaker } from './held-bytes';
 import type { Kind } from './leaks';
 import { defaultPoolHandle, native } from './native';
 import { handleOf } from './resource';
@@ -21,7 +21,7 @@ export { HeldBytes } from './held-bytes';
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
   aggregateByteLength, aggregateClone, aggregateDispose, aggregateEmpty,
-  aggregateLinearize, aggregateRemove, aggregateReplace, aggregateSlice, aggregateSplit, scratch,
+  aggregateLinearize, aggregateRemove, aggregateReplace, aggregateSplit, scratch,
 } = native;
 
 const aggregateKind: Kind = {
@@ -68,6 +68,7 @@ export class Aggregate extends HeldBytes {
   static {
     adoptAggregate = (handle, byteLength, isTracked = true) =>
       new Aggregate(makers, handle, byteLength, isTracked);
+    setAggregateMaker(adoptAggregate);
   }
 
   private constructor(caller: symbol, handle: number, byteLength: number, isTracked: boolean) {
@@ -250,15 +251,6 @@ export class Aggregate extends HeldBytes {
   override clone(): Aggregate {
     const handle = handleOf(this);
     return adoptAggregate(aggregateClone(handle), scratch[0]!);
-  }
-
-  /** Bytes `[from, to)` as an aggregate of its own; nothing is copied. */
-  override slice(from?: number, to?: number): Aggregate {
-    const handle = handleOf(this);
-    const { byteLength } = this;
-    const first = placeOf(from, 'from', byteLength, 0);
-    const last = Math.max(first, placeOf(to, 'to', byteLength, byteLength));
-    return adoptAggregate(aggregateSlice(handle, first, last), last - first);
   }
 
   /** `Aggregate`. */

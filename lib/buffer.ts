@@ -1,9 +1,7 @@
 /**
  * Buffers: immutable bytes in one piece.
  */
-import { adoptAggregate, type Aggregate } from './aggregate';
 import type { ReadonlyBytes } from './bytes';
-import { placeOf } from './bytes-like';
 import { HeldBytes } from './held-bytes';
 import type { Kind } from './leaks';
 import { native } from './native';
@@ -11,7 +9,7 @@ import { handleOf } from './resource';
 import { viewAt } from './slice-views';
 import { illegalConstructor } from './validate';
 
-const { aggregateClone, aggregateDispose, aggregateSlice } = native;
+const { aggregateClone, aggregateDispose } = native;
 
 const bufferKind: Kind = { subject: 'buffer', release: aggregateDispose };
 
@@ -71,15 +69,6 @@ export class IolBuffer extends HeldBytes {
   override clone(): IolBuffer {
     const handle = handleOf(this);
     return adoptBuffer(aggregateClone(handle), this.byteLength, this.address, this.generation);
-  }
-
-  /** Bytes `[from, to)` as an aggregate; nothing is copied. */
-  override slice(from?: number, to?: number): Aggregate {
-    const handle = handleOf(this);
-    const { byteLength } = this;
-    const first = placeOf(from, 'from', byteLength, 0);
-    const last = Math.max(first, placeOf(to, 'to', byteLength, byteLength));
-    return adoptAggregate(aggregateSlice(handle, first, last), last - first);
   }
 
   /** `IolBuffer`. */

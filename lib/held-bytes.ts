@@ -26,8 +26,14 @@ const setBytes = Uint8Array.prototype.set;
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
   aggregateCompare, aggregateCopyTo, aggregateEquals, aggregateIndexOf, aggregateMatches,
-  aggregateSliceAt, aggregateSliceCount, aggregateToString, scratch,
+  aggregateSlice, aggregateSliceAt, aggregateSliceCount, aggregateToString, scratch,
 } = native;
+
+/** What aggregate.ts does, which is above this in the order of things. */
+let makeAggregate: (handle: number, byteLength: number) => Aggregate;
+export function setAggregateMaker(make: typeof makeAggregate): void {
+  makeAggregate = make;
+}
 
 /** One slice: where its bytes are (`address` is the same number in every process). */
 export interface SliceInfo {
@@ -120,7 +126,13 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
   abstract clone(): HeldBytes;
 
   /** Bytes `[from, to)` as an aggregate of its own; nothing is copied. */
-  abstract slice(from?: number, to?: number): Aggregate;
+  slice(from?: number, to?: number): Aggregate {
+    const handle = handleOf(this);
+    const { byteLength } = this;
+    const first = placeOf(from, 'from', byteLength, 0);
+    const last = Math.max(first, placeOf(to, 'to', byteLength, byteLength));
+    return makeAggregate(aggregateSlice(handle, first, last), last - first);
+  }
 
   /** Reads on from `at`; edits are seen. */
   cursor(at = 0): Cursor {
