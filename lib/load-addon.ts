@@ -3,8 +3,10 @@
  * Imported by native.ts alone.
  */
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { release } from 'node:os';
 import { dirname, join } from 'node:path';
+import { compileFunction } from 'node:vm';
 
 import type { ErrorCode } from './errors';
 
@@ -37,9 +39,25 @@ interface NodeGypBuild {
 }
 
 function nodeGypBuild(): NodeGypBuild {
-  // Why not an import: it loads as a side effect, and must only be asked here.
-  // eslint-disable-next-line @typescript-eslint/no-require-imports
-  return require('node-gyp-build') as NodeGypBuild;
+  try {
+    // Why not an import: it loads as a side effect, and must only be asked here.
+    // eslint-disable-next-line @typescript-eslint/no-require-imports
+    return require('node-gyp-build') as NodeGypBuild;
+  } catch (error) {
+    if (!(error instanceof ReferenceError)) throw error;
+    return nodeGypBuildWithoutWindow();
+  }
+}
+
+// Why: it asks for `typeof window`, which throws while a global `const window = ...` is being made,
+// as `node -e` and the prompt do when ours is what it is made of.
+function nodeGypBuildWithoutWindow(): NodeGypBuild {
+  const file = require.resolve('node-gyp-build/node-gyp-build.js');
+  const made = { exports: {} };
+  const source = readFileSync(file, 'utf8');
+  const run = compileFunction(source, ['require', 'module', 'window']) as (...given: unknown[]) => void;
+  run(createRequire(file), made, undefined);
+  return made.exports as NodeGypBuild;
 }
 
 /** The launcher of programs, which lies beside the addon. */

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -103,6 +104,14 @@ describe('loading', () => {
     } finally {
       rmSync(copy, { recursive: true });
     }
+  });
+
+  it('while a global const called window is made of it, as by node -e and by the prompt', async () => {
+    const source = "const window = require('io-lite').Window.default(); console.log(window.isClosed);";
+    const { stdout, stderr } = await runChild(source);
+    assert.equal(stdout, 'false\n', stderr);
+    const prompt = spawnSync(process.execPath, ['-i'], { cwd: root, input: `${source}\n`, encoding: 'utf8' });
+    assert.match(prompt.stdout, /false\n/, prompt.stderr);
   });
 
   for (const [what, lie] of [
