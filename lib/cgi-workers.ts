@@ -270,7 +270,7 @@ export class CgiWorkers implements AsyncDisposable {
       program: module, scriptName, environment, ...(documentRoot === undefined ? {} : { documentRoot }),
     };
     const facts: WorkerEnvironment = {
-      slot: this.#window.domain.slot, epoch: this.#window.domain.epoch, name,
+      slot: this.#window.ownDomain.slot, epoch: this.#window.ownDomain.epoch, name,
       target, software: this.#checked.software,
     };
     const env = this.#window.env({ ...environment, [workerVariable]: JSON.stringify(facts) });

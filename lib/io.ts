@@ -434,6 +434,7 @@ export function iolWriteSync(
   validateObject(options, 'options');
   const position = positionOf(options.position);
   const sync = syncOf(options.fsync);
+  upgradeOf(options.upgrade); // Only checked: without a turn of the loop no reader can be asked.
   checkNoStream(sink, 'sink');
   const fd = descriptorOf(sink, 'sink');
   using held = heldFor(bytes);

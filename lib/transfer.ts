@@ -37,7 +37,7 @@ onWindowClosed(() => {
 
 function offer(bytes: Aggregate): AggregateTransfer {
   const handle = handleOf(bytes);
-  const { id: window, isAttached, domain } = Window.default();
+  const { id: window, isAttached, ownDomain: domain } = Window.default();
   if (!isAttached) {
     throw new IolError(
       'ERR_IOL_HOST_GONE',
@@ -97,7 +97,7 @@ async function fetch(transfer: AggregateTransfer): Promise<Aggregate> {
   validateInteger(transfer.slot, 'transfer.slot');
   validateInteger(transfer.epoch, 'transfer.epoch');
   native.windowStart(); // Throws when it was closed: no other is opened.
-  const { id, domain } = Window.default();
+  const { id, ownDomain: domain } = Window.default();
   if (transfer.window !== id) {
     throw new IolError('ERR_IOL_NO_DOMAIN', 'The transfer is of another window');
   }

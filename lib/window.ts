@@ -149,8 +149,9 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
   readonly id: string;
   /** The pool of everything for which no other is named. */
   readonly defaultPool: Pool;
+  // Why not `domain`: that of an EventEmitter belongs to node:domain, which the prompt of Node uses.
   /** This thread's place in the window. */
-  readonly domain: Domain;
+  readonly ownDomain: Domain;
   /** Whether the window's host runs in this thread's process, on behalf of this thread. */
   readonly isHost: boolean;
   #isClosed = false;
@@ -170,7 +171,7 @@ export class Window extends EventEmitter<WindowEvents> implements Disposable, As
     this.#address = native.windowFacts();
     const [state, slot, epoch] = native.scratch;
     this.isHost = state === 1;
-    this.domain = { slot: slot!, epoch: epoch!, label };
+    this.ownDomain = { slot: slot!, epoch: epoch!, label };
     this.#spinUs = spinUs;
     this.#watchListeners();
     this.#listen();

@@ -28,7 +28,7 @@ describe('attaching', function () {
       const child = \`
         const { Aggregate, Window } = require('io-lite');
         const bytes = Aggregate.from('x');
-        const { id, domain, isHost, isAttached } = Window.default();
+        const { id, ownDomain: domain, isHost, isAttached } = Window.default();
         console.log(id, domain.slot, isHost, isAttached);
         bytes.dispose();
         if (process.argv[1] === 'child') {
@@ -191,7 +191,7 @@ describe('workers', function () {
     const io = require('io-lite');
     (async () => {
       const window = workerData.label ? await io.Window.attach({ address: workerData.address, label: workerData.label }) : io.Window.default();
-      parentPort.postMessage([window.id, window.domain.slot, window.isHost, window.isAttached]);
+      parentPort.postMessage([window.id, window.ownDomain.slot, window.isHost, window.isAttached]);
       const channel = await window.connect('host', { name: 'worker' });
       const message = await channel.receive();
       await channel.send(message.aggregate, 'from the worker');

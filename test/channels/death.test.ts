@@ -130,7 +130,7 @@ describe('death', function () {
       $.window = await io.Window.attach({ address: ${JSON.stringify(next.address)}, label: 'again' });
       $.channel = await $.window.connect('host');
       await $.channel.send('hello');
-      return $.window.domain.label;
+      return $.window.ownDomain.label;
     `);
     assert.equal(label, 'again');
     await b.run('$.channel.close();');

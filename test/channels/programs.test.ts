@@ -26,7 +26,7 @@ describe('programs of one window', function () {
       writeFileSync(module, `process.send([process.env.IOL_WINDOW, process.env.X, process.env.PATH]); process.disconnect();`);
       const [address, spawned, forked, inherited] = await host.run<unknown[]>(`
         const { text } = require('node:stream/consumers');
-        const program = "const { Window } = require('io-lite'); const { id, domain } = Window.default(); " +
+        const program = "const { Window } = require('io-lite'); const { id, ownDomain: domain } = Window.default(); " +
           "console.log(id === process.argv[1], domain.slot > 0, process.env.X, process.env.PATH)";
         const child = $.window.spawn(process.execPath, ['-e', program, $.window.id], {
           env: { X: 'y', IOL_WINDOW: 'another' }, stdio: ['ignore', 'pipe', 'inherit'] });
@@ -102,7 +102,7 @@ describe('programs of one window', function () {
       (async () => {
         const window = io.Window.default();
         const opened = new Promise((resolve) => window.once('channel', resolve));
-        console.log(JSON.stringify(window.domain));
+        console.log(JSON.stringify(window.ownDomain));
         const channel = await opened;
         const line = io.Aggregate.from('x'.repeat(65535) + '\\n');
         for (let i = 0; i < 200; i++) await channel.send(line, String(i));

@@ -61,7 +61,7 @@ export function domainAt(seat) {
 
 export function publishDomain(window) {
   if (window !== undefined) write64(placeOf('windowId'), BigInt(`0x${window.id}`));
-  const { slot, epoch } = window?.domain ?? { slot: 0, epoch: 0 };
+  const { slot, epoch } = window?.ownDomain ?? { slot: 0, epoch: 0 };
   write64(placeOf('domain'), (BigInt(epoch) << 32n) | BigInt(slot));
 }
 
