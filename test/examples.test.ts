@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,6 +10,7 @@ import path from 'node:path';
 import { assertSame, collect, countingBytes, portOf } from './streams/world';
 
 const root = path.join(__dirname, '..');
+const here = readFileSync(__filename, 'utf8');
 const program = (name: string): string => path.join(root, 'examples', `${name}.mts`);
 
 function run(name: string, args: string[], input?: Buffer | string): Buffer {
@@ -129,7 +130,10 @@ describe('the examples', function () {
   });
 
   it('each says in its first lines how it is run', () => {
-    for (const name of ['cat', 'wc', 'tail', 'forward', 'pages', 'two-processes', 'permute', 'with-window', 'workers']) {
+    const programs = readdirSync(path.join(root, 'examples')).filter((file) => file.endsWith('.mts'));
+    for (const name of programs.map((file) => path.basename(file, '.mts'))) {
+      if (name === 'cgi-worker') continue; // Started by a server: test/cgi/workers.test.ts.
+      assert.match(here, new RegExp(`(run|start)\\('${name}'`), 'and is run here');
       const text = readFileSync(program(name), 'utf8');
       assert.match(text, new RegExp(`^// .*\n//\n//   node --import=tsx examples/${name}.mts`));
     }

@@ -23,6 +23,8 @@ export interface Table<T> {
   make: () => T | Promise<T>;
   /** What must be the same before and after a call that was blocked. */
   contents: (subject: T) => unknown;
+  /** What there must be a row for; default: every public member of the subject and of its class. */
+  members?: () => string[];
   rows: Record<string, Row<T>>;
 }
 

@@ -6,6 +6,7 @@ import {
   Aggregate, FileCache, MappedBytes, Window, type CachedFile, type DraftBuffer, type Pool,
 } from 'io-lite';
 
+import { functionTable } from './rows-functions';
 import { aggregateTable, bufferTable, cursorTable } from './rows-held';
 import {
   always, badEncoding, chunks, closed, drop, fakes, gone, range, refusing, resourceRows, takingNumber,
@@ -117,7 +118,7 @@ const windowTable: Table<Window> = {
     id: { use: (w) => w.id, allowed: always },
     defaultPool: { use: (w) => w.defaultPool, allowed: always },
     isClosed: { use: (w) => w.isClosed, allowed: always },
-    domain: { use: (w) => w.domain, allowed: always },
+    ownDomain: { use: (w) => w.ownDomain, allowed: always },
     isHost: { use: (w) => w.isHost, allowed: always },
     address: { use: (w) => w.address, allowed: always },
     isAttached: { use: (w) => w.isAttached, allowed: always },
@@ -321,5 +322,5 @@ export const tables = [
   aggregateTable, bufferTable, cursorTable,
   draftTable('DraftBuffer', 16, false), draftTable('DraftBuffer, with bytes()', 16, true),
   draftTable('DraftBuffer, in place', 20_000, true),
-  mappedTable, poolTable, windowTable, cacheTable, fileTable,
+  mappedTable, poolTable, windowTable, cacheTable, fileTable, functionTable,
 ] as unknown as Table<object>[];

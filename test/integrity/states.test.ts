@@ -11,7 +11,9 @@ import {
 
 import { runChild } from '../support/child';
 import { checkHolds } from '../support/holds';
+import { movesOf } from './moves';
 import { tables } from './rows';
+import { classNames } from './rows-functions';
 import { ownerOf, type Row, type Table } from './rows-kit';
 
 const window: Window = Window.default();
@@ -69,9 +71,10 @@ async function assertBlocked<T>(use: (subject: T) => unknown, subject: T, code: 
 }
 
 function describeRow(table: Table<object>, name: string, row: Row<object>): void {
-  it(`${name}: allowed while it is open`, async () => {
+  const moves = movesOf(table.name, name);
+  it(`${name}: allowed while it is open, and moves ${moves.length === 0 ? 'no byte' : moves.join(', ')}`, async () => {
     const subject = await table.make();
-    await settled(row.use, subject);
+    assert.deepEqual(await reasonsDuring(() => settled(row.use, subject)), moves);
     ownerOf(subject)[Symbol.dispose]();
   });
   if (row.wrong !== undefined && row.wrong.length > 0) {
@@ -98,6 +101,15 @@ function describeRow(table: Table<object>, name: string, row: Row<object>): void
   });
 }
 
+/** Why payload was moved while `use` ran: the reasons for which anything was. */
+async function reasonsDuring(use: () => unknown): Promise<string[]> {
+  const before = stats().copies;
+  await use();
+  return Object.entries(stats().copies)
+    .filter(([reason, { bytes }]) => bytes > before[reason]!.bytes)
+    .map(([reason]) => reason);
+}
+
 describe('states', () => {
   // Its extents go before the holds are looked at.
   afterEach(() => FileCache.default().close());
@@ -107,7 +119,7 @@ describe('states', () => {
     describe(table.name, () => {
       it('has a row for every public member', async () => {
         const subject = await table.make();
-        assert.deepEqual(membersOf(subject), Object.keys(table.rows).sort());
+        assert.deepEqual(table.members?.() ?? membersOf(subject), Object.keys(table.rows).sort());
         ownerOf(subject)[Symbol.dispose]();
       });
       for (const [name, row] of Object.entries(table.rows)) describeRow(table, name, row);
@@ -124,6 +136,11 @@ describe('states', () => {
       });
     });
   }
+
+  it('every class of the package has a table, here or in test/channels/states.test.ts', () => {
+    const named = new Set([...tables.map(({ name }) => name.split(',')[0]), 'Channel', 'Message', 'IolError']);
+    assert.deepEqual(classNames.filter((name) => !named.has(name)), []);
+  });
 
   for (const table of tables.filter(({ rows }) => rows['seal'] !== undefined)) {
     it(`${table.name}: sealed once, and then nothing more`, async () => {

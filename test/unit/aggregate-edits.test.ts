@@ -107,6 +107,22 @@ describe('Aggregate edits', () => {
     assert.equal(front.byteLength, 7);
   });
 
+  it('join tiny slices by the rule that is stated, and count what they move', () => {
+    const append = (count: number, byteLength: number): Record<string, number> => {
+      using whole = Aggregate.empty();
+      const pieces = Array.from({ length: count }, () => Aggregate.from('x'.repeat(byteLength)));
+      const joined = copiesDuring(() => pieces.forEach((piece) => whole.append(piece)));
+      assert.equal(whole.toString(), 'x'.repeat(count * byteLength));
+      pieces.forEach((piece) => piece.dispose());
+      return { ...joined, slices: whole.sliceCount };
+    };
+    const { coalesce, slices, ...others } = append(5000, 1);
+    assert.deepEqual(others, {});
+    assert.ok(slices! < 200, `${slices} slices of 5000`);
+    assert.ok(coalesce! >= 4000 && coalesce! <= 10 * 5000, `each byte is moved at most ten times: ${coalesce}`);
+    assert.deepEqual(append(500, 129), { slices: 500 }, 'slices of more than 128 bytes are never moved');
+  });
+
   it('during iteration are seen at the place where it is', () => {
     using aggregate = Aggregate.from('a'.repeat(3000), 'b'.repeat(3000), 'c'.repeat(3000));
     const seen: string[] = [];

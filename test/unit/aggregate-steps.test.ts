@@ -37,7 +37,7 @@ class LongAggregate {
     const at = this.#below(bytes.byteLength);
     const to = Math.min(bytes.byteLength, at + this.#below(200));
     using piece = this.#piece();
-    switch (this.#below(7)) {
+    switch (this.#below(9)) {
       case 0: return void bytes.append(piece);
       case 1: return void bytes.prepend(piece);
       case 2: return void bytes.insert(at, piece);
@@ -47,6 +47,8 @@ class LongAggregate {
         using front = bytes.split(at);
         return void bytes.prepend(front);
       }
+      case 6: return void bytes.at(at);
+      case 7: return void bytes.readBigUInt64LE(Math.min(at, bytes.byteLength - 8));
       default: {
         using clone = bytes.clone();
         using slice = clone.slice(at, to);
@@ -65,7 +67,7 @@ describe('edits of a long aggregate', () => {
   checkHolds();
 
   // A list of slices would take tens of thousands of steps for an edit in its middle.
-  it('take O(log n) steps each: 100,000 random ones, in up to 30,000 slices', function () {
+  it('and reads take O(log n) steps each: 100,000 random ones, in up to 30,000 slices', function () {
     this.timeout(60_000);
     using world = new LongAggregate();
     const stepsBefore = stats().steps;
