@@ -99,7 +99,7 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
     std::unique_ptr<ReplacementPolicy> policy;  // Null: the paper's rule.
     // Test hooks.
     const sys::Clock* clock = &sys::systemClock();
-    std::function<void()> betweenReadAndCheck;  // In FillJob::run, before the second look at the file.
+    std::function<void()> betweenReadAndCheck;  // In FillJob::run, before the second fstat.
     sys::ColdOptions cold;
   };
   struct Stats {
