@@ -42,6 +42,9 @@ for (const [name, switches] of [
   ['channel-sender-dies', { SENDER_DIES: 1 }],
   ['channel-receiver-dies', { RECEIVER_DIES: 1 }],
   ['channel-two-cells', { RING: 2, SLOTS: 3, MESSAGES: 5, SENDER_DIES: 1 }],
+  ['channel-batch', { BATCH: 2, RING: 2, SLOTS: 2, MESSAGES: 5, SENDER_DIES: 1, RECEIVER_DIES: 1 }],
+  ['channel-cork', { CORK: 1, RING: 2, SLOTS: 2 }],
+  ['channel-cork-dies', { CORK: 1, RING: 2, SLOTS: 2, SENDER_DIES: 1, RECEIVER_DIES: 1 }],
 ]) bases.push({ name, file: 'channel.pml', quick: true, switches });
 for (const [name, switches] of [
   ['join', { OWNER_DIES: 1, READER_DIES: 1, HOST_DIES: 1 }],
@@ -79,6 +82,9 @@ const mutants = [
   { name: 'take-before-index', switch: 'MUTANT_INDEX_FIRST', in: 'channel', gives: message },
   { name: 'in-flight-until-consumed', switch: 'MUTANT_IN_FLIGHT', in: 'channel', gives: message },
   { name: 'drain-after-death', switch: 'MUTANT_DRAIN', in: 'channel-sender-dies', gives: message },
+  { name: 'batch-index-after-holds', switch: 'MUTANT_BATCH_INDEX', in: 'channel-batch', gives: message },
+  { name: 'batch-ends-with-the-good', switch: 'MUTANT_BATCH_END', in: 'channel-batch', gives: message },
+  { name: 'cork-rings-before-sleep', switch: 'MUTANT_CORKED_SLEEP', in: 'channel-cork', gives: message },
   { name: 'join-table-before-word', switch: 'MUTANT_WORD_FIRST', in: 'join', gives: stuck },
   { name: 'join-word-before-grant', switch: 'MUTANT_GRANT_BEFORE_WORD', in: 'join', gives: bytes },
   { name: 'join-table-before-grant', switch: 'MUTANT_GRANT_FIRST', in: 'join', gives: bytes },
@@ -108,6 +114,8 @@ const reaches = [
   { name: 'receiver-sleeps', switch: 'REACH_RECEIVER_SLEEPS', in: 'channel' },
   { name: 'still-held-when-freed', switch: 'REACH_RESTORED', in: 'channel' },
   { name: 'drained-after-death', switch: 'REACH_DRAINED', in: 'channel-sender-dies' },
+  { name: 'two-in-a-batch', switch: 'REACH_BATCH', in: 'channel-batch' },
+  { name: 'one-ring-for-two', switch: 'REACH_ONE_RING', in: 'channel-cork' },
   { name: 'join-unknown-reader', switch: 'REACH_UNKNOWN', in: 'join' },
   { name: 'join-held-at-free', switch: 'REACH_HELD', in: 'join' },
   { name: 'join-grant-after-death', switch: 'REACH_GRANT_AFTER_DEATH', in: 'join' },

@@ -17,7 +17,11 @@
  * published, is received, in order, once (lost_message: also a stale one); nobody sleeps with work to do (a deadlock,
  * which Spin reports as an invalid end state).
  *
- * Switches: MESSAGES RING SLOTS BUFFER SENDER_DIES RECEIVER_DIES, CHECK_BYTES or CHECK_MESSAGES, then one MUTANT_x or REACH_x.
+ * With BATCH 2 the receiver takes up to two messages with one fence and one store of its index (receiver_batch.cc). With
+ * CORK the sender makes messages known and rings for several of them at once (Sender::setCorked).
+ *
+ * Switches: MESSAGES RING SLOTS BATCH CORK BUFFER SENDER_DIES RECEIVER_DIES, CHECK_BYTES or CHECK_MESSAGES, then one
+ * MUTANT_x or REACH_x.
  */
 
 #ifndef MESSAGES
@@ -28,6 +32,12 @@
 #endif
 #ifndef SLOTS
 #define SLOTS 2
+#endif
+#ifndef BATCH
+#define BATCH 1             /* at most SLOTS */
+#endif
+#ifndef CORK
+#define CORK 0
 #endif
 #ifndef BUFFER
 #define BUFFER 3
@@ -137,7 +147,7 @@ byte sent;                  /* messages written */
 byte settled;               /* messages whose in-flight hold was dropped */
 byte freed;                 /* slots freed, in order: message `freed` is the next to be freed */
 bit revoking;               /* between mark and scan of message `freed` */
-bit rungR;                  /* has rung for this sleep of the receiver */
+byte unrung;                /* messages made known for which nobody was rung */
 
 #define IDLE 0
 #define WRITTEN 1           /* payload and cell are written: publish */
@@ -158,6 +168,13 @@ byte receiver = IDLE;
 /* Free the oldest slot not in flight: mark; fence; scan; next generation or restore. */
 #define may_free (freed < settled && !revoking)
 
+/* corked: rung for all that was made known, before anybody waits for the other side */
+#ifdef MUTANT_CORKED_SLEEP
+#define rung true
+#else
+#define rung (unrung == 0)
+#endif
+
 #ifdef MUTANT_IN_FLIGHT
 #define in_flight_over(m) true
 #else
@@ -174,9 +191,16 @@ end:
         if :: waits -> store(S, WAITS, 0, 0) :: else fi;
         sent++;
         sender = WRITTEN }
-    :: d_step { sender == WRITTEN && room(S, 1) -> store(S, PUBLISHED, 0, sent); sender = KNOWN }
-    :: d_step { sender == KNOWN && publish_fence ->
-        if :: asleep[R] -> bell[R] = 1 :: else fi;
+    :: d_step { sender == WRITTEN && room(S, 1) -> store(S, PUBLISHED, 0, sent); unrung++; sender = (CORK -> IDLE : KNOWN) }
+    :: d_step { (sender == KNOWN || (sender == IDLE && unrung > 0)) && publish_fence ->
+        if
+        :: asleep[R] -> bell[R] = 1;
+#ifdef REACH_ONE_RING
+            if :: unrung > 1 -> reach() :: else fi
+#endif
+        :: else
+        fi;
+        unrung = 0;
         sender = IDLE }
 
     /* in flight until consumed, or the receiver is dead */
@@ -195,7 +219,7 @@ end:
         revoking = 0 }
 
     /* no room: say so, announce, fence, look again, sleep */
-    :: d_step { sender == IDLE && sent < MESSAGES && sent - consumed >= RING && !dead[R] && room(S, 1) ->
+    :: d_step { sender == IDLE && sent < MESSAGES && sent - consumed >= RING && !dead[R] && rung && room(S, 1) ->
         store(S, WAITS, 0, 1); sender = NO_ROOM }
     :: d_step { sender == NO_ROOM && room(S, 1) -> store(S, ASLEEP, 0, 1); sender = ANNOUNCED }
     :: d_step { sender == ANNOUNCED && announce_fence(S) && room(S, 1) ->
@@ -211,7 +235,7 @@ end:
     :: d_step { sender == SLEEPING && (bell[S] || dead[R]) && room(S, 1) ->
         store(S, ASLEEP, 0, 0); bell[S] = 0; sender = IDLE }
 
-    :: d_step { sender == IDLE && (sent == MESSAGES || dead[R]) && settled == sent && freed == sent && !revoking -> sender = AT_END }
+    :: d_step { sender == IDLE && (sent == MESSAGES || dead[R]) && settled == sent && freed == sent && !revoking && rung -> sender = AT_END }
 #if SENDER_DIES
     :: d_step { !dead[S] && sender != AT_END && drained(S) -> dead[S] = 1; sender = AT_END }
 #endif
@@ -220,32 +244,33 @@ end:
 }
 
 /* ---- the receiver ---- */
-byte got;                   /* messages received */
-byte name;                  /* copied out of the ring, + 1 */
-bit final;                  /* the sender was seen dead before the index was read */
-byte kept;                  /* a message that it reads late, + 1; its hold is kept */
+byte got;                   /* messages received: taken, and the index advanced */
+byte taking;                /* of those behind, so many names are copied out of the ring, and held */
+byte judged;                /* ... and so many of them are good */
+byte let_go;                /* messages that it reads no more; it keeps the holds of those from here to `got` */
+#define keeps (let_go < got)
 
 inline look(m) { wrong(payload[(m) % SLOTS] != (m) + 1) }
 
-inline judge() {
+inline judge(m) {
     if
-    :: gen[(name - 1) % SLOTS] == name_gen(name - 1) ->
-        look(name - 1);
-        receiver = TAKEN
-    :: gen[(name - 1) % SLOTS] == name_gen(name - 1) + 1 && !dead[S] -> receiver = ODD
-    :: gen[(name - 1) % SLOTS] == name_gen(name - 1) + 1 && dead[S] ->
-        look(name - 1);
-        receiver = TAKEN
+    :: gen[(m) % SLOTS] == name_gen(m) || (gen[(m) % SLOTS] == name_gen(m) + 1 && dead[S]) ->
+        look(m);
+        judged++;
+        receiver = (judged == taking -> TAKEN : HELD)
+    :: gen[(m) % SLOTS] == name_gen(m) + 1 && !dead[S] -> receiver = ODD
     :: else -> lost(true)
     fi
 }
 
+inline read_name(m) { lost(cell[(m) % RING] != (m) + 1) }   /* in order, once */
+
 active proctype receive() {
 end:
     do
-    :: d_step { receiver == IDLE && kept == 0 && published > got && room(R, 1) ->
-        name = cell[got % RING];
-        lost(name != got + 1);          /* in order, once */
+    :: d_step { receiver == IDLE && !keeps && published > got && room(R, 1) ->
+        read_name(got);
+        taking = 1;
 #ifdef MUTANT_INDEX_FIRST
         store(R, CONSUMED, 0, got + 1);
 #else
@@ -255,27 +280,45 @@ end:
 #ifdef MUTANT_INDEX_FIRST
     :: d_step { receiver == HELD && room(R, 1) -> store(R, HOLD, got % SLOTS, 1); receiver = ODD }
 #else
-    :: d_step { receiver == HELD && drained(R) -> judge() }
+    /* one more, if it was published when the index was read: it may have been since */
+    :: d_step { receiver == HELD && judged == 0 && taking < BATCH && published > got + taking && room(R, 2) ->
+        read_name(got + taking);
+#ifdef MUTANT_BATCH_INDEX
+        store(R, CONSUMED, 0, got + taking + 1);
 #endif
-    :: d_step { receiver == ODD && drained(R) -> judge() }
+        store(R, HOLD, (got + taking) % SLOTS, 1);
+        taking++ }
+    :: d_step { receiver == HELD && drained(R) -> judge(got + judged) }
+    /* the next one needs more than that (a segment, a list): its hold is dropped, it stays in the ring */
+    :: d_step { receiver == HELD && judged > 0 && room(R, 1) ->
+        store(R, HOLD, (got + judged) % SLOTS, 0);
+#ifndef MUTANT_BATCH_END
+        taking = judged;
+#endif
+        receiver = TAKEN }
+#endif
+    :: d_step { receiver == ODD && drained(R) -> judge(got + judged) }
     :: d_step { receiver == TAKEN && room(R, 1) ->
-        kept = name;
-        name = 0;
-        got++;
-#ifndef MUTANT_INDEX_FIRST
-        store(R, CONSUMED, 0, got);
+#ifdef REACH_BATCH
+        if :: judged > 1 -> reach() :: else fi;
 #endif
+#ifndef MUTANT_INDEX_FIRST
+        store(R, CONSUMED, 0, got + taking);
+#endif
+        got = got + judged;
+        taking = 0;
+        judged = 0;
         receiver = USED }
     :: d_step { receiver == USED && consume_fence ->
         if :: waits && asleep[S] -> bell[S] = 1 :: else fi;
         receiver = IDLE }
     /* what was received is read until it is let go */
-    :: d_step { receiver == IDLE && kept != 0 && room(R, 1) ->
-        look(kept - 1);
-        store(R, HOLD, (kept - 1) % SLOTS, 0);
-        kept = 0 }
+    :: d_step { receiver == IDLE && keeps && room(R, 1) ->
+        look(let_go);
+        store(R, HOLD, let_go % SLOTS, 0);
+        let_go++ }
 
-    :: d_step { receiver == IDLE && kept == 0 && published == got && !dead[S] && got < MESSAGES && room(R, 1) ->
+    :: d_step { receiver == IDLE && !keeps && published == got && !dead[S] && got < MESSAGES && room(R, 1) ->
         store(R, ASLEEP, 0, 1); receiver = ANNOUNCED }
     :: d_step { receiver == ANNOUNCED && announce_fence(R) && room(R, 1) ->
         if
@@ -291,23 +334,24 @@ end:
 
     /* the end: all of it, or what a dead sender had published, drained once more after its death was seen */
 #ifdef MUTANT_DRAIN
-    :: d_step { receiver == IDLE && kept == 0 && published == got && got < MESSAGES && !dead[S] -> receiver = DEAD_DRAIN }
+    :: d_step { receiver == IDLE && !keeps && published == got && got < MESSAGES && !dead[S] -> receiver = DEAD_DRAIN }
     :: d_step { receiver == DEAD_DRAIN ->
         if
         :: dead[S] -> lost(published != got); receiver = AT_END
         :: else -> receiver = IDLE
         fi }
 #else
-    :: d_step { receiver == IDLE && kept == 0 && dead[S] && published == got ->
+    :: d_step { receiver == IDLE && !keeps && dead[S] && published == got ->
 #ifdef REACH_DRAINED
         if :: got > 0 -> reach() :: else fi;
 #endif
         receiver = AT_END }
 #endif
-    :: d_step { receiver == IDLE && kept == 0 && got == MESSAGES -> receiver = AT_END }
+    :: d_step { receiver == IDLE && !keeps && got == MESSAGES -> receiver = AT_END }
 #if RECEIVER_DIES
     :: d_step { !dead[R] && receiver != AT_END && drained(R) ->
-        dead[R] = 1; kept = 0; name = 0; hold[0] = 0; hold[SLOTS - 1] = 0; asleep[R] = 0; receiver = AT_END }
+        dead[R] = 1; taking = 0; judged = 0; let_go = got;
+        hold[0] = 0; hold[1 % SLOTS] = 0; hold[SLOTS - 1] = 0; asleep[R] = 0; receiver = AT_END }
 #endif
     :: receiver == AT_END -> break
     od
