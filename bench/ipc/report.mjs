@@ -2,6 +2,7 @@
 import { fixed, grouped, median, sizeName, table } from '../lib/format.mjs';
 
 export const OURS = 'io-lite';
+const RIVAL = 'cp-advanced';
 export const ROWS = {
   again: 'the same bytes again',
   fresh: 'freshly filled',
@@ -66,11 +67,25 @@ export function tables(results, sizes) {
   return blocks.filter(Boolean).join('\n\n');
 }
 
-/** The size from which on no rival's round trip is faster, and what spinning costs. */
+/**
+ * The size from which on no rival's round trip is faster, what a large message costs beside a small one, throughput beside
+ * child_process, and what spinning costs.
+ */
 export function remarks(results, sizes) {
   const lines = [];
-  const p50 = (subject, size, row) => results.find((each) => each.subject === subject && each.size === size && each.row === row)
-    ?.figures.round_trip_p50_us;
+  const figuresOf = (subject, size, row) => results.find((each) => (
+    each.subject === subject && each.size === size && each.row === row))?.figures;
+  const p50 = (subject, size, row) => figuresOf(subject, size, row)?.round_trip_p50_us;
+  const [least, most] = [sizes[0], sizes.at(-1)];
+  if (most > least) {
+    const ratio = p50(OURS, most, 'again') / p50(OURS, least, 'again');
+    lines.push(`By reference: the round trip of ${sizeName(most)} is ${fixed(ratio, 2)} times that of ${sizeName(least)}`);
+  }
+  for (const size of sizes.filter((each) => figuresOf(RIVAL, each, 'again') !== undefined)) {
+    const [again, read] = ['again', 'read'].map((row) => (
+      fixed(figuresOf(OURS, size, row).messages_per_s / figuresOf(RIVAL, size, row).messages_per_s, 1)));
+    lines.push(`Throughput, ${sizeName(size)}: ${again} times ${RIVAL} by reference, ${read} times freshly filled and read`);
+  }
   for (const [row, title] of Object.entries(ROWS)) {
     const isSlower = (size) => results.some((each) => each.size === size && each.row === row &&
       !each.subject.startsWith(OURS) && each.figures.round_trip_p50_us < p50(OURS, size, row));

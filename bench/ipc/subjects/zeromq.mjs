@@ -1,4 +1,4 @@
-// ZeroMQ's PAIR sockets over ipc://, when it is installed in bench/node_modules; this project does not install it.
+// ZeroMQ's PAIR sockets over ipc://.
 import { join } from 'node:path';
 import { bufferLink } from '../buffers.mjs';
 import { check } from '../content.mjs';
@@ -7,7 +7,7 @@ export const name = 'zeromq';
 export const about = 'zeromq, PAIR over ipc://';
 
 const load = () => import('zeromq').catch(() => null);
-export const available = async () => ((await load()) === null ? 'zeromq is not installed in bench/node_modules' : true);
+export const available = async () => ((await load()) === null ? 'npm run bench:install brings it' : true);
 
 export async function openClient({ start, scratch }) {
   const address = `ipc://${join(scratch, 'zmq')}`;
