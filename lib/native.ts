@@ -41,6 +41,7 @@ export interface NativeAddon {
     idleBytesMax: number,
     sealed: boolean,
     access: (number | string)[],
+    name: string,
   ) => number;
   poolClose: (pool: number) => void;
   poolTrim: (pool: number, keepBytes: number) => number;

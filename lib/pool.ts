@@ -81,7 +81,7 @@ function makePool(options: PoolOptions): [handle: number, name: string] {
   validateInteger(idleBytesMax, 'options.idleBytesMax');
   validateBoolean(sealed, 'options.sealed');
   const rules = checkAccess(options.access, 'options.access');
-  return [native.poolCreate(maxBytes, idleBytesMax, sealed, rules), name];
+  return [native.poolCreate(maxBytes, idleBytesMax, sealed, rules, name), name];
 }
 
 const makers = Symbol('makers');

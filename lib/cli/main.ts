@@ -8,7 +8,7 @@ import { commands, helpOf } from './help';
 import { bytes, span, styleOf, table, type Style } from './text';
 import { runTop } from './top';
 import {
-  channelsTable, domainsTable, holdsTable, incidentsTable, poolsTable, summary, who, windowsTable,
+  channelsTable, domainsTable, holdsTable, incidentsTable, poolName, poolsTable, summary, who, windowsTable,
 } from './views';
 
 const exitNoWindow = 1;
@@ -126,7 +126,7 @@ function leaksTable(report: WindowReport, leaks: readonly LeakReport[], style: S
   return table(
     [
       { title: 'WHAT' }, { title: 'WHO' }, { title: 'PID', isNumber: true }, { title: 'STATE' },
-      { title: 'OWNER' }, { title: 'POOL', isNumber: true }, { title: 'BUFFERS', isNumber: true },
+      { title: 'OWNER' }, { title: 'POOL' }, { title: 'BUFFERS', isNumber: true },
       { title: 'MORE', isNumber: true }, { title: 'BYTES', isNumber: true }, { title: 'OLDEST', isNumber: true },
     ],
     leaks.map((leak) => ({
@@ -136,7 +136,7 @@ function leaksTable(report: WindowReport, leaks: readonly LeakReport[], style: S
         leak.pid === 0 ? '-' : String(leak.pid),
         leak.state,
         who(report, leak.owner),
-        String(leak.pool),
+        poolName(report, leak.owner, leak.pool),
         String(leak.buffers),
         leak.buffersMore > 0 ? `+${leak.buffersMore}` : String(leak.buffersMore),
         leak.bytes === null ? '-' : bytes(leak.bytes, style),

@@ -9,6 +9,12 @@ export function who(report: WindowReport, name: string): string {
   return label === '' ? name : `${label} (${name})`;
 }
 
+/** A pool likewise: `2 frames`. */
+export function poolName(report: WindowReport, owner: string, pool: number): string {
+  const name = report.pools.find((each) => each.owner === owner && each.number === pool)?.name ?? '';
+  return name === '' ? String(pool) : `${pool} ${name}`;
+}
+
 function stateColour(domain: DomainReport): Colour | undefined {
   if (domain.state === 'dead' || domain.membership === 'ended') return 'dim';
   if (domain.state === 'stopped' || domain.membership === 'silent') return 'yellow';
@@ -89,7 +95,7 @@ export function poolsTable(report: WindowReport, style: Style): string {
       return row(
         [
           who(report, pool.owner),
-          `${pool.number}${pool.name === '' ? '' : ` ${pool.name}`}`,
+          poolName(report, pool.owner, pool.number),
           String(pool.segments),
           pool.isDescribed ? bytes(pool.bytesCommitted, style) : bytes(pool.allocatedBytes, style),
           unknown(bytes(pool.bytesInUse, style)),
@@ -114,11 +120,10 @@ export function holdsTable(report: WindowReport, style: Style): string {
       number('KERNEL'), number('OLDEST'),
     ],
     report.holds.map((hold) => {
-      const pool = report.pools.find((each) => each.owner === hold.owner && each.number === hold.pool);
       const isOwn = hold.holder === hold.owner;
       return row([
         who(report, hold.owner),
-        `${hold.pool}${pool === undefined || pool.name === '' ? '' : ` ${pool.name}`}`,
+        poolName(report, hold.owner, hold.pool),
         isOwn ? 'itself' : who(report, hold.holder),
         String(hold.buffers),
         bytes(hold.bytes, style),

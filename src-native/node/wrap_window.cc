@@ -110,16 +110,19 @@ bool readAccess(napi_env env, napi_value array, AccessList& access) {
   return access.isValid();
 }
 
-// poolCreate(maxBytes, idleBytesMax, sealed, access) -> handle
+// poolCreate(maxBytes, idleBytesMax, sealed, access, name) -> handle
 napi_value poolCreate(napi_env env, napi_callback_info info) {
-  Call<4> call(env, info);
+  Call<5> call(env, info);
   if (!call.isReady()) return nullptr;
   call.state().reapRetiredPools();
   Pool::Options options;
   if (!readAccess(env, call.value(3), options.access)) {
     return call.fail(Status(Code::BadDescriptor, "access list"));
   }
-  options.name = "pool";  // The name proper lives in TypeScript.
+  char label[kFactsNameBytes] = {};
+  napi_get_value_string_utf8(env, call.value(4), label, sizeof label, nullptr);
+  options.name = "pool";
+  options.label = label;
   options.maxBytes = call.bytesAt(0);
   options.idleBytesMax = call.bytesAt(1);
   options.sealed = call.boolAt(2);

@@ -47,6 +47,7 @@ Result<std::unique_ptr<Pool>> Pool::create(Domain& domain, Options options) {
 namespace {
 Pool::Options withLimit(Pool::Options options, const Window& window) {
   if (options.maxBytes == 0) options.maxBytes = window.maxBytes();
+  options.label = nullptr;  // The caller's.
   return options;
 }
 }  // namespace
@@ -55,7 +56,9 @@ Pool::Pool(Domain& domain, Options options)
     : domain_(domain),
       options_(withLimit(options, domain.window())),
       number_(++domain.poolsMade_),
-      facts_(domain.facts().describe({number_, options_.name, options_.sealed, options_.maxBytes,
+      facts_(domain.facts().describe({number_,
+                                      options.label != nullptr ? options.label : options.name,
+                                      options_.sealed, options_.maxBytes,
                                       options_.idleBytesMax, options_.access})),
       stats_(facts_ != nullptr ? facts_->figures : unseen_) {}
 

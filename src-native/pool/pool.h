@@ -68,7 +68,8 @@ struct OwnSegment;
 class Pool {
  public:
   struct Options {
-    const char* name = "default";
+    const char* name = "default";         // What errors call it.
+    const char* label = nullptr;          // Shown to observers, cut to 31 bytes; null: the name.
     uint64_t maxBytes = 0;                // Of data committed; 0: as much as the window.
     uint64_t idleBytesMax = 64ull << 20;  // Free committed memory kept for reuse.
     bool sealed = false;                  // F_SEAL_FUTURE_WRITE; shrinks by whole segments only.

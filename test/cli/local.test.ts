@@ -78,6 +78,9 @@ describe('iol: a window of one process', function () {
     const report = show();
     const seen = report.pools.find((each) => each.maxBytes === 64 << 20);
     assert.ok(seen);
+    assert.equal(seen.name, 'letters');
+    const { stdout } = iol(['show', '--window', id]);
+    assert.equal(stdout.split(` ${seen.number} letters `).length, 3, 'among the pools and the holds');
     for (const key of ['bytesInUse', 'bytesCommitted', 'buffers', 'drafts', 'pending', 'allocations', 'segments'] as const) {
       assert.equal(seen[key], stats[key], key);
     }
