@@ -113,7 +113,7 @@ export class DraftBuffer extends ByteWrites {
   ): this {
     const handle = this.writable();
     encodingCode(encoding);
-    const pattern = patternOf(value, encoding);
+    const pattern = typeof value === 'number' ? byteOf(value) : patternOf(value, encoding);
     const first = placeOf(from, 'from', this.byteLength, 0);
     const last = placeOf(to, 'to', this.byteLength, this.byteLength);
     this.hasWrites = true;
@@ -254,11 +254,12 @@ export class DraftBuffer extends ByteWrites {
   }
 }
 
+function byteOf(value: number): number {
+  validateInteger(value, 'value', 0, 255);
+  return value;
+}
+
 function patternOf(value: unknown, encoding: BufferEncoding): Uint8Array {
-  if (typeof value === 'number') {
-    validateInteger(value, 'value', 0, 255);
-    return Uint8Array.of(value);
-  }
   if (typeof value !== 'string') {
     validateBytes(value, 'value', 'of type number or string or an instance of Uint8Array');
   }

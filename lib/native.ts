@@ -56,7 +56,8 @@ export interface NativeAddon {
   draftWriteString: (draft: number, text: string, at: number, encoding: number) => number;
   /** Up to 8 bytes of `valueBytes`. */
   draftPoke: (draft: number, at: number, count: number) => void;
-  draftFill: (draft: number, pattern: Uint8Array, from: number, to: number) => void;
+  /** Repeats the bytes of an array, or one byte. */
+  draftFill: (draft: number, pattern: Uint8Array | number, from: number, to: number) => void;
   draftBytes: (draft: number) => ArrayBuffer;
   draftCopyOut: (draft: number, target: ArrayBuffer) => void;
   /** Here and wherever an aggregate is made: scratch has byteLength; of a buffer address, generation. */

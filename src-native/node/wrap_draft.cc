@@ -100,20 +100,22 @@ napi_value draftPoke(napi_env env, napi_callback_info info) {
   return call.undefined();
 }
 
-// draftFill(draft, pattern, from, to): repeats the pattern's bytes, which are not the draft's own.
+// draftFill(draft, pattern, from, to): repeats the pattern's bytes, which are not the draft's own;
+// or one byte, which as a number costs no array.
 napi_value draftFill(napi_env env, napi_callback_info info) {
   Call<4> call(env, info);
   if (!call.isReady()) return nullptr;
   DraftEntry* entry = call.state().drafts().get(call.handle(0));
   if (entry == nullptr) return call.failClosed("draft");
-  const auto pattern = call.spanAt(1);
   const uint64_t to = std::min<uint64_t>(call.bytesAt(3), entry->draft.byteLength());
   uint8_t* bytes = entry->draft.bytes();
   const uint64_t from = call.bytesAt(2);
-  if (pattern.length == 1) {
-    if (from < to) std::fill(bytes + from, bytes + to, *pattern.data);
+  int32_t byte = 0;
+  if (napi_get_value_int32(env, call.value(1), &byte) == napi_ok) {
+    if (from < to) std::fill(bytes + from, bytes + to, static_cast<uint8_t>(byte));
     return call.undefined();
   }
+  const auto pattern = call.spanAt(1);
   for (uint64_t at = from; pattern.length > 0 && at < to; at += pattern.length) {
     std::copy_n(pattern.data, std::min<uint64_t>(pattern.length, to - at), bytes + at);
   }
