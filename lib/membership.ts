@@ -31,13 +31,13 @@ declare module './native' {
   }
 }
 
+type Numbers = [number, number, number, number, number, number, number];
+
+/** `scratch` has its numbers. */
 type EventReporter = (
   what: Happened,
-  first: number,
-  second: number,
-  third: number,
-  fourth: number,
   text: string,
+  label: string,
   error: IolError | undefined,
 ) => void;
 
@@ -70,10 +70,11 @@ export interface MembershipListener {
 }
 
 interface Connecting {
-  readonly label: string | undefined;
   resolve(channel: Channel): void;
   reject(error: IolError): void;
 }
+
+const { scratch } = native;
 
 const connecting = new Map<number, Connecting>();
 let listener: MembershipListener | undefined;
@@ -95,27 +96,28 @@ export function openChannel(
   ringBytes: number,
   onSettled: () => void,
 ): Promise<Channel> {
-  const label = typeof to === 'string' ? to : undefined;
+  const label = typeof to === 'string' ? to : '';
   const { slot, epoch } = typeof to === 'string' ? { slot: 0, epoch: 0 } : to;
-  const request = native.windowConnect(label ?? '', slot, epoch, name, ringBytes);
+  const request = native.windowConnect(label, slot, epoch, name, ringBytes);
   return new Promise<Channel>((resolve, reject) => {
-    connecting.set(request, { label, resolve, reject });
+    connecting.set(request, { resolve, reject });
   }).finally(onSettled);
 }
 
 function onOpened(request: number, handle: number, peer: ChannelPeer, name: string): void {
   const wanted = connecting.get(request);
   connecting.delete(request);
-  const channel = adoptChannel(handle, name, { ...peer, label: wanted?.label });
+  const channel = adoptChannel(handle, name, peer);
   if (wanted !== undefined) wanted.resolve(channel);
   else if (listener !== undefined) listener.onChannel(channel);
   else channel.close();
 }
 
-const onEvent: EventReporter = (what, first, second, third, fourth, text, error) => {
+const onEvent: EventReporter = (what, text, label, error) => {
+  const [first, second, third, fourth, pid, uid, gid] = Array.from(scratch.subarray(0, 7)) as Numbers;
   switch (what) {
     case Happened.Opened:
-      return onOpened(first, second, { slot: third, epoch: fourth }, text);
+      return onOpened(first, second, { slot: third, epoch: fourth, label, pid, uid, gid }, text);
     case Happened.Refused: {
       const refused = connecting.get(first);
       connecting.delete(first);

@@ -89,17 +89,20 @@ Status Channels::introduce(DomainName to) {
   return {};
 }
 
-Status Channels::send(DomainName to, uint32_t kind, const Channel& channel, std::vector<int> fds,
-                      Code why) {
+Status Channels::send(DomainName to, uint32_t kind, const Channel& channel,
+                      const std::vector<int>& fds) {
   OpeningMessage body{};
   body.magic = kOpeningMagic;
   body.kind = kind;
   body.id = channel.id;
   body.ringBytes = channel.ringBytes;
   body.isOpeners = channel.isOurs ? 1 : 0;
-  body.code = static_cast<uint32_t>(why);
   std::copy_n(channel.label.begin(), std::min(channel.label.size(), kLabelBytesMax), body.label);
-  return guest_.relay(to, reinterpret_cast<const uint8_t(&)[kRelayBodyBytes]>(body), fds);
+  return tell(to, body, fds);
+}
+
+Status Channels::tell(DomainName to, const OpeningMessage& message, const std::vector<int>& fds) {
+  return guest_.relay(to, reinterpret_cast<const uint8_t(&)[kRelayBodyBytes]>(message), fds);
 }
 
 bool Channels::onRelay(DomainName from, const uint8_t* bytes, std::vector<sys::Fd>& fds) {
@@ -126,15 +129,33 @@ bool Channels::onRelay(DomainName from, const uint8_t* bytes, std::vector<sys::F
     return true;
   }
   if (status.isOk()) return true;
-  Channel refused;
-  refused.id = body.id;
-  refused.isOurs = body.isOpeners == 0;
-  if (body.kind != kRefuse) (void)send(from, kRefuse, refused, {}, status.code());
+  if (body.kind != kRefuse) refuse(from, body, status);
   if (Channel* half = find(from, body.id, body.isOpeners == 0); half != nullptr) {
     if (half->isOurs) listener_.onRefused(half->id, status);
     close(*half);
   }
   return true;
+}
+
+void Channels::refuse(DomainName to, const OpeningMessage& refused, const Status& why) {
+  OpeningMessage message{};
+  message.magic = kOpeningMagic;
+  message.kind = kRefuse;
+  message.id = refused.id;
+  message.isOpeners = refused.isOpeners == 0 ? 1 : 0;
+  // What there is no room for here may be asked for again, as what is too much.
+  const bool isBusy = why.code() == Code::WouldBlock;
+  message.code = static_cast<uint32_t>(isBusy ? Code::Busy : why.code());
+  if (tell(to, message).code() != Code::WouldBlock) return;
+  const auto owed = std::count_if(owed_.begin(), owed_.end(),
+                                  [to](const Owed& each) { return each.to == to; });
+  if (static_cast<size_t>(owed) < kOwedPerPeerMax) owed_.push_back({to, message});
+}
+
+void Channels::onRoom() {
+  while (!owed_.empty() && tell(owed_.front().to, owed_.front().message).code() != Code::WouldBlock) {
+    owed_.pop_front();
+  }
 }
 
 // descriptors[0] is always the peer's pidfd, from the host.
@@ -218,6 +239,7 @@ void Channels::onRelayRefused(DomainName to, const Status& why) {
 }
 
 void Channels::onHostGone() {
+  owed_.clear();
   refuseHalfOpen(Status(Code::HostGone, "channel"), [](const Channel&) { return true; });
 }
 
@@ -287,6 +309,7 @@ void Channels::forgetPeer(DomainName peer) {
   doorbell_.sweepLingering();
   std::erase_if(links_, [peer](const std::unique_ptr<Link>& each) { return each->name() == peer; });
   std::erase(introducedTo_, peer);
+  std::erase_if(owed_, [peer](const Owed& each) { return each.to == peer; });
   guest_.unlink(peer);
 }
 

@@ -10,12 +10,14 @@
 // a peer that breaks the order gets its channel refused.
 //
 // Ownership   owns links and channels until close(). Ends before doorbell, pools and guest.
-// Threads     the domain's. The guest's listener passes on onRelay, onRelayRefused, onEnded.
+// Threads     the domain's. The guest's listener passes on onRelay, onRelayRefused, onRoom,
+//             onEnded.
 // Failure     of open(): what Guest::relay says. Later: onRefused.
 // Cost        five messages per channel; nothing afterwards.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -60,6 +62,8 @@ class Channels {
   // What a peer may make us commit: channels at a time, and the ring of each.
   static constexpr size_t kChannelsPerPeerMax = 256;
   static constexpr uint64_t kPeersRingBytesMax = 256ull << 10;
+  // Refusals that a peer is still to be told: of more than that it hears nothing.
+  static constexpr size_t kOwedPerPeerMax = 1024;
   // `lists`: see Sender.
   Channels(Guest& guest, Doorbell& doorbell, Pool& lists, ChannelsListener& listener)
       : guest_(guest), doorbell_(doorbell), lists_(lists), listener_(listener) {}
@@ -79,14 +83,21 @@ class Channels {
   // False: not about channels.
   bool onRelay(DomainName from, const uint8_t* body, std::vector<sys::Fd>& descriptors);
   void onRelayRefused(DomainName to, const Status& why);
+  void onRoom();
   void onEnded(DomainName domain);
   // Nobody answers what was not yet answered: half-open channels are refused.
   void onHostGone();
 
  private:
+  // A refusal that the control socket had no room for: told as soon as it has.
+  struct Owed {
+    DomainName to;
+    OpeningMessage message;
+  };
   Status introduce(DomainName to);
-  Status send(DomainName to, uint32_t kind, const Channel& channel, std::vector<int> fds,
-              Code why = Code::Ok);
+  void refuse(DomainName to, const OpeningMessage& refused, const Status& why);
+  Status send(DomainName to, uint32_t kind, const Channel& channel, const std::vector<int>& fds);
+  Status tell(DomainName to, const OpeningMessage& message, const std::vector<int>& fds = {});
   Status takeLink(DomainName from, std::vector<sys::Fd>& fds);
   Status takeOpen(DomainName from, const OpeningMessage& body, std::vector<sys::Fd>& fds);
   Status takeAccept(Channel& channel, std::vector<sys::Fd>& fds);
@@ -108,6 +119,7 @@ class Channels {
   std::vector<std::unique_ptr<Link>> links_;
   std::vector<DomainName> introducedTo_;
   std::vector<std::unique_ptr<Channel>> channels_;
+  std::deque<Owed> owed_;
 };
 
 }  // namespace iol

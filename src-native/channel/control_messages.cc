@@ -96,7 +96,9 @@ bool hasGoodFields(const ControlMessage& message, Toward receiver) {
     case MessageType::Find:
     case MessageType::Found:
       return message.label.slot < kDomainsMax && isValidLabel(message.label.label);
-    case MessageType::Relay: return message.relay.slot < kDomainsMax && message.relay.epoch != 0;
+    case MessageType::Relay:
+      return message.relay.slot < kDomainsMax && message.relay.epoch != 0 &&
+             isValidLabel(message.relay.label);
     case MessageType::Refused:
     case MessageType::Detach: return true;
   }

@@ -188,9 +188,14 @@ struct RelayMessage {  // To the host: + up to 3. To the domain: + sender's pidf
   MessageHeader header;
   uint32_t slot;  // To the host: for whom. To the domain: from whom.
   uint32_t epoch;
+  uint32_t pid;  // To the domain, as all of these: the sender's, as the kernel told the host.
+  uint32_t uid;
+  uint32_t gid;
+  uint32_t reserved;
+  char label[kDomainLabelBytes];  // What it called itself when it attached.
   uint8_t body[kRelayBodyBytes];  // Theirs; the host does not look.
 };
-static_assert(sizeof(RelayMessage) == 80);
+static_assert(sizeof(RelayMessage) == 128);
 
 union ControlMessage {
   ControlMessage() : bytes{} {}

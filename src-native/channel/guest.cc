@@ -93,7 +93,10 @@ void Guest::onReady() {
   const uint32_t count = ready_.wait(ready);
   for (uint32_t index = 0; index < count; index++) {
     if (ready[index].tag == kHostTag) {
-      if (ready[index].isWritable) socket_.flushOrForget();
+      if (ready[index].isWritable) {
+        socket_.flushOrForget();
+        if (socket_.unsent() == 0 && listener_ != nullptr) listener_->onRoom();
+      }
       readHost();
       continue;
     }
@@ -102,6 +105,7 @@ void Guest::onReady() {
       if (other.pidfd.isOpen()) ready_.remove(other.pidfd);
       const DomainName name = other.name;
       other.hasEnded = true;
+      noteLeaving();
       if (domain_ != nullptr) domain_->reapDeadPeers();
       if (listener_ != nullptr) listener_->onEnded(name);
       break;
@@ -158,6 +162,7 @@ void Guest::takeMessage(ControlSocket::Received& received) {
       for (Granted& each : granted_) {
         if (each.number == message.number.number) each.isRetired = true;
       }
+      noteLeaving();
       return;
     case MessageType::Numbers:
       hasAskedNumbers_ = false;

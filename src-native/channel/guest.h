@@ -19,6 +19,7 @@
 #include <memory>
 #include <span>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "base/status.h"
@@ -43,6 +44,8 @@ class GuestListener {
   // descriptors[0] is the sender's pidfd, as the host knows it; the others are as they came.
   virtual void onRelay(DomainName /*from*/, const uint8_t* /*body*/, std::vector<sys::Fd>) {}
   virtual void onRelayRefused(DomainName /*to*/, const Status&) {}
+  // All that waited for the control socket has gone: what was WouldBlock may be tried again.
+  virtual void onRoom() {}
   // A domain that we had to do with is no more.
   virtual void onEnded(DomainName) {}
 
@@ -82,6 +85,9 @@ class Guest final : public SegmentSource {
   // 64 bytes and up to three descriptors to another domain; onRelay there, or onRelayRefused
   // here. From the first one on the host keeps what either has for the other until unlink().
   Status relay(DomainName to, const uint8_t (&body)[kRelayBodyBytes], std::span<const int> fds);
+  // Who sent us relays: process, user and group as the kernel told the host, the label as it calls
+  // itself. Null when it never did.
+  const Credentials* whoIs(DomainName domain) const;
   // The last channel with that domain is closed and drained.
   void unlink(DomainName peer);
   // Leaves in order: every hold must be back, every pool gone (Busy). Owners forget this domain.
@@ -93,8 +99,12 @@ class Guest final : public SegmentSource {
   // Unmaps what is retired, and dead owners' segments in which nothing is held. onReady() begins
   // with it: take what onGranted() tells of before the next onReady(), or it is asked for again.
   void sweep();
-  // Whether there is anything that sweep() will let go of, now or once it is no longer held.
-  bool hasToLetGo() const;
+  // Whether there is anything that sweep() will let go of, now or once it is no longer held; and
+  // whether it may be no longer held, or news of it came, since the last sweep.
+  bool hasToLetGo() const { return hasToLetGo_; }
+  bool maySweep() const {
+    return hasToLetGo_ && (hasNews_ || domain_->releasesOfLeaving() != releasesSwept_);
+  }
 
   // SegmentSource
   Status request(uint32_t number) override;
@@ -116,7 +126,8 @@ class Guest final : public SegmentSource {
     DomainName name;
     sys::Fd pidfd;
     bool hasEnded = false;
-    bool isLinked = false;
+    bool isLinked = false;  // It has sent us relays: then we know who it is.
+    Credentials who = {};
   };
   struct WaitingTable {
     DomainName holder;
@@ -138,8 +149,13 @@ class Guest final : public SegmentSource {
   void onEndedMessage(DomainName domain);
   void deny(uint32_t number, const Status& status);
   void addTables();
+  bool isOver(const Granted& segment) const;
+  void noteLeaving() { hasToLetGo_ = hasNews_ = true; }
   Neighbour& meet(DomainName name, sys::Fd pidfd);
-  Neighbour* neighbour(DomainName name);
+  const Neighbour* neighbour(DomainName name) const;
+  Neighbour* neighbour(DomainName name) {
+    return const_cast<Neighbour*>(std::as_const(*this).neighbour(name));
+  }
   void lose(const Status& why);
   Status send(const ControlMessage& message, std::initializer_list<int> fds = {});
   void updateInterest();
@@ -159,6 +175,9 @@ class Guest final : public SegmentSource {
   const HostBlock* block_ = nullptr;
   sys::Interest interest_ = sys::Interest::Read;
   bool hasAskedNumbers_ = false;
+  bool hasToLetGo_ = false;
+  bool hasNews_ = false;
+  uint64_t releasesSwept_ = 0;
   uint64_t nextTag_ = 1;
   std::vector<uint32_t> poolsTold_;
   std::vector<Granted> granted_;

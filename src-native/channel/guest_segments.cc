@@ -79,6 +79,7 @@ void Guest::onOwner(const OwnerMessage& message) {
 
 void Guest::onGrant(const GrantMessage& message, sys::Fd memory, sys::Fd pidfd) {
   asked_.erase(message.number);
+  hasNews_ = true;
   const DomainName owner{message.slot, message.epoch};
   if (domain_->segment(message.number) != nullptr) return;
   Result<std::unique_ptr<Segment>> opened =
@@ -103,6 +104,7 @@ void Guest::deny(uint32_t number, const Status& status) {
   } else {
     asked_[number] = status;
   }
+  hasNews_ = true;
   domain_->noteSegmentAnswer();
   if (listener_ != nullptr) listener_->onDenied(number, status);
 }
@@ -150,20 +152,35 @@ void Guest::onRelayMessage(const RelayMessage& message, std::vector<sys::Fd> fds
     return;
   }
   Result<sys::Fd> pidfd = sys::duplicate(fds[0]);
-  if (pidfd.isOk()) meet(from, pidfd.take()).isLinked = true;
+  if (pidfd.isOk()) {
+    Neighbour& other = meet(from, pidfd.take());
+    other.isLinked = true;
+    other.who.pid = message.pid;
+    other.who.uid = message.uid;
+    other.who.gid = message.gid;
+    std::copy_n(message.label, kDomainLabelBytes, other.who.label);
+  }
   if (listener_ != nullptr) listener_->onRelay(from, message.body, std::move(fds));
 }
 
+const Credentials* Guest::whoIs(DomainName domain) const {
+  const Neighbour* const known = neighbour(domain);
+  return known != nullptr && known->isLinked ? &known->who : nullptr;
+}
+
 void Guest::unlink(DomainName peer) {
-  if (Neighbour* other = neighbour(peer)) other->isLinked = false;
+  if (Neighbour* other = neighbour(peer)) {
+    other->isLinked = false;
+    hasNews_ = true;
+  }
   ControlMessage message = makeMessage(MessageType::Unlink);
   message.domain.slot = peer.slot;
   message.domain.epoch = peer.epoch;
   (void)send(message);
 }
 
-Guest::Neighbour* Guest::neighbour(DomainName name) {
-  for (Neighbour& each : neighbours_) {
+const Guest::Neighbour* Guest::neighbour(DomainName name) const {
+  for (const Neighbour& each : neighbours_) {
     if (each.name == name) return &each;
   }
   return nullptr;
@@ -191,22 +208,25 @@ void Guest::onEndedMessage(DomainName domain) {
   if (other != nullptr) {
     if (other->pidfd.isOpen()) ready_.remove(other->pidfd);
     other->hasEnded = true;
+    noteLeaving();
   }
   if (listener_ != nullptr) listener_->onEnded(domain);
 }
 
-bool Guest::hasToLetGo() const {
-  return std::any_of(neighbours_.begin(), neighbours_.end(),
-                     [](const Neighbour& each) { return each.hasEnded; }) ||
-         std::any_of(granted_.begin(), granted_.end(),
-                     [](const Granted& each) { return each.isRetired; });
+bool Guest::isOver(const Granted& segment) const {
+  const Neighbour* const owner = neighbour(segment.owner);
+  return segment.isRetired || (owner != nullptr && owner->hasEnded && !owner->isLinked);
 }
 
 void Guest::sweep() {
+  if (!maySweep()) return;
+  hasNews_ = false;
+  releasesSwept_ = domain_->releasesOfLeaving();
   std::erase_if(granted_, [this](const Granted& each) {
-    const Neighbour* const owner = neighbour(each.owner);
-    const bool isOver = each.isRetired || (owner != nullptr && owner->hasEnded && !owner->isLinked);
-    return isOver && domain_->forgetSegment(each.number);
+    if (!isOver(each)) return false;
+    if (domain_->forgetSegment(each.number)) return true;
+    domain_->segment(each.number)->setLeaving();
+    return false;
   });
   // A grant that is on its way may be of an owner that we are about to let go.
   const bool isAwaiting = std::any_of(asked_.begin(), asked_.end(),
@@ -227,6 +247,10 @@ void Guest::sweep() {
     (void)send(message);
     neighbours_.erase(neighbours_.begin() + static_cast<ptrdiff_t>(index));
   }
+  hasToLetGo_ = std::any_of(neighbours_.begin(), neighbours_.end(),
+                            [](const Neighbour& each) { return each.hasEnded; }) ||
+                std::any_of(granted_.begin(), granted_.end(),
+                            [](const Granted& each) { return each.isRetired; });
 }
 
 }  // namespace iol

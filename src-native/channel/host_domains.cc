@@ -214,6 +214,10 @@ void Host::onRelay(Peer& peer, const RelayMessage& relay, const std::vector<sys:
     ControlMessage message = makeMessage(MessageType::Relay);
     message.relay.slot = peer.name.slot;
     message.relay.epoch = peer.name.epoch;
+    message.relay.pid = peer.who.pid;
+    message.relay.uid = peer.who.uid;
+    message.relay.gid = peer.who.gid;
+    std::copy_n(peer.who.label, kDomainLabelBytes, message.relay.label);
     std::copy_n(relay.body, kRelayBodyBytes, message.relay.body);
     std::vector<int> descriptors{peer.pidfd.get()};
     for (const sys::Fd& fd : fds) descriptors.push_back(fd.get());

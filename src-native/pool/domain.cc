@@ -58,9 +58,10 @@ void Domain::release(const Slice& slice) {
   if (!isLast) return;
   if (segment.isOwn()) {
     Pool::ownOf(segment).pool->onLastHold(slice);
-  } else if (segment.isViewed()) {
-    tellViews(*slice.segment, segment.chunkOf(slice.slot));
+    return;
   }
+  if (segment.isLeaving()) releasesOfLeaving_++;
+  if (segment.isViewed()) tellViews(*slice.segment, segment.chunkOf(slice.slot));
 }
 
 // A view of foreign bytes serves the buffers that start in its first chunk.

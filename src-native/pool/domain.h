@@ -124,6 +124,8 @@ class Domain {
   // How often something asked for came or was refused: who waits looks again when it changes.
   uint64_t segmentAnswers() const { return segmentAnswers_; }
   void noteSegmentAnswer() { segmentAnswers_++; }
+  // Last holds that went in foreign segments that are kept only for those (Segment::setLeaving).
+  uint64_t releasesOfLeaving() const { return releasesOfLeaving_; }
   // Unmaps a foreign segment; false while anything in it is held.
   bool forgetSegment(uint32_t number);
   // Unmaps all of them, held or not: the domain ends.
@@ -205,6 +207,7 @@ class Domain {
   std::vector<std::unique_ptr<Segment>> foreignSegments_;
   std::unordered_map<uint32_t, Segment*> segments_;  // By first number, own and foreign.
   uint64_t segmentAnswers_ = 0;
+  uint64_t releasesOfLeaving_ = 0;
   SegmentSource* source_ = nullptr;
   std::vector<InFlightHolds*> inFlight_;
   ViewListener* viewListener_ = nullptr;

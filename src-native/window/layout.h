@@ -29,7 +29,7 @@
 
 namespace iol {
 
-constexpr uint32_t kFormat = 3;
+constexpr uint32_t kFormat = 4;
 constexpr uint32_t kByteOrder = 0x01020304;
 constexpr uint64_t kSegmentMagic = 0x3167'6573'6c6f'6900;    // "\0iolseg1"
 constexpr uint64_t kHoldTableMagic = 0x3164'6c68'6c6f'6900;  // "\0iolhld1"

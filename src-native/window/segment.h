@@ -90,6 +90,9 @@ class Segment {
   // A reader's: JavaScript has an ArrayBuffer over some of it.
   bool isViewed() const { return isViewed_; }
   void setViewed() { isViewed_ = true; }
+  // A reader's: its owner is done with it, and it goes with the last hold here.
+  bool isLeaving() const { return isLeaving_; }
+  void setLeaving() { isLeaving_ = true; }
 
   const sys::Fd& memory() const { return memory_; }
   const sys::Fd& readOnlyFd() const { return readOnlyFd_; }
@@ -105,6 +108,7 @@ class Segment {
   uint8_t* readOnly_ = nullptr;
   void* keeper_ = nullptr;
   bool isViewed_ = false;
+  bool isLeaving_ = false;
   bool hasSealedWrites_ = false;
   // Owner: in the writable mapping. Reader: in the read-only one, and only ever loaded.
   GenerationWord* generations_ = nullptr;

@@ -158,6 +158,24 @@ TEST(aChannelThatIsNotWantedOrHasNoOtherEndIsRefused) {
   CHECK_EQ(near.opened.size(), 1u);
 }
 
+// Whose control socket is full at that moment answers as soon as it is not.
+TEST(aRefusalWaitsForRoomInTheControlSocket) {
+  ChannelsWorld world;
+  Correspondent& near = world.near;
+  Correspondent& far = world.far;
+  CHECK(near.channels->open(far.guest->domain().name(), "unwanted").isOk());
+  world.host->onReady();  // It is in far's socket now, unread.
+  const uint8_t body[kRelayBodyBytes] = {};
+  int relays = 0;
+  while (far.guest->relay({77, 1}, body, {}).isOk()) relays++;
+  CHECK(relays > static_cast<int>(ControlSocket::kUnsentMax));
+  far.guest->onReady();
+  CHECK(near.refused.empty());
+  CHECK(world.until({&near, &far}, [&] { return near.refused.size() == 1; }));
+  CHECK(near.refused[0].code() == Code::Refused);
+  CHECK(near.channels->all().empty());
+}
+
 TEST(aPeerThatDiesAtAnyStoreLosesNothingOfOurs) {
   if (!kHasCrashPoints) SKIP("built without crash points");
   uint32_t deaths = 0;

@@ -26,6 +26,7 @@ struct Correspondent : Member, ChannelsListener {
   void onRelayRefused(DomainName to, const Status& why) override {
     channels->onRelayRefused(to, why);
   }
+  void onRoom() override { channels->onRoom(); }
   void onEnded(DomainName name) override {
     Member::onEnded(name);
     channels->onEnded(name);

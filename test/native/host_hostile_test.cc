@@ -285,6 +285,29 @@ TEST(thousandsOfRequestsWithoutReadingTheAnswersAreOnePeersTrouble) {
   innocents.check();
 }
 
+TEST(whoSentARelayIsTheHostsWordNotTheSenders) {
+  HostWorld world;
+  Member two(world.host->address(), "two");
+  REQUIRE(world.attach(two));
+  RawPeer liar(world.host->address());
+  liar.attach(world);
+  ControlMessage relay = makeMessage(MessageType::Relay);
+  relay.relay.slot = two.guest->domain().name().slot;
+  relay.relay.epoch = two.guest->domain().name().epoch;
+  relay.relay.pid = 1;
+  relay.relay.uid = relay.relay.gid = ::getuid() + 1;
+  CHECK(setLabel(relay.relay.label, "somebody-else"));
+  CHECK(liar.send(relay).isOk());
+  world.until({&two}, [&] { return !two.relays.empty(); });
+  const Credentials* const who = two.guest->whoIs(two.relays[0].from);
+  REQUIRE(who != nullptr);
+  CHECK_EQ(who->pid, static_cast<uint32_t>(::getpid()));
+  CHECK_EQ(who->uid, ::geteuid());
+  CHECK_EQ(who->gid, ::getegid());
+  CHECK_EQ(std::string(who->label), std::string());
+  CHECK(two.guest->whoIs({5, 5}) == nullptr);
+}
+
 TEST(aStoppedReceiverOfRelaysIsTheSendersTrouble) {
   HostWorld world;
   Innocents innocents(world);

@@ -92,6 +92,7 @@ class Participant final : GuestListener, ChannelsListener {
   void onDenied(uint32_t, const Status&) override {}
   void onRelay(DomainName from, const uint8_t* body, std::vector<sys::Fd> fds) override;
   void onRelayRefused(DomainName to, const Status& why) override;
+  void onRoom() override;
   void onEnded(DomainName name) override;
   Status onOpening(DomainName from, const char* label) override;
   void onChannel(Channel& channel) override;

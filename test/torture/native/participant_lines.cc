@@ -113,6 +113,10 @@ void Participant::onRelayRefused(DomainName to, const Status& why) {
   if (channels_ != nullptr) channels_->onRelayRefused(to, why);
 }
 
+void Participant::onRoom() {
+  if (channels_ != nullptr) channels_->onRoom();
+}
+
 void Participant::onEnded(DomainName name) {
   seat_.deaths++;
   if (channels_ != nullptr) channels_->onEnded(name);
