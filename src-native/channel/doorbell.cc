@@ -17,23 +17,30 @@ namespace iol {
 namespace {
 
 constexpr uint64_t kBellTag = 0;
+constexpr uint64_t kDeathsTag = 1;
 constexpr int32_t kInFlightMs = 100;  // Nobody rings when a message is consumed.
 constexpr uint32_t kLooksPerClock = 16;
 constexpr uint32_t kSpinsSkippedMax = 63;
 
 }  // namespace
 
-Doorbell::Doorbell(Domain& domain, sys::Bell bell, sys::PollSet pollSet)
-    : domain_(domain), bell_(std::move(bell)), pollSet_(std::move(pollSet)) {}
+Doorbell::Doorbell(Domain& domain, sys::Bell bell, sys::PollSet pollSet, sys::PollSet deaths)
+    : domain_(domain),
+      bell_(std::move(bell)),
+      pollSet_(std::move(pollSet)),
+      deaths_(std::move(deaths)) {}
 
 Result<std::unique_ptr<Doorbell>> Doorbell::create(Domain& domain) {
   Result<sys::Bell> bell = sys::Bell::create();
   if (!bell.isOk()) return bell.status();
   Result<sys::PollSet> pollSet = sys::PollSet::create();
   if (!pollSet.isOk()) return pollSet.status();
+  Result<sys::PollSet> deaths = sys::PollSet::create();
+  if (!deaths.isOk()) return deaths.status();
   IOL_TRY(pollSet.value().add(bell.value().fd(), sys::Interest::Read, kBellTag));
-  std::unique_ptr<Doorbell> doorbell(new (std::nothrow)
-                                         Doorbell(domain, bell.take(), pollSet.take()));
+  IOL_TRY(pollSet.value().add(deaths.value().fd(), sys::Interest::Read, kDeathsTag));
+  std::unique_ptr<Doorbell> doorbell(
+      new (std::nothrow) Doorbell(domain, bell.take(), pollSet.take(), deaths.take()));
   if (doorbell == nullptr) return Status(Code::NoMemory, "doorbell");
   Result<sys::Fd> memory = sys::createMemory("io-lite-domain", kDomainBlockBytes);
   if (!memory.isOk()) return memory.status();
@@ -113,14 +120,30 @@ void Doorbell::withdraw() {
 void Doorbell::wake() {
   if (sys::isForkedChild()) return;
   withdraw();
-  sys::Readiness ready[16];
+  sys::Readiness ready[2];
   const uint32_t count = pollSet_.wait(ready);
   for (uint32_t index = 0; index < count; index++) {
     if (ready[index].tag == kBellTag) {
       bell_.clear();
     } else {
-      reinterpret_cast<Link*>(ready[index].tag)->checkDeath();
+      onDeaths();
     }
+  }
+}
+
+// A peer presses once for each sleep: with one peer there is nothing more to take back.
+void Doorbell::onBell() {
+  withdraw();
+  bell_.clear(std::clamp<uint32_t>(static_cast<uint32_t>(links_.size()), 1,
+                                   sys::Bell::kPressesAtOnce));
+}
+
+void Doorbell::onDeaths() {
+  withdraw();
+  sys::Readiness ready[16];
+  const uint32_t count = deaths_.wait(ready);
+  for (uint32_t index = 0; index < count; index++) {
+    reinterpret_cast<Link*>(ready[index].tag)->checkDeath();
   }
 }
 
@@ -135,7 +158,6 @@ bool Doorbell::spin() {
 
 bool Doorbell::spinForWork() {
   if (spinNs_ <= 0 || sys::isForkedChild()) return false;
-  if (spin()) return true;
   if (spinsToSkip_ > 0) {
     spinsToSkip_--;
     return false;

@@ -58,6 +58,12 @@ class Doorbell {
   void wake();
   // The first half of wake(), for a loop that saw nothing on fd(): no system call.
   void withdraw();
+  // The same as fd() and wake() in two, for a loop that polls both: fd() is a set of sets, which
+  // costs the kernel at each ring, and us a call to learn which it was.
+  const sys::Fd& bellFd() const { return bell_.fd(); }
+  const sys::Fd& deathsFd() const { return deaths_.fd(); }
+  void onBell();
+  void onDeaths();
   // Spins as wait() does before it sleeps; true when there is something to look at.
   bool spinForWork();
   // Whether anybody could ring, or something that was sent is not yet taken.
@@ -80,13 +86,14 @@ class Doorbell {
   friend class Link;
   friend class Receiver;
   friend class Sender;
-  Doorbell(Domain& domain, sys::Bell bell, sys::PollSet pollSet);
+  Doorbell(Domain& domain, sys::Bell bell, sys::PollSet pollSet, sys::PollSet deaths);
   bool findWork();
   bool spin();
 
   Domain& domain_;
   sys::Bell bell_;
-  sys::PollSet pollSet_;
+  sys::PollSet pollSet_;  // The bell and deaths_.
+  sys::PollSet deaths_;   // Peers' pidfds.
   sys::Fd memory_;
   sys::Fd readOnlyFd_;
   DomainBlock* block_ = nullptr;

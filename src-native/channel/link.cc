@@ -27,7 +27,7 @@ Result<std::unique_ptr<Link>> Link::open(Doorbell& doorbell, PeerHandles handles
   link->name_ = handles.name;
   link->button_ = std::move(handles.button);
   link->pidfd_ = std::move(handles.pidfd);
-  IOL_TRY(doorbell.pollSet_.add(link->pidfd_, sys::Interest::Read,
+  IOL_TRY(doorbell.deaths_.add(link->pidfd_, sys::Interest::Read,
                                 reinterpret_cast<uint64_t>(link.get())));
   doorbell.links_.push_back(link.get());
   return link;
@@ -35,7 +35,7 @@ Result<std::unique_ptr<Link>> Link::open(Doorbell& doorbell, PeerHandles handles
 
 Link::~Link() {
   std::erase(doorbell_.links_, this);
-  if (pidfd_.isOpen()) doorbell_.pollSet_.remove(pidfd_);
+  if (pidfd_.isOpen()) doorbell_.deaths_.remove(pidfd_);
   sys::unmap(reinterpret_cast<uint8_t*>(const_cast<DomainBlock*>(block_)), kDomainBlockBytes);
 }
 
@@ -55,7 +55,7 @@ void Link::checkDeath() {
 void Link::markDead() {
   if (isDead_) return;
   isDead_ = true;
-  doorbell_.pollSet_.remove(pidfd_);  // Readable for ever from now on.
+  doorbell_.deaths_.remove(pidfd_);  // Readable for ever from now on.
 }
 
 }  // namespace iol

@@ -10,36 +10,45 @@ LoopWatch& watchOf(auto* handle) { return *static_cast<LoopWatch*>(handle->data)
 }  // namespace
 
 Result<LoopWatch*> LoopWatch::start(EnvState& state, LoopClient& client, const sys::Fd& guest,
-                                    const sys::Fd& bell) {
+                                    const sys::Fd& bell, const sys::Fd& deaths) {
   LoopWatch* watch = new LoopWatch(state);
-  int error = uv_poll_init(state.loop(), &watch->guest_, guest.get());
-  if (error != 0) {
-    delete watch;
-    return Status::system("epoll_ctl", -error);
-  }
-  state.claim();
-  watch->client_ = &client;
   uv_prepare_init(state.loop(), &watch->prepare_);
   uv_check_init(state.loop(), &watch->check_);
   uv_idle_init(state.loop(), &watch->idle_);
   uv_timer_init(state.loop(), &watch->timer_);
-  watch->guest_.data = watch->prepare_.data = watch->check_.data = watch->idle_.data =
-      watch->timer_.data = watch->bell_.data = watch;
-  watch->open_ = 5;
-  error = uv_poll_init(state.loop(), &watch->bell_, bell.get());
-  if (error != 0) {
-    watch->stop();
-    return Status::system("epoll_ctl", -error);
+  state.claim();
+  watch->client_ = &client;
+  watch->prepare_.data = watch->check_.data = watch->idle_.data = watch->timer_.data = watch;
+  watch->open_ = 4;
+  const struct {
+    uv_poll_t* poll;
+    const sys::Fd& fd;
+    uv_poll_cb onReady;
+  } polls[] = {
+      {&watch->guest_, guest,
+       [](uv_poll_t* handle, int, int) {
+         if (LoopClient* client = watchOf(handle).client_) client->onGuestReady();
+       }},
+      {&watch->bell_, bell,
+       [](uv_poll_t* handle, int, int) {
+         if (LoopClient* client = watchOf(handle).client_) client->onBell();
+       }},
+      {&watch->deaths_, deaths,
+       [](uv_poll_t* handle, int, int) {
+         if (LoopClient* client = watchOf(handle).client_) client->onDeaths();
+       }},
+  };
+  for (const auto& each : polls) {
+    const int error = uv_poll_init(state.loop(), each.poll, each.fd.get());
+    if (error != 0) {
+      watch->stop();
+      return Status::system("epoll_ctl", -error);
+    }
+    each.poll->data = watch;
+    watch->open_++;
+    uv_poll_start(each.poll, UV_READABLE, each.onReady);
+    uv_unref(handleOf(each.poll));
   }
-  watch->open_ = 6;
-  uv_poll_start(&watch->guest_, UV_READABLE, [](uv_poll_t* handle, int, int) {
-    if (LoopClient* client = watchOf(handle).client_) client->onGuestReady();
-  });
-  uv_poll_start(&watch->bell_, UV_READABLE, [](uv_poll_t* handle, int, int) {
-    if (LoopClient* client = watchOf(handle).client_) client->onBell();
-  });
-  uv_unref(handleOf(&watch->guest_));
-  uv_unref(handleOf(&watch->bell_));
   uv_unref(handleOf(&watch->prepare_));
   uv_unref(handleOf(&watch->check_));
   uv_unref(handleOf(&watch->idle_));
@@ -58,9 +67,10 @@ void LoopWatch::stop() {
       state.unclaim();
     });
   };
-  const bool hasBell = open_ == 6;
-  close(&guest_);
-  if (hasBell) close(&bell_);
+  const int polls = open_ - 4;
+  if (polls > 0) close(&guest_);
+  if (polls > 1) close(&bell_);
+  if (polls > 2) close(&deaths_);
   close(&prepare_);
   close(&check_);
   close(&idle_);

@@ -1,7 +1,7 @@
-// node/loop_watch.h: two descriptors on the environment's loop, and what is done around its sleep.
+// node/loop_watch.h: three descriptors on the environment's loop, and what is done around its sleep.
 //
 //   prepare -> beforeSleep()   | the loop sleeps, unless told not to |   check -> afterSleep()
-//                                            \-- descriptor ready --> onGuestReady(), onBell()
+//                                            \-- descriptor ready --> onGuestReady(), onBell(), onDeaths()
 //
 // Ownership   its uv handles live until they are closed; the client hears nothing after stop().
 // Threads     the environment's own.
@@ -27,6 +27,7 @@ class LoopClient {
   };
   virtual void onGuestReady() = 0;
   virtual void onBell() = 0;
+  virtual void onDeaths() = 0;
   // `willSleep`: the loop has nothing else to do. Must not call JavaScript.
   virtual Sleep beforeSleep(bool willSleep) = 0;
   virtual void afterSleep() = 0;
@@ -39,7 +40,7 @@ class LoopWatch {
  public:
   // Starts unreferenced: it keeps no loop alive.
   static Result<LoopWatch*> start(EnvState& state, LoopClient& client, const sys::Fd& guest,
-                                  const sys::Fd& bell);
+                                  const sys::Fd& bell, const sys::Fd& deaths);
   // Ends it; deletes itself once the loop has let go of the handles.
   void stop();
   void watchSleep(bool isOn);
@@ -53,6 +54,7 @@ class LoopWatch {
   LoopClient* client_ = nullptr;
   uv_poll_t guest_;
   uv_poll_t bell_;
+  uv_poll_t deaths_;
   uv_prepare_t prepare_;
   uv_check_t check_;
   uv_idle_t idle_;  // While it runs, the loop does not sleep.

@@ -11,8 +11,6 @@
 namespace iol::sys {
 namespace {
 
-constexpr int kPressesAtOnce = 64;
-
 Result<Fd> datagramSocket() {
   Fd fd(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!fd.isOpen()) return Status::system("socket", errno);
@@ -48,9 +46,9 @@ Result<Fd> Bell::makeButton() const {
 }
 
 // recv, not recvmsg: descriptors that a stranger attaches are closed by the kernel.
-void Bell::clear() const {
+void Bell::clear(uint32_t presses) const {
   char bytes[8];
-  for (int press = 0; press < kPressesAtOnce; press++) {
+  for (uint32_t press = 0; press < presses; press++) {
     const auto drop = [&] { return ::recv(fd_.get(), bytes, sizeof bytes, MSG_DONTWAIT); };
     if (uninterrupted(drop) < 0) return;
   }

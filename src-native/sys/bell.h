@@ -25,8 +25,9 @@ class Bell {
   static Result<Bell> create();
   Result<Fd> makeButton() const;
   const Fd& fd() const { return fd_; }
-  // Takes back what was pressed so far; what stays when there is too much shows again.
-  void clear() const;
+  // Takes back what was pressed so far, at most that often; what is left shows again.
+  static constexpr uint32_t kPressesAtOnce = 64;
+  void clear(uint32_t presses = kPressesAtOnce) const;
 
  private:
   explicit Bell(Fd fd) : fd_(std::move(fd)) {}
