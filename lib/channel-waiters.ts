@@ -2,7 +2,7 @@
  * Who waits at a channel, in the order of the calls.
  */
 import { abortedError } from './abort';
-import type { Message } from './channel';
+import type { Message } from './channel-message';
 
 /** Somebody who waits: for a message, or for room. */
 export interface Waiter {

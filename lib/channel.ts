@@ -5,11 +5,10 @@
  * taken by calls into it, which cost a tenth.
  */
 import { abortedError } from './abort';
-import {
-  adoptAggregate, Aggregate, checkBytesLike, HeldBytes, type BytesLike,
-} from './aggregate';
+import { Aggregate, checkBytesLike, HeldBytes, type BytesLike } from './aggregate';
+import { arrived, nextArrived, releaseArrived, type Message } from './channel-message';
+import { frameOut, keepMetadata, metadataOf } from './channel-metadata';
 import { enqueue, type Receiving, type Sending, type Waiter } from './channel-waiters';
-import { frameOut, keepMetadata, metadataOf, noMetadata } from './channel-metadata';
 import { closedError, IolError } from './errors';
 import { errorTable } from './error-codes.generated';
 import { onWindowClosed, type Kind } from './leaks';
@@ -19,15 +18,17 @@ import { illegalConstructor, validateAbortSignal, validateObject } from './valid
 
 declare module './native' {
   interface NativeAddon {
-    /** Two halves: what was received last, and what channelSendFrame sends. */
-    channelMetadata: Uint8Array;
+    /** See channel-metadata.ts. */
+    channelMemory: Uint8Array;
     /** 1 sent, 0 not now, -1 closed, -2 the peer is dead. */
     channelSend: (channel: number, aggregate: number, metadata: Uint8Array | undefined) => number;
-    /** The same with so many bytes of channelMetadata's second half. */
+    /** The same with so many bytes of frameOut. */
     channelSendFrame: (channel: number, aggregate: number, bytes: number) => number;
     channelCork: (channel: number, isCorked: boolean) => void;
     /** The aggregate, or as channelSend; scratch: its length, bytes of metadata. */
     channelReceive: (channel: number) => number;
+    /** How many messages were taken, which are in channelMemory; or as channelSend. */
+    channelReceiveBatch: (channel: number) => number;
     /** 1 a message, 2 room, 4 keeps the loop alive, 8 a turn of the loop. */
     channelAwait: (channel: number, awaited: number) => void;
     channelClose: (channel: number) => void;
@@ -38,8 +39,8 @@ declare module './native' {
 
 // Why constants: a call through one is inlined, through a property it is looked up.
 const {
-  aggregateConcat, aggregateDispose, channelAwait, channelClose, channelCork, channelMetadata,
-  channelReceive, channelSend, channelSendFrame, channelStats, scratch,
+  aggregateConcat, aggregateDispose, channelAwait, channelClose, channelCork, channelReceive,
+  channelReceiveBatch, channelSend, channelSendFrame, channelStats, scratch,
 } = native;
 
 const sent = 1;
@@ -64,45 +65,30 @@ export interface DomainName {
   readonly epoch: number;
 }
 
-/** The other end of a {@link Channel}. */
+/**
+ * The other end of a {@link Channel}. Process, user and group are what the kernel told the window's
+ * host when it attached, whatever the peer says of itself; the label is its own word.
+ */
 export interface ChannelPeer extends DomainName {
-  /** What it was called when we connected to it by its label. */
-  readonly label?: string | undefined;
+  /** What it called itself when it attached; '' if nothing. */
+  readonly label: string;
+  /** As the host's PID namespace has it. A process of that number may be another one by now. */
+  readonly pid: number;
+  /** Its effective user at that time. */
+  readonly uid: number;
+  /** Its effective group at that time. */
+  readonly gid: number;
 }
 
 const makers = Symbol('makers');
 
-let makeMessage: (aggregate: Aggregate, metadata: Buffer) => Message;
-
-/** What came through a {@link Channel}: yours to dispose, which disposes its aggregate. */
-export class Message implements Disposable {
-  /** The sender's bytes, where the sender has them. */
-  readonly aggregate: Aggregate;
-  /** A copy of what was sent beside them: at most 1024 bytes. */
-  readonly metadata: Buffer;
-
-  static {
-    makeMessage = (aggregate, metadata) => new Message(makers, aggregate, metadata);
-  }
-
-  private constructor(caller: symbol, aggregate: Aggregate, metadata: Buffer) {
-    if (caller !== makers) throw illegalConstructor();
-    this.aggregate = aggregate;
-    this.metadata = metadata;
-  }
-
-  /** Releases the bytes. Idempotent. */
-  dispose(): void {
-    this.aggregate.dispose();
-  }
-
-  /** The same as {@link dispose}. */
-  [Symbol.dispose](): void {
-    this.dispose();
-  }
-}
-
-const channelKind: Kind = { subject: 'channel', release: channelClose };
+const channelKind: Kind = {
+  subject: 'channel',
+  release(handle) {
+    releaseArrived(handle);
+    channelClose(handle);
+  },
+};
 
 /** Channels that somebody waits for, by handle. */
 const awaited = new Map<number, Channel>();
@@ -123,7 +109,7 @@ export let readChannel: (
 export let whenChannelReady: (channel: Channel, tell: () => void) => void;
 
 /**
- * The next message as a handle, which is the caller's; its length is in scratch[0], the bytes of its
+ * The next message as a handle, which is the caller's, of a channel whose messages are all taken so; its length is in scratch[0], the bytes of its
  * metadata in scratch[1]. 0: none now, -1: closed, -2: the peer is dead.
  *
  * @throws {IolError} as {@link Channel.receive}.
@@ -326,11 +312,8 @@ export class Channel extends Resource {
   async receive(options: { signal?: AbortSignal | undefined } = {}): Promise<Message | null> {
     handleOf(this);
     const signal = signalOf(options);
-    if (this.#receivings.length === 0 && atOnce < atOnceMax) {
-      atOnce++;
-      const message = this.#take();
-      if (message !== undefined) return message;
-    }
+    const message = this.#takeAtOnce();
+    if (message !== undefined) return message;
     return await new Promise<Message | null>((resolve, reject) => {
       const receiving: Receiving = { resolve, reject, settle: nothing };
       enqueue(this.#receivings, receiving, signal, () => this.#update());
@@ -348,19 +331,28 @@ export class Channel extends Resource {
   }
 
   #take(): Message | null | undefined {
-    const aggregate = channelReceive(handleOf(this));
-    if (aggregate === notNow) return undefined;
-    if (aggregate === peerDead) throw failure('ERR_IOL_PEER_DEAD');
-    if (aggregate < 0) return null;
-    const bytes = scratch[1]!;
-    const metadata = bytes === 0 ? noMetadata : Buffer.from(channelMetadata.subarray(0, bytes));
-    return makeMessage(adoptAggregate(aggregate, scratch[0]!), metadata);
+    const handle = handleOf(this);
+    const next = nextArrived(handle);
+    if (next !== undefined) return next;
+    const count = channelReceiveBatch(handle);
+    if (count > 0) return arrived(handle, count);
+    if (count === notNow) return undefined;
+    if (count === peerDead) throw failure('ERR_IOL_PEER_DEAD');
+    return null;
+  }
+
+  /** What {@link receive} gives without waiting. */
+  #takeAtOnce(): Message | null | undefined {
+    if (this.#receivings.length > 0 || atOnce >= atOnceMax) return undefined;
+    atOnce++;
+    return this.#take();
   }
 
   /** All messages until the end. Each is yours to dispose. Leaving the loop does not close it. */
   async *[Symbol.asyncIterator](): AsyncGenerator<Message, void, undefined> {
     while (!this.isDisposed) {
-      const message = await this.receive();
+      let message = this.#takeAtOnce();
+      if (message === undefined) message = await this.receive();
       if (message === null) return;
       yield message;
     }

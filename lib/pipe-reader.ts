@@ -4,7 +4,8 @@
  */
 import { abortedError } from './abort';
 import { adoptAggregate, type Aggregate } from './aggregate';
-import { whenChannelReady, type Channel, type Message } from './channel';
+import { whenChannelReady, type Channel } from './channel';
+import type { Message } from './channel-message';
 import { closedMeanwhileError, ioEnd, ioNotNow, ready } from './descriptor';
 import { isIolError, type IolError } from './errors';
 import { onWindowClosed } from './leaks';

@@ -65,7 +65,8 @@ ReceiveOutcome Receiver::tryReceive(Message& message) {
   if (!isRead_) {
     const uint64_t published = word & ~kIndexClosed;
     if (!isPossible(published)) {
-      return corrupt(Status(Code::BadDescriptor, "published index", published, published_));
+      return corrupt(
+          Status(Code::BadDescriptor, "published index", published, consumed_ + mask_ + 1));
     }
     published_ = published;
     if (published == consumed_) return nothing(word, isDead);

@@ -60,14 +60,24 @@ class Receiver {
   // `message` is changed only when one was Received. As long as more is there the domain does not
   // sleep: read on until Empty, or pause().
   ReceiveOutcome tryReceive(Message& message);
-  // As many as are there, up to messages.size(), with two fences for all of them. Received: at
-  // least one, `received` says how many; anything else is what tryReceive() says of the first.
-  ReceiveOutcome receiveBatch(std::span<Message> messages, size_t& received);
+  // As many as are there, up to messages.size() and the limits, which the first one may exceed;
+  // with two fences for all of them. Received: at least one, `received` says how many; anything
+  // else is what tryReceive() says of the first.
+  struct BatchLimits {
+    uint64_t payloadBytes = ~0ull;
+    size_t metadataBytes = SIZE_MAX;
+  };
+  ReceiveOutcome receiveBatch(std::span<Message> messages, size_t& received,
+                              const BatchLimits& limits);
+  ReceiveOutcome receiveBatch(std::span<Message> messages, size_t& received) {
+    return receiveBatch(messages, received, BatchLimits());
+  }
   // Nothing more is taken; the sender hears Closed and holds nothing more for us.
   void close();
   // A message that is Denied or Stale stays where it is instead of being dropped: its sender is
   // told by other means, and takes it back.
   void keepRefused() { keepsRefused_ = true; }
+  bool keepsRefused() const { return keepsRefused_; }
   // Whether something was published that is not yet taken, and whether the sender has closed.
   bool hasUntaken() const;
   bool isSenderClosed() const;
@@ -95,7 +105,7 @@ class Receiver {
   void dropTaken();
   void consume(uint64_t words);
   bool isPossible(uint64_t published) const;
-  size_t takeBatch(std::span<Message> messages);
+  size_t takeBatch(std::span<Message> messages, BatchLimits left);
   bool holdAll(const Frame& frame);
   bool isGood(size_t from, size_t to) const;
   void dropFrom(size_t first);

@@ -3,23 +3,37 @@
 // The order of tryReceive() holds for each of them: counted, then fenced, then its generation read,
 // then consumed. A batch ends before the first message that needs more than that; what was counted
 // for it and those behind is dropped, for their sender holds on until they are consumed.
-#include "base/fence.h"
 #include "channel/receiver.h"
+
+#include <algorithm>
+
+#include "base/fence.h"
 #include "sys/limits.h"
 
 namespace iol {
 
-ReceiveOutcome Receiver::receiveBatch(std::span<Message> messages, size_t& received) {
+namespace {
+
+uint64_t payloadOf(const Frame& frame) {
+  uint64_t bytes = 0;
+  for (const Descriptor& each : frame.descriptors) bytes += each.length;
+  return bytes;
+}
+
+}  // namespace
+
+ReceiveOutcome Receiver::receiveBatch(std::span<Message> messages, size_t& received,
+                                      const BatchLimits& limits) {
   received = 0;
   if (messages.empty()) return ReceiveOutcome::Received;
-  if (!isRead_ && !isClosed_ && !sys::isForkedChild()) received = takeBatch(messages);
+  if (!isRead_ && !isClosed_ && !sys::isForkedChild()) received = takeBatch(messages, limits);
   if (received > 0) return ReceiveOutcome::Received;
   const ReceiveOutcome outcome = tryReceive(messages[0]);
   received = outcome == ReceiveOutcome::Received ? 1 : 0;
   return outcome;
 }
 
-size_t Receiver::takeBatch(std::span<Message> messages) {
+size_t Receiver::takeBatch(std::span<Message> messages, BatchLimits left) {
   const uint64_t word = peer_.sender().published.load(std::memory_order_acquire);
   const uint64_t published = word & ~kIndexClosed;
   if (!isPossible(published)) return 0;
@@ -32,7 +46,12 @@ size_t Receiver::takeBatch(std::span<Message> messages) {
     Batched& each = batch_[count];
     const RingReader ring{peer_.words(), mask_, at};
     if (!readFrame(ring, published - at, each.frame).isOk()) break;
+    const uint64_t payload = payloadOf(each.frame);
+    const size_t metadata = each.frame.metadata.size();
+    if (count > 0 && (payload > left.payloadBytes || metadata > left.metadataBytes)) break;
     if (each.frame.isListElsewhere || !holdAll(each.frame)) break;
+    left.payloadBytes -= std::min(payload, left.payloadBytes);
+    left.metadataBytes -= std::min(metadata, left.metadataBytes);
     each.end = slices_.size();
     at += each.frame.words;
   }

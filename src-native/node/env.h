@@ -176,8 +176,7 @@ class EnvState {
   // Told of channels that have something (scratch: their handles), and of a window's events.
   void setWindowReporters(napi_value onReady, napi_value onEvent);
   void tellChannelsReady(uint32_t count);
-  void tellWindowEvent(int32_t what, const double (&numbers)[4], const std::string& text,
-                       const Status& why);
+  void tellWindowEvent(const WindowEvent& event);
 
   // Numbers that do not fit one return value: a Float64Array shared with TypeScript.
   static constexpr size_t kScratchNumbers = 64;
@@ -190,9 +189,21 @@ class EnvState {
   // The two before are the copies to the program (CopyOut) that TypeScript made: times, bytes.
   static constexpr size_t kCopiedAt = kScratchNumbers - 4;
   napi_value scratchArray();
-  // The metadata of the message that was received last: a Uint8Array shared with TypeScript.
-  uint8_t* channelMetadata() { return channelMetadata_; }
-  napi_value makeChannelMetadata();
+  // What crosses beside messages, in a Uint8Array shared with TypeScript (channel-memory.ts).
+  struct ChannelMemory {
+    static constexpr size_t kBatchMax = 64;
+    struct Batched {
+      double aggregate;
+      double byteLength;
+      double metadataBytes;
+    };
+    uint8_t received[kMetadataBytesMax];  // The metadata of the message that was received last.
+    uint8_t sent[kMetadataBytesMax];      // Of what is to be sent.
+    Batched batch[kBatchMax];
+    uint8_t batchMetadata[4096];  // Of all of a batch, one after the other.
+  };
+  ChannelMemory& channelMemory() { return *channelMemory_; }
+  napi_value makeChannelMemory();
 
  private:
   explicit EnvState(napi_env env);
@@ -261,8 +272,8 @@ class EnvState {
   napi_ref scratchArray_ = nullptr;
   double* scratch_ = nullptr;
   std::unique_ptr<CopyTally> copied_;
-  napi_ref channelMetadataArray_ = nullptr;
-  uint8_t* channelMetadata_ = nullptr;
+  napi_ref channelMemoryArray_ = nullptr;
+  ChannelMemory* channelMemory_ = nullptr;
 };
 
 }  // namespace iol::node

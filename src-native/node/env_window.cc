@@ -67,11 +67,12 @@ Status EnvState::hostWindow(Host::Options options, const std::string& label) {
   }
   const auto tell = [this](const HostThread::Event& event) {
     post([this, event] {
-      const double numbers[4] = {
-          static_cast<double>(event.domain.slot), static_cast<double>(event.domain.epoch),
-          static_cast<double>(event.who.pid), static_cast<double>(event.who.uid)};
-      tellWindowEvent(kHostEvents + static_cast<int32_t>(event.what), numbers, event.who.label,
-                      event.why);
+      WindowEvent told{kHostEvents + static_cast<int32_t>(event.what), event.who.label, event.why};
+      told.numbers[0] = event.domain.slot;
+      told.numbers[1] = event.domain.epoch;
+      told.numbers[2] = event.who.pid;
+      told.numbers[3] = event.who.uid;
+      tellWindowEvent(told);
     });
   };
   Result<std::unique_ptr<HostThread>> host = HostThread::start(std::move(options), tell);
@@ -173,14 +174,14 @@ void EnvState::endDomain() {
   domain_ = nullptr;
 }
 
-napi_value EnvState::makeChannelMetadata() {
+napi_value EnvState::makeChannelMemory() {
   napi_value buffer = nullptr;
   napi_value array = nullptr;
   void* data = nullptr;
-  napi_create_arraybuffer(env_, 2 * kMetadataBytesMax, &data, &buffer);
-  napi_create_typedarray(env_, napi_uint8_array, 2 * kMetadataBytesMax, buffer, 0, &array);
-  napi_create_reference(env_, array, 1, &channelMetadataArray_);
-  channelMetadata_ = static_cast<uint8_t*>(data);
+  napi_create_arraybuffer(env_, sizeof(ChannelMemory), &data, &buffer);
+  napi_create_typedarray(env_, napi_uint8_array, sizeof(ChannelMemory), buffer, 0, &array);
+  napi_create_reference(env_, array, 1, &channelMemoryArray_);
+  channelMemory_ = static_cast<ChannelMemory*>(data);
   return array;
 }
 
@@ -203,18 +204,17 @@ void EnvState::tellChannelsReady(uint32_t count) {
   call(onReady_, 1, &argument);
 }
 
-void EnvState::tellWindowEvent(int32_t what, const double (&numbers)[4], const std::string& text,
-                               const Status& why) {
+void EnvState::tellWindowEvent(const WindowEvent& event) {
   if (onEvent_ == nullptr || isShuttingDown_) return;
   LoopScope scope(env_);
-  napi_value arguments[7];
-  napi_create_int32(env_, what, &arguments[0]);
-  for (int i = 0; i < 4; ++i) napi_create_double(env_, numbers[i], &arguments[1 + i]);
-  napi_create_string_utf8(env_, text.data(), text.size(), &arguments[5]);
-  arguments[6] = nullptr;
-  napi_get_undefined(env_, &arguments[6]);
-  if (!why.isOk()) arguments[6] = makeError(env_, why);
-  call(onEvent_, 7, arguments);
+  napi_value arguments[4];
+  napi_create_int32(env_, event.what, &arguments[0]);
+  napi_create_string_utf8(env_, event.text.data(), event.text.size(), &arguments[1]);
+  napi_create_string_utf8(env_, event.label.data(), event.label.size(), &arguments[2]);
+  napi_get_undefined(env_, &arguments[3]);
+  if (!event.why.isOk()) arguments[3] = makeError(env_, event.why);
+  std::copy(std::begin(event.numbers), std::end(event.numbers), scratch_);
+  call(onEvent_, 4, arguments);
 }
 
 }  // namespace iol::node

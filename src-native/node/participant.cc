@@ -11,7 +11,13 @@ namespace iol::node {
 
 namespace {
 constexpr int32_t kRetryMs = 1;
+
+WindowEvent eventOf(Participant::Event what, double number, const Status& why = {}) {
+  WindowEvent event{static_cast<int32_t>(what), {}, why};
+  event.numbers[0] = number;
+  return event;
 }
+}  // namespace
 
 Result<std::unique_ptr<Participant>> Participant::join(const HostAddress& address,
                                                        const Guest::Options& options,
@@ -32,7 +38,8 @@ Status Participant::open(EnvState& state, Pool& lists) {
   state_ = &state;
   Result<std::unique_ptr<Doorbell>> doorbell = Doorbell::create(guest_->domain());
   if (!doorbell.isOk()) return doorbell.status();
-  Result<LoopWatch*> watch = LoopWatch::start(state, *this, guest_->fd(), doorbell.value()->fd());
+  Result<LoopWatch*> watch = LoopWatch::start(state, *this, guest_->fd(), doorbell.value()->bellFd(),
+                                                doorbell.value()->deathsFd());
   if (!watch.isOk()) return watch.status();
   doorbell_ = doorbell.take();
   watch_ = watch.value();
@@ -50,6 +57,7 @@ size_t Participant::shut(bool inOrder) {
   awaited_.clear();
   requests_.clear();
   reports_.clear();
+  batch_.clear();
   while (inOrder && !channels_->all().empty()) channels_->close(*channels_->all().back());
   const size_t left = channels_->abandon();
   channels_.reset();
@@ -72,6 +80,11 @@ Result<uint64_t> Participant::connect(const std::string& label, DomainName to,
   }
   requests_.push_back(std::move(request));
   return nextRequest_++;
+}
+
+std::span<Message> Participant::batch() {
+  while (batch_.size() < EnvState::ChannelMemory::kBatchMax) batch_.emplace_back(domain());
+  return batch_;
 }
 
 void Participant::setSpinNs(int64_t spinNs) { doorbell_->setSpinNs(spinNs); }
@@ -127,7 +140,7 @@ bool Participant::isReady(const ChannelEntry& entry) const {
 // What was held of the dead until this turn: the host keeps their memory until we tell, and may
 // have nothing to say to us for long. Not while a message waits for a grant, which this might undo.
 void Participant::letGo() {
-  if (!guest_->hasToLetGo()) return;
+  if (!guest_->maySweep()) return;
   const auto isAwaiting = [](const std::unique_ptr<Channel>& each) {
     return each->receiver != nullptr && each->receiver->isAwaitingGrant();
   };
@@ -167,7 +180,12 @@ void Participant::afterSleep() {
 }
 
 void Participant::onBell() {
-  doorbell_->wake();
+  doorbell_->onBell();
+  tellReady();
+}
+
+void Participant::onDeaths() {
+  doorbell_->onDeaths();
   tellReady();
 }
 
@@ -197,10 +215,9 @@ void Participant::tellReady() {
 void Participant::tellReports() {
   EnvState& state = *state_;
   while (!reports_.empty()) {
-    const Report report = std::move(reports_.front());
+    const WindowEvent report = std::move(reports_.front());
     reports_.erase(reports_.begin());
-    state.tellWindowEvent(static_cast<int32_t>(report.what), report.numbers, report.name,
-                          report.why);
+    state.tellWindowEvent(report);
     if (state.participant() != this || !isOpen()) return;
   }
 }
@@ -208,11 +225,11 @@ void Participant::tellReports() {
 void Participant::onHostGone(const Status& why) {
   refuseAll(Status(Code::HostGone, "channel"));
   if (isOpen()) channels_->onHostGone();
-  reports_.push_back({Event::HostGone, {}, {}, why});
+  reports_.push_back(eventOf(Event::HostGone, 0, why));
 }
 
 void Participant::onDenied(uint32_t number, const Status& why) {
-  reports_.push_back({Event::Denied, {static_cast<double>(number)}, {}, why});
+  reports_.push_back(eventOf(Event::Denied, number, why));
 }
 
 void Participant::onFound(const char* label, DomainName name) {
@@ -236,6 +253,10 @@ void Participant::onRelayRefused(DomainName to, const Status& why) {
   channels_->onRelayRefused(to, isGone ? Status(Code::NoDomain, "channel") : why);
 }
 
+void Participant::onRoom() {
+  if (isOpen()) channels_->onRoom();
+}
+
 void Participant::onEnded(DomainName name) {
   if (isOpen()) channels_->onEnded(name);
 }
@@ -255,11 +276,18 @@ void Participant::onChannel(Channel& channel) {
   }
   std::erase_if(requests_,
                 [&](const Request& each) { return static_cast<double>(each.id) == request; });
-  reports_.push_back({Event::Opened,
-                      {request, static_cast<double>(handle), static_cast<double>(channel.peer.slot),
-                       static_cast<double>(channel.peer.epoch)},
-                      channel.label,
-                      {}});
+  const Credentials nobody;
+  const Credentials* const known = guest_->whoIs(channel.peer);
+  const Credentials& peer = known != nullptr ? *known : nobody;
+  WindowEvent& event = reports_.emplace_back(eventOf(Event::Opened, request));
+  event.text = channel.label;
+  event.label = peer.label;
+  event.numbers[1] = handle;
+  event.numbers[2] = channel.peer.slot;
+  event.numbers[3] = channel.peer.epoch;
+  event.numbers[4] = peer.pid;
+  event.numbers[5] = peer.uid;
+  event.numbers[6] = peer.gid;
   updateWatch();
 }
 
@@ -271,7 +299,7 @@ void Participant::onRefused(uint64_t id, const Status& why) {
 
 void Participant::refuse(const Request& request, const Status& why) {
   const uint64_t id = request.id;
-  reports_.push_back({Event::Refused, {static_cast<double>(id)}, {}, why});
+  reports_.push_back(eventOf(Event::Refused, static_cast<double>(id), why));
   std::erase_if(requests_, [id](const Request& each) { return each.id == id; });
 }
 

@@ -18,6 +18,7 @@
 #include <node_api.h>
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -40,6 +41,15 @@ struct ChannelEntry {
   uint32_t awaited = 0;
   bool mustRetry = false;  // The host was too busy to hear of a segment.
   bool isTurnDue = false;
+};
+
+// For lib/membership.ts, which has the same numbers.
+struct WindowEvent {
+  int32_t what = 0;
+  std::string text = {};
+  Status why = {};
+  std::string label = {};
+  double numbers[7] = {};
 };
 
 class Participant final : public LoopClient, GuestListener, ChannelsListener {
@@ -78,17 +88,14 @@ class Participant final : public LoopClient, GuestListener, ChannelsListener {
   void await(int32_t handle, uint32_t awaited);
   void close(int32_t handle);
   Doorbell& doorbell() { return *doorbell_; }
+  // Where several messages are taken into at once; empty again before the next ones are.
+  std::span<Message> batch();
 
-  // For whoever is told by an event: JavaScript's function, called with each.
+  // Opened: numbers are request or 0, handle, and of the peer slot, epoch, pid, uid, gid; the label
+  // is the peer's. Refused: request. Denied: segment.
   enum class Event : int32_t { Opened = 1, Refused, HostGone, Denied };
 
  private:
-  struct Report {
-    Event what;
-    double numbers[4] = {};  // Opened: request or 0, handle, slot, epoch. Refused: request.
-    std::string name;
-    Status why;
-  };
   struct Request {
     uint64_t id;
     std::string label;     // Not yet found.
@@ -100,6 +107,7 @@ class Participant final : public LoopClient, GuestListener, ChannelsListener {
 
   void onGuestReady() override;
   void onBell() override;
+  void onDeaths() override;
   Sleep beforeSleep(bool willSleep) override;
   void afterSleep() override;
 
@@ -108,6 +116,7 @@ class Participant final : public LoopClient, GuestListener, ChannelsListener {
   void onFound(const char* label, DomainName name) override;
   void onRelay(DomainName from, const uint8_t* body, std::vector<sys::Fd> fds) override;
   void onRelayRefused(DomainName to, const Status& why) override;
+  void onRoom() override;
   void onEnded(DomainName name) override;
   Status onOpening(DomainName from, const char* label) override;
   void onChannel(Channel& channel) override;
@@ -136,7 +145,8 @@ class Participant final : public LoopClient, GuestListener, ChannelsListener {
   std::vector<int32_t> awaited_;
   uint64_t nextRequest_ = 1;
   std::vector<Request> requests_;
-  std::vector<Report> reports_;
+  std::vector<WindowEvent> reports_;
+  std::vector<Message> batch_;
 };
 
 }  // namespace iol::node

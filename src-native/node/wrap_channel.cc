@@ -1,5 +1,7 @@
 // node/wrap_channel.cc: the window's host and guests, and channels.
 
+#include <algorithm>
+#include <span>
 #include <string>
 
 #include "base/copy.h"
@@ -18,6 +20,10 @@ constexpr int32_t kNotNow = 0;
 constexpr int32_t kSent = 1;
 constexpr int32_t kEnded = -1;
 constexpr int32_t kPeerDead = -2;
+
+// Of payload that is taken before the program asks for it: so much more than the ring's messages
+// may be held by a receiver that has stopped.
+constexpr uint64_t kBatchBytes = 64 << 10;
 
 std::string textAt(napi_env env, napi_value value) {
   size_t length = 0;
@@ -145,7 +151,7 @@ napi_value windowUndumpable(napi_env env, napi_callback_info info) {
   return status.isOk() ? call.undefined() : call.fail(status);
 }
 
-// windowReporters(onReady(count), onEvent(what, four numbers, text, error))
+// windowReporters(onReady(count), onEvent(what, text, label, error; scratch: its numbers))
 napi_value windowReporters(napi_env env, napi_callback_info info) {
   Call<2> call(env, info, Needs::Nothing);
   call.state().setWindowReporters(call.value(0), call.value(1));
@@ -224,13 +230,12 @@ napi_value channelSend(napi_env env, napi_callback_info info) {
   return send(call, {metadata.data, metadata.length});
 }
 
-// channelSendFrame(channel, aggregate, bytes of the metadata, which are in the second half of
-// channelMetadata) -> as channelSend
+// channelSendFrame(channel, aggregate, bytes of the metadata, which are `sent` of
+// channelMemory) -> as channelSend
 napi_value channelSendFrame(napi_env env, napi_callback_info info) {
   Call<3> call(env, info);
   if (!call.isReady()) return nullptr;
-  const uint8_t* const frame = call.state().channelMetadata() + kMetadataBytesMax;
-  return send(call, {frame, static_cast<size_t>(call.intAt(2))});
+  return send(call, {call.state().channelMemory().sent, static_cast<size_t>(call.intAt(2))});
 }
 
 // channelCork(channel, is corked)
@@ -243,31 +248,66 @@ napi_value channelCork(napi_env env, napi_callback_info info) {
   return call.undefined();
 }
 
+template <size_t N>
+napi_value notReceived(const Call<N>& call, const Receiver& receiver, ReceiveOutcome outcome) {
+  switch (outcome) {
+    case ReceiveOutcome::Denied: return call.fail(Status(Code::AccessDenied, "message"));
+    case ReceiveOutcome::Stale: return call.fail(Status(Code::Stale, "message"));
+    case ReceiveOutcome::Corrupt: return call.fail(receiver.failure());
+    case ReceiveOutcome::PeerDead: return call.int32(kPeerDead);
+    case ReceiveOutcome::Closed: return call.int32(kEnded);
+    default: return call.int32(kNotNow);
+  }
+}
+
 // channelReceive(channel) -> aggregate, kNotNow, kEnded or kPeerDead; scratch: its length, bytes of
-// its metadata, which are in channelMetadata
+// its metadata, which are `received` of channelMemory
 napi_value channelReceive(napi_env env, napi_callback_info info) {
   Call<1> call(env, info);
   if (!call.isReady()) return nullptr;
   ChannelEntry* const entry = channelAt(call, 0);
   if (entry == nullptr) return nullptr;
   EnvState& state = call.state();
+  if (state.aggregates().isFull()) return call.failHandlesFull();  // Before it is taken.
   Receiver& receiver = *entry->channel->receiver;
   Message message(state.domain());
-  switch (receiver.tryReceive(message)) {
-    case ReceiveOutcome::Received: break;
-    case ReceiveOutcome::Empty:
-    case ReceiveOutcome::Revoking:
-    case ReceiveOutcome::AwaitingGrant: return call.int32(kNotNow);
-    case ReceiveOutcome::Denied: return call.fail(Status(Code::AccessDenied, "message"));
-    case ReceiveOutcome::Stale: return call.fail(Status(Code::Stale, "message"));
-    case ReceiveOutcome::Corrupt: return call.fail(receiver.failure());
-    case ReceiveOutcome::PeerDead: return call.int32(kPeerDead);
-    case ReceiveOutcome::Closed: return call.int32(kEnded);
-  }
+  const ReceiveOutcome outcome = receiver.tryReceive(message);
+  if (outcome != ReceiveOutcome::Received) return notReceived(call, receiver, outcome);
   const size_t bytes = message.metadata.size();
-  std::copy_n(message.metadata.data(), bytes, state.channelMetadata());
+  std::copy_n(message.metadata.data(), bytes, state.channelMemory().received);
   state.scratch()[1] = static_cast<double>(bytes);
   return call.newAggregate(std::move(message.aggregate));
+}
+
+// channelReceiveBatch(channel) -> how many, in channelMemory; or kNotNow, kEnded, kPeerDead
+napi_value channelReceiveBatch(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info);
+  if (!call.isReady()) return nullptr;
+  ChannelEntry* const entry = channelAt(call, 0);
+  if (entry == nullptr) return nullptr;
+  EnvState& state = call.state();
+  Handles<Aggregate>& handles = state.aggregates();
+  if (handles.isFull()) return call.failHandlesFull();
+  Receiver& receiver = *entry->channel->receiver;
+  // What must arrive by this way or another is taken when it is asked for, not before.
+  const size_t most =
+      receiver.keepsRefused() ? 1 : Handles<Aggregate>::kLiveMax - size_t{handles.size()};
+  EnvState::ChannelMemory& memory = state.channelMemory();
+  const std::span<Message> batch = state.participant()->batch();
+  size_t count = 0;
+  const ReceiveOutcome outcome =
+      receiver.receiveBatch(batch.first(std::min(most, batch.size())), count,
+                            {kBatchBytes, sizeof memory.batchMetadata});
+  if (outcome != ReceiveOutcome::Received) return notReceived(call, receiver, outcome);
+  uint8_t* metadata = memory.batchMetadata;
+  for (size_t index = 0; index < count; index++) {
+    Message& message = batch[index];
+    const auto bytes = static_cast<double>(message.aggregate.byteLength());
+    metadata = std::copy(message.metadata.begin(), message.metadata.end(), metadata);
+    memory.batch[index] = {static_cast<double>(handles.insert(std::move(message.aggregate))), bytes,
+                           static_cast<double>(message.metadata.size())};
+  }
+  return call.int32(static_cast<int32_t>(count));
 }
 
 // channelAwait(channel, kAwait... flags)
@@ -314,14 +354,14 @@ constexpr Export kExports[] = {
     {"channelSend", channelSend},           {"channelReceive", channelReceive},
     {"channelAwait", channelAwait},         {"channelClose", channelClose},
     {"channelStats", channelStats},         {"channelSendFrame", channelSendFrame},
-    {"channelCork", channelCork},
+    {"channelCork", channelCork},           {"channelReceiveBatch", channelReceiveBatch},
 };
 
 }  // namespace
 
 void exportChannels(EnvState& state, napi_value exports) {
   defineExports(state, exports, kExports, std::size(kExports));
-  napi_set_named_property(state.env(), exports, "channelMetadata", state.makeChannelMetadata());
+  napi_set_named_property(state.env(), exports, "channelMemory", state.makeChannelMemory());
 }
 
 }  // namespace iol::node

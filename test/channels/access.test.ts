@@ -97,6 +97,24 @@ describe('access lists', function () {
     for (const peer of [host!, a!, b!]) assert.deepEqual(await left(peer), nothing);
   }
 
+  it('who the peer is: the kernel\'s word to the host, not its own', async function () {
+    if (!isRoot) this.skip();
+    const [host, a] = await world({ uid: 61001, gid: 61101 });
+    const { pid } = a!.child;
+    const seen = await host!.run('return $.channel.peer;');
+    const { slot, epoch } = await a!.run<{ slot: number; epoch: number }>('return $.window.domain;');
+    assert.deepEqual(seen, { slot, epoch, label: 'a', pid, uid: 61001, gid: 61101 });
+    // Whoever opened it; and whoever it says it is meanwhile.
+    await a!.run(`
+      process.title = 'root';
+      $.on = await $.window.connect('host', { name: 'on' });
+    `);
+    const opened = await host!.run(`await $.opened('on'); return $.channel.peer;`);
+    assert.deepEqual(opened, seen);
+    const { uid, gid, pid: hostPid, label } = await a!.run<Record<string, unknown>>('return $.on.peer;');
+    assert.deepEqual([uid, gid, hostPid, label], [process.geteuid!(), process.getegid!(), host!.child.pid, 'host']);
+  });
+
   it('by uid', async function () {
     if (!isRoot) this.skip();
     await check('[{ uid: 61001 }]', await world({ uid: 61001 }, { uid: 61002 }));

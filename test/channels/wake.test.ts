@@ -3,6 +3,62 @@ import assert from 'node:assert/strict';
 
 import { Peer, startGuest, startHost } from './world';
 
+describe('looking for messages before sleep (spinUs)', function () {
+  this.timeout(20_000);
+  const peers: Peer[] = [];
+  afterEach(async () => {
+    for (const peer of peers.splice(0)) await peer.kill();
+  });
+
+  /** Spins in vain and sleeps of a guest that answers `count` messages, each of which finds it asleep. */
+  async function waits(spinUs: number | undefined, count: number): Promise<[spins: number, sleeps: number]> {
+    const { host, address } = await startHost();
+    const guest = new Peer({ env: { IOL_WINDOW: address } });
+    peers.push(host, guest);
+    await guest.run(`
+      $.window = await io.Window.attach({ label: 'guest'${spinUs === undefined ? '' : `, spinUs: ${spinUs}`} });
+      $.channel = await $.window.connect('host', { name: 'c' });
+      $.answer = async () => {
+        for await (const message of $.channel) {
+          message.dispose();
+          await $.channel.send('back');
+        }
+      };
+    `);
+    await host.run(`await $.opened('c');`);
+    const look = `
+      const { inspectWindows } = require('io-lite/inspect');
+      const look = () => inspectWindows({ id: $.window.id })[0].domains.find(({ label }) => label === 'guest');
+    `;
+    // Without anybody who waits it never looks.
+    await guest.run('for (let i = 0; i < 50; i++) await new Promise((resolve) => setTimeout(resolve, 0));');
+    assert.equal(await host.run(`${look} return look().doorbell.spinsInVain;`), 0);
+    void guest.run('void $.answer();');
+    const { spinsInVain, sleeps } = await host.run<{ spinsInVain: number; sleeps: number }>(`
+      ${look}
+      for (let i = 0; i < ${count}; i++) {
+        while (!look().isAsleep) continue;
+        await $.channel.send('there');
+        (await $.channel.receive()).dispose();
+      }
+      while (!look().isAsleep) continue;
+      return look().doorbell;
+    `);
+    return [spinsInVain, sleeps];
+  }
+
+  it('0: nobody looks, however often it sleeps', async () => {
+    const [spins, sleeps] = await waits(0, 20);
+    assert.equal(spins, 0);
+    assert.ok(sleeps >= 20);
+  });
+
+  it('1: who looks in vain looks less and less often', async () => {
+    const [spins, sleeps] = await waits(1, 20);
+    assert.ok(spins >= 1 && spins < sleeps / 2, `${spins} of ${sleeps}`);
+  });
+});
+
 describe('waiting for room', function () {
   this.timeout(30_000);
   let host: Peer;
