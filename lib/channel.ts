@@ -128,11 +128,14 @@ export let adoptChannel: (handle: number, name: string, peer: ChannelPeer) => Ch
 /** The addon's call: `scratch` has the handles of `count` channels. */
 export function onChannelsReady(count: number): void {
   atOnce = 0;
-  const ready = Array.from(scratch.subarray(0, count));
-  for (const handle of ready) {
-    const channel = awaited.get(handle);
-    if (channel !== undefined) runTurn(channel);
-  }
+  // The usual case; what is called uses scratch.
+  if (count === 1) return runTurnOf(scratch[0]!);
+  for (const handle of Array.from(scratch.subarray(0, count))) runTurnOf(handle);
+}
+
+function runTurnOf(handle: number): void {
+  const channel = awaited.get(handle);
+  if (channel !== undefined) runTurn(channel);
 }
 
 onWindowClosed(() => {
