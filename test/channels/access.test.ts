@@ -102,7 +102,7 @@ describe('access lists', function () {
     const [host, a] = await world({ uid: 61001, gid: 61101 });
     const { pid } = a!.child;
     const seen = await host!.run('return $.channel.peer;');
-    const { slot, epoch } = await a!.run<{ slot: number; epoch: number }>('return $.window.domain;');
+    const { slot, epoch } = await a!.run<{ slot: number; epoch: number }>('return $.window.ownDomain;');
     assert.deepEqual(seen, { slot, epoch, label: 'a', pid, uid: 61001, gid: 61101 });
     // Whoever opened it; and whoever it says it is meanwhile.
     await a!.run(`

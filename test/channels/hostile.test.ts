@@ -86,7 +86,7 @@ describe('a peer that writes rubbish', function () {
     assert.equal(await codeOf(host, '$.channels.bad.receive()'), null);
     assert.deepEqual((await codeOf(bad, `$.channel.send('x')`) as string[])[0], 'ERR_IOL_CLOSED');
     const incidents = inspectWindows({ address: await host.run<string>('return $.window.address;') })[0]!.incidents;
-    const { slot, epoch } = await bad.run<{ slot: number; epoch: number }>('return $.window.domain;');
+    const { slot, epoch } = await bad.run<{ slot: number; epoch: number }>('return $.window.ownDomain;');
     const [corrupt, ...more] = incidents.filter(({ kind }) => kind === 'corrupt');
     assert.deepEqual([corrupt?.domain, corrupt?.code], [`${slot}.${epoch}`, code]);
     assert.equal(more.length, 0);
