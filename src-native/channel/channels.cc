@@ -153,8 +153,9 @@ void Channels::refuse(DomainName to, const OpeningMessage& refused, const Status
 }
 
 void Channels::onRoom() {
-  while (!owed_.empty() && tell(owed_.front().to, owed_.front().message).code() != Code::WouldBlock) {
-    owed_.pop_front();
+  for (; !owed_.empty(); owed_.pop_front()) {
+    const Owed& next = owed_.front();
+    if (tell(next.to, next.message).code() == Code::WouldBlock) return;
   }
 }
 

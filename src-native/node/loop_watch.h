@@ -1,7 +1,7 @@
-// node/loop_watch.h: three descriptors on the environment's loop, and what is done around its sleep.
+// node/loop_watch.h: descriptors on the environment's loop, and what is done around its sleep.
 //
 //   prepare -> beforeSleep()   | the loop sleeps, unless told not to |   check -> afterSleep()
-//                                            \-- descriptor ready --> onGuestReady(), onBell(), onDeaths()
+//                                 \-- descriptor ready --> onGuestReady(), onBell(), onDeaths()
 //
 // Ownership   its uv handles live until they are closed; the client hears nothing after stop().
 // Threads     the environment's own.
