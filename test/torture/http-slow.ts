@@ -29,7 +29,8 @@ export function isRightEnd({ kind, text }: SlowEnd, wholeBytes: number): boolean
   }
 }
 
-const head = 'GET /slow HTTP/1.1\r\nHost: a\r\n';
+// Longer than anybody waits for.
+const head = `GET /slow HTTP/1.1\r\nHost: a\r\nX: ${'y'.repeat(1000)}`;
 const tickMs = 100;
 
 /**

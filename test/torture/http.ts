@@ -26,7 +26,7 @@ const goodConnections = 8;
 const badConnectionsMax = 400;
 const answerMsMax = 60_000;
 // Of heads, bodies and sends. Longer than any pause of ours on a machine that is busy.
-const timeoutMs = 4000;
+const timeoutMs = 3000;
 const slowOfEachKind = 4;
 const wholeBytes = 300_000;
 const largeBytes = 16 << 20;
