@@ -363,10 +363,15 @@ describe('pipes', function () {
     `;
     const wanted = Array.from({ length: 60 }, (_, i) => `${i} `.repeat(1 + i * 500)).join('');
 
+    // One for all: what costs time here is the start of processes.
+    let host: Peer;
+    before(async () => {
+      ({ host } = await startHost());
+    });
+    after(() => host.kill());
+
     /** What the pipeline prints; `$W` and so on are programs. */
-    async function run(line: string): Promise<string> {
-      const { host } = await startHost();
-      peers.push(host);
+    function run(line: string): Promise<string> {
       return host.run<string>(`
         const { text } = require('node:stream/consumers');
         const child = $.window.spawn('sh', ['-c', ${JSON.stringify(line)}], {
