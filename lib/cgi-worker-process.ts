@@ -38,6 +38,8 @@ export interface WorkerContext {
 }
 
 const messagesAtOnce = 256;
+// No more of a body than its credit is on its way to a worker.
+const bodyBytesIdleMax = 4 << 20;
 
 const { aggregateDispose, scratch } = native;
 
@@ -84,7 +86,9 @@ export class WorkerProcess implements RequestWorker {
 
   get bodyPool(): Pool {
     return this.#context.bodyPool ?? (this.#ownBodyPool ??=
-      Window.default().createPool({ name: 'bodies', access: [{ pid: this.pid }] }));
+      Window.default().createPool({
+        name: 'bodies', idleBytesMax: bodyBytesIdleMax, access: [{ pid: this.pid }],
+      }));
   }
 
   /** Whether it takes requests: not while it is not known to be alive. */

@@ -106,6 +106,11 @@ export interface HttpServerLimits {
   /** Without a byte of a body that is being read. Default 60 s. */
   bodyTimeoutMs?: number;
   /**
+   * How fast such a body must come on average while it is waited for, once `bodyTimeoutMs` has passed: a byte
+   * now and then keeps no connection. 0: at any rate. Default 500.
+   */
+  bodyBytesPerSecondMin?: number;
+  /**
    * Without a decision of the program's, or the next part of an answer that it has started; then
    * the answer is 504, or cut. 0, the default: never.
    */
@@ -157,6 +162,7 @@ const numberOptions = [
   option('copiesBeforeReference', 32, 0, 0xffff_ffff),
   option('unsentBytesMax', 128 << 10, 0, 1 << 30),
   option('queuedBytesMax', 4 * 2 ** 30, 0, Number.MAX_SAFE_INTEGER),
+  option('bodyBytesPerSecondMin', 500, 0, 1 << 30),
 ] as const;
 
 function numbersOf(options: HttpServerOptions): Float64Array {
@@ -224,7 +230,7 @@ async function addressOf(host: unknown): Promise<string> {
  * Rejects as {@link HttpServer.listen} does.
  */
 export async function bindListener(
-  options: Omit<HttpServerOptions, keyof HttpServerLimits | 'pool' | 'fd'>,
+  options: Omit<HttpServerOptions, keyof HttpServerLimits | 'pool' | 'fd' | 'onIncident'>,
 ): Promise<number> {
   validateObject(options, 'options');
   const numbers = numbersOf(options);

@@ -217,9 +217,11 @@ function limitsOf(options: Options): HttpServerLimits {
   const {
     headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs, sendTimeoutMs,
     connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs, answerTimeoutMs, queuedBytesMax,
+    bodyBytesPerSecondMin,
   } = options;
   return {
     headBytesMax, targetBytesMax, headerFieldsMax, headTimeoutMs, idleTimeoutMs, sendTimeoutMs,
     connectionsMax, pipelineMax, bodyBytesMax, bodyTimeoutMs, answerTimeoutMs, queuedBytesMax,
+    bodyBytesPerSecondMin,
   };
 }

@@ -107,6 +107,10 @@ export const kSettings = {
     name: 'body-timeout-ms', argument: 'N',
     help: 'without a byte of a body that is being read (default: 60000)',
   }, 60_000, 1, kDayMs),
+  bodyBytesPerSecondMin: integer({
+    name: 'body-min-rate', argument: 'N',
+    help: 'bytes a second of a body that is being read, on average, once that time has passed (default: 500; 0: any)',
+  }, 500, 0, 2 ** 30),
   headBytesMax: byteSize({
     name: 'head-max-bytes', argument: 'N',
     help: 'of a request\'s line and headers, 256 to 64K; more is 431 (default: 16K)',

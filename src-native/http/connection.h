@@ -95,6 +95,8 @@ struct Connection {
   ReceiveBuffer* lastBuffer = nullptr;
   std::optional<BodyFraming> body;  // Of the last request; what follows it is not parsed yet.
   Exchange* bodyOwner = nullptr;    // Whose program may read it; null: it is drained.
+  int64_t bodyWaitedMs = 0;         // The program for bytes of it, until
+  int64_t bodyWaitFromMs = 0;       // it began to wait anew.
   uint32_t lingerBytes = 0;
   HeadParser parser;
 };

@@ -66,6 +66,7 @@ void Connections::setOptions(const Options& options) {
   options_.head.headBytesMax = std::min(options_.head.headBytesMax, kHeadBytesLimit);
   options_.pipelineMax = std::clamp(options_.pipelineMax, 1u, kPipelineLimit);
   if (isAcceptPaused_) resumeAccepting();  // There may be room for more now.
+  if (stats_.bytesQueued > options_.queuedBytesMax) wakeup_.signal();
 }
 
 void Connections::refreshClock() {
@@ -289,7 +290,7 @@ void Connections::armTimeout(Connection& connection, TimeoutKind kind) {
                                         : options_.headTimeoutMs);
       break;
     case TimeoutKind::Idle: deadlineMs = nowMs_ + options_.idleTimeoutMs; break;
-    case TimeoutKind::Body: deadlineMs = nowMs_ + options_.bodyTimeoutMs; break;
+    case TimeoutKind::Body: deadlineMs = nowMs_ + bodyPatienceMs(connection); break;
     case TimeoutKind::Send: deadlineMs = nowMs_ + options_.sendTimeoutMs; break;
     case TimeoutKind::Answer: deadlineMs = nowMs_ + options_.answerTimeoutMs; break;
     case TimeoutKind::Linger: deadlineMs = nowMs_ + kLingerMs; break;

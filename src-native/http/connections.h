@@ -78,10 +78,12 @@ class Connections {
     uint32_t pipelineMax = 16;         // Unanswered requests of a connection; then it is not read.
     uint64_t bodyBytesMax = 1 << 20;   // Of a request body; a longer one ends the connection.
     uint32_t bodyTimeoutMs = 60'000;   // Without a byte of a body that is being read.
-    uint32_t headTimeoutMs = 10'000;   // From the first byte of a head, or of a body being drained.
-    uint32_t idleTimeoutMs = 60'000;   // Between requests, and before the first.
-    uint32_t sendTimeoutMs = 60'000;   // Without any progress.
-    uint32_t answerTimeoutMs = 0;      // Without a decision, or a part, of the program's; 0: none.
+    // Of such a body, while it is waited for, once that time has passed; 0: none.
+    uint32_t bodyBytesPerSecondMin = 500;
+    uint32_t headTimeoutMs = 10'000;  // From the first byte of a head, or of a body being drained.
+    uint32_t idleTimeoutMs = 60'000;  // Between requests, and before the first.
+    uint32_t sendTimeoutMs = 60'000;  // Without any progress.
+    uint32_t answerTimeoutMs = 0;     // Without a decision, or a part, of the program's; 0: none.
     // Of all connections' answers that wait for their sockets. Beyond it each connection has one
     // request at a time, and at the end of a turn who has taken nothing for the longest is cut.
     uint64_t queuedBytesMax = 4ull << 30;
@@ -258,6 +260,7 @@ class Connections {
   Result<Aggregate> receiveBody(Connection& connection, uint32_t bytesMax, Pool& pool);
   Status receiveFraming(Connection& connection);
   Status waitForBody(Connection& connection);
+  int64_t bodyPatienceMs(const Connection& connection) const;
   Status countReceived(Connection& connection, const Result<uint32_t>& received);
 
   // connections_send.cc: from answers to bytes.

@@ -50,6 +50,7 @@ bool Connections::frameBody(Connection& connection, Exchange& exchange) {
   exchange.body = BodyState::Open;
   exchange.owesContinue = head.expectation == Expectation::kContinue;
   connection.body.emplace(body);
+  connection.bodyWaitedMs = 0;
   connection.bodyOwner = &exchange;
   return true;
 }
@@ -147,6 +148,7 @@ void Connections::tellBody(Connection& connection) {
   Exchange* exchange = connection.bodyOwner;
   const uint32_t epoch = connection.epoch;
   exchange->wantsBody = false;
+  connection.bodyWaitedMs += nowMs_ - connection.bodyWaitFromMs;
   handler_.onBody(exchange->id());
   if (connection.epoch == epoch) settle(connection);
 }
@@ -277,9 +279,21 @@ Status Connections::countReceived(Connection& connection, const Result<uint32_t>
   return Status(Code::Closed, "request");
 }
 
+// How long the next byte may take. Only the time in which it is waited for counts: a program that
+// reads slowly is not the client's fault.
+int64_t Connections::bodyPatienceMs(const Connection& connection) const {
+  const int64_t mostMs = options_.bodyTimeoutMs;
+  if (options_.bodyBytesPerSecondMin == 0 || !connection.body) return mostMs;
+  const auto earnedMs =
+      static_cast<int64_t>(std::min<uint64_t>(connection.body->bodyBytes(), INT64_MAX / 1000) *
+                           1000 / options_.bodyBytesPerSecondMin);
+  return std::clamp<int64_t>(mostMs + earnedMs - connection.bodyWaitedMs, 0, mostMs);
+}
+
 Status Connections::waitForBody(Connection& connection) {
   const uint32_t epoch = connection.epoch;
   connection.bodyOwner->wantsBody = true;
+  connection.bodyWaitFromMs = nowMs_;
   updateInterest(connection, false);
   if (connection.epoch != epoch) return Status(Code::Closed, "request");
   armTimeout(connection, TimeoutKind::Body);

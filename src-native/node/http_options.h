@@ -33,6 +33,7 @@ struct HttpNumbers {
     options.answerTimeoutMs = at(14);
     options.copiesBeforeReference = at(15);
     options.queuedBytesMax = static_cast<uint64_t>(numbers[17]);
+    options.bodyBytesPerSecondMin = at(18);
     return options;
   }
 };

@@ -120,6 +120,33 @@ describe('Flash-Lite: what it refuses', function () {
     });
   }
 
+  describe('a body', () => {
+    let server: Server;
+    before(async () => { server = await serve(); });
+    after(() => stop(server));
+    const bodies: [what: string, fields: string, body: string, isDropped: boolean][] = [
+      ['with a length', 'Content-Length: 5\r\n', 'hello', true],
+      ['in chunks', 'Transfer-Encoding: chunked\r\n', '5\r\nhello\r\n0\r\n\r\n', true],
+      ['that is asked for first', 'Content-Length: 5\r\nExpect: 100-continue\r\n', '', false],
+      ['that is too long', 'Content-Length: 2000000\r\n', 'hello', false],
+      ['in chunks that are none', 'Transfer-Encoding: chunked\r\n', 'zz\r\n', false],
+    ];
+    const methods: [method: string, status: number][] = [
+      ['GET', 200], ['HEAD', 200], ['OPTIONS', 204], ['POST', 405], ['PUT', 405], ['PATCH', 405], ['DELETE', 405],
+      ['TRACE', 405], ['BREW', 501],
+    ];
+    for (const [what, more, body, isDropped] of bodies) {
+      it(`${what} is ${isDropped ? 'dropped' : 'no request, and ends the connection'}, whatever the method`, async () => {
+        for (const [method, status] of methods) {
+          const client = new RawClient(server).send(`${method} /a.txt HTTP/1.1\r\n${fields}${more}\r\n${body}`);
+          client.send(ask('/a.txt', 'Connection: close\r\n'));
+          const answers = rawAnswers(await client.closed(), (index) => index === 0 && method === 'HEAD');
+          assert.deepEqual(answers.map((answer) => answer.status), isDropped ? [status, 200] : [status], method);
+        }
+      });
+    }
+  });
+
   it('pages of what the connections refuse change with SIGHUP, and one that is missing is told', async () => {
     tree.write('c.yaml', 'root: www\nerror-page:\n  "431": /pages/431.html\n  "505": /pages/none.html\n');
     const server = await serve('--config', tree.path('c.yaml'));

@@ -181,6 +181,44 @@ TEST(whoeverIsCutByTimeIsTold) {
   CHECK_EQ(world.stats().idleTimeouts, 1u);
 }
 
+TEST(aBodyThatTricklesIsCutOneThatComesSlowlyIsNot) {
+  for (const bool isTooSlow : {true, false}) {
+    HttpWorld world;
+    Client client(world.port);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+    const auto read = [&](http::RequestId id) {
+      while (world.connections->readBody(id, 10'000).isOk()) {
+      }
+    };
+    world.decide = [&](const http::RequestView& request) { read(request.id); };
+    world.whenBody = [&](http::RequestId id) { read(id); };
+    REQUIRE(world.until([&] { return world.ids.size() == 1; }));
+    int64_t passedMs = 0;
+    for (; passedMs < 200'000 && world.stats().bodyTimeouts == 0; passedMs += 2'000) {
+      client.send(std::string(isTooSlow ? 100 : 1200, 'x'));
+      world.settle();
+      world.pass(2'000);
+    }
+    // After the minute of its timeout, and what 50 bytes a second have earned of a tenth of that.
+    CHECK_EQ(world.stats().bodyTimeouts, isTooSlow ? 1u : 0u);
+    CHECK(isTooSlow ? passedMs >= 60'000 && passedMs <= 72'000 : passedMs >= 200'000);
+  }
+}
+
+TEST(aProgramThatReadsABodySlowlyIsNotTheClientsFault) {
+  HttpWorld world;
+  Client client(world.port);
+  client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n");
+  REQUIRE(world.until([&] { return world.ids.size() == 1; }));
+  for (int i = 0; i < 100; ++i) {
+    client.send("x");
+    world.pass(10'000);
+    CHECK(world.until([&] { return world.connections->readBody(world.ids[0], 10).isOk(); }));
+  }
+  CHECK_EQ(world.stats().bodyTimeouts, 0u);
+  CHECK_EQ(world.stats().connectionsOpen, 1u);
+}
+
 TEST(aRefusedHeadRequestGetsNoBody) {
   const std::pair<std::string, const char*> cases[] = {
       {"HEAD /" + std::string(9000, 'a') + " HTTP/1.1\r\n", "HTTP/1.1 414 "},

@@ -1,5 +1,8 @@
 // Whether a process sleeps, seen from outside: whoever asks it wakes it.
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
+
+/** Not every kernel is built to tell. */
+export const canSeeSleep = existsSync('/proc/self/syscall');
 
 /** epoll_wait and epoll_pwait of x64, and epoll_pwait of arm64 (proc_pid_syscall(5)). */
 const epollWaits: ReadonlySet<string> = new Set(

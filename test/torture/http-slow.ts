@@ -53,7 +53,8 @@ export function beSlow(
       timer = trickle(head);
       break;
     case 'body':
-      socket.write(`POST ${targets.reads} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\nx`);
+      socket.write(`POST ${targets.reads} HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n`);
+      timer = trickle('x');
       break;
     case 'dropped body':
       socket.write('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\n');
