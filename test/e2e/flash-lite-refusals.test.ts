@@ -177,8 +177,8 @@ describe('Flash-Lite: what it refuses', function () {
     const lines = async (wanted: RegExp): Promise<void> =>
       until(`a line like ${String(wanted)}`, () => wanted.test(readFileSync(log, 'utf8')));
     const bad = new RawClient(server).send('GET /\n');
-    await until('a port', () => !bad.socket.connecting);
-    const port = bad.socket.localPort;
+    let port: number | undefined;
+    bad.socket.once('connect', () => (port = bad.socket.localPort));
     await bad.closed();
     await lines(new RegExp(`^\\S+Z flash-lite: 127\\.0\\.0\\.1 port ${port} was refused: a line ends with LF alone \\(400\\)$`, 'm'));
     assert.equal(await metric('flash_lite_refused_total{reason="malformed"}'), 1);
