@@ -62,6 +62,18 @@ const ownStringBytesMax = 1024 * 1024;
 /** A Buffer's limit in Node 20; newer ones have more. */
 const copyBytesMax = 2 ** 32;
 
+/** So few bytes are compared sooner than Node's own comparison is called. */
+const fewBytesMax = 32;
+
+function areSame(bytes: Buffer, others: Uint8Array): boolean {
+  const { length } = bytes;
+  if (length > fewBytesMax || byteLengthOf(others) !== length) return bytes.equals(others);
+  for (let i = 0; i < length; i++) {
+    if (bytes[i] !== others[i]) return false;
+  }
+  return true;
+}
+
 function hasNoBytes(value: BytesLike | number): boolean {
   return value === '' || (typeof value === 'object' && value.byteLength === 0);
 }
@@ -210,7 +222,7 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
     const handle = handleOf(this);
     if (isUint8Array(other)) {
       const whole = this.wholeView();
-      if (whole !== undefined) return whole.equals(other);
+      if (whole !== undefined) return areSame(whole, other);
     }
     const needle = needleOf(other, encoding, 'other');
     return aggregateEquals(handle, needle.kind, needle.value);

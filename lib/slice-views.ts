@@ -67,11 +67,15 @@ export class SliceViews implements IterableIterator<ReadonlyBytes> {
 
   /** The view of the next slice. */
   next(): IteratorResult<ReadonlyBytes> {
-    const { index, views } = this;
+    const { index, known, views } = this;
     let value: Uint8Array | undefined;
-    if (index < views.length && this.known === knownNow(this.bytes)) {
-      value = views[index]!;
-      this.index = index + 1;
+    if (known === knownNow(this.bytes)) {
+      if (index < views.length) {
+        value = views[index]!;
+        this.index = index + 1;
+      } else if (views === known.views) {
+        return this.return(); // Those that are kept are all.
+      }
     }
     // Length 0: somebody has transferred its memory away since it was kept.
     if (value === undefined || value.length === 0) value = this.more();

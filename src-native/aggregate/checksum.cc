@@ -55,10 +55,33 @@ constexpr std::array<uint32_t, 64> powersOfBytes() {
 }
 constexpr std::array<uint32_t, 64> kPowers = powersOfBytes();
 
+// Products with those powers that a length of a slice is made of, for each digit of a register:
+// eight look-ups instead of 32 steps. 16 KiB.
+using Products = std::array<std::array<uint32_t, 16>, 8>;
+constexpr std::array<Products, 32> productsOfPowers() {
+  std::array<Products, 32> products{};
+  for (size_t n = 0; n < products.size(); n++) {
+    for (uint32_t at = 0; at < 8; at++) {
+      for (uint32_t digit = 0; digit < 16; digit++) {
+        products[n][at][digit] = multiply(kPowers[n], digit << (4 * at));
+      }
+    }
+  }
+  return products;
+}
+constexpr std::array<Products, 32> kProducts = productsOfPowers();
+
+uint32_t timesPower(size_t n, uint32_t crc) {
+  if (n >= kProducts.size()) return multiply(kPowers[n], crc);
+  uint32_t product = 0;
+  for (uint32_t at = 0; at < 8; at++) product ^= kProducts[n][at][(crc >> (4 * at)) & 15];
+  return product;
+}
+
 // What a register becomes when `length` zero bytes follow.
-constexpr uint32_t appendZeros(uint32_t crc, uint64_t length) {
-  for (; length != 0 && crc != 0; length &= length - 1) {
-    crc = multiply(kPowers[static_cast<size_t>(std::countr_zero(length))], crc);
+uint32_t appendZeros(uint32_t crc, uint64_t length) {
+  for (; length != 0; length &= length - 1) {
+    crc = timesPower(static_cast<size_t>(std::countr_zero(length)), crc);
   }
   return crc;
 }

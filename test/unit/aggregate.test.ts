@@ -187,6 +187,34 @@ describe('Aggregate', () => {
     }
   });
 
+  it('finds the one character that is not ASCII, wherever it is', () => {
+    for (let length = 0; length < 70; length++) {
+      for (let at = 0; at <= length; at++) {
+        const text = `${'a'.repeat(at)}é${'b'.repeat(length - at)}`;
+        using aggregate = Aggregate.from(text);
+        assert.equal(aggregate.toString(), text);
+        assert.equal(aggregate.toString('utf8', 0, at), 'a'.repeat(at));
+        assert.equal(aggregate.toString('utf8', at + 2), 'b'.repeat(length - at));
+      }
+    }
+  });
+
+  it('is equal to an array of the same bytes, of any length, also when asked again and again', () => {
+    for (const length of [0, 1, 31, 32, 33, 100]) {
+      const bytes = Buffer.alloc(length, 'abcdefg');
+      using aggregate = Aggregate.from(bytes);
+      for (let i = 0; i < 8; i++) {
+        assert.equal(aggregate.equals(bytes), true);
+        assert.equal(aggregate.equals(Buffer.concat([bytes, bytes, bytes]).subarray(1)), length === 0);
+        for (let at = 0; at < length; at++) {
+          const other = Buffer.from(bytes);
+          other[at]! ^= 1;
+          assert.equal(aggregate.equals(other), false);
+        }
+      }
+    }
+  });
+
   it('joins a character whose bytes lie in two slices', () => {
     const [first, second] = Buffer.from('é');
     using aggregate = Aggregate.from(Uint8Array.of(first!), Uint8Array.of(second!));
