@@ -20,9 +20,10 @@ export type FlashLiteOptions = Options & {
   root: string;  // Absolute.
 };
 
-// Each resource keeps a descriptor open, and so does each path that the file cache remembers.
-const kResourcesMax = 6000;
-const kDescriptorShare = 1 / 4;
+// Each resource keeps a descriptor open, as a rule that of the path that the file cache remembers.
+// Connections take the rest. A file beyond these is opened anew for each request.
+const kResourcesMax = 20_000;
+const kDescriptorShare = 2 / 5;
 
 // Local redirects of programs (RFC 3875 section 6.2.2) for one request.
 const kRedirectsMax = 10;

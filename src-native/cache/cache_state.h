@@ -72,7 +72,7 @@ struct PathHash {
 
 struct KnownPath {
   CachedFilePtr file;
-  int64_t lastUsedMs = 0;
+  int64_t placedAtMs = 0;  // When it got its place in `recent`.
 };
 
 // How many entries lie in the buffer at this window address: as many holds are the cache's own.
@@ -92,7 +92,8 @@ class OtherHolds final : public ReferenceProbe {
 struct FileCache::State {
   VersionTable versions;
 
-  std::list<KnownPath> recent;  // Least recently used first.
+  // Least recently used first, but for uses since an entry got its place: see forgetOldPaths().
+  std::list<KnownPath> recent;
   std::unordered_map<std::string, std::list<KnownPath>::iterator, PathHash, std::equal_to<>> paths;
 
   std::unique_ptr<ReplacementPolicy> policy;

@@ -41,14 +41,26 @@ CachedFile::~CachedFile() {
   if (const auto cache = cache_.lock()) cache->detachWatch(*this);
 }
 
-bool CachedFile::isFresh() const {
+bool CachedFile::isFresh() {
   const auto cache = cache_.lock();
-  return cache && cache->isFresh(*this, cache->nowMs());
+  if (!cache) return false;
+  const int64_t now = cache->nowMs();
+  if (!cache->isFresh(*this, now)) return false;
+  cache->noteUseOf(*this, now);
+  if (cache->wantsRefresh_) cache->refresh();
+  return true;
 }
 
 bool FileCache::isFresh(const CachedFile& file, int64_t nowMs) const {
   return !isClosed_ && !file.isSuspect_ && !file.version_->isStale &&
          nowMs - file.checkedAtMs_ < options_.checkIntervalMs;
+}
+
+void FileCache::noteUseOf(CachedFile& file, int64_t nowMs) {
+  file.usedAtMs_ = nowMs;
+  if (nowMs - file.checkedAtMs_ >= options_.checkIntervalMs / 2 && !state_->isRefreshing) {
+    wantsRefresh_ = true;
+  }
 }
 
 CachedFilePtr FileCache::makeFile(std::string path, sys::Fd fd, const sys::FileFacts& facts) {
@@ -71,11 +83,7 @@ CachedFilePtr FileCache::tryOpen(std::string_view path) {
   KnownPath& known = *found->second;
   const int64_t now = nowMs();
   if (!isFresh(*known.file, now)) return nullptr;
-  known.lastUsedMs = now;
-  state_->recent.splice(state_->recent.end(), state_->recent, found->second);
-  if (now - known.file->checkedAtMs_ >= options_.checkIntervalMs / 2 && !state_->isRefreshing) {
-    wantsRefresh_ = true;
-  }
+  noteUseOf(*known.file, now);
   return known.file;
 }
 
@@ -123,7 +131,8 @@ void FileCache::refresh() {
 // ---- The table of paths ------------------------------------------------------------------------
 
 CachedFilePtr FileCache::remember(CachedFilePtr file) {
-  state_->recent.push_back({file, nowMs()});
+  file->usedAtMs_ = nowMs();
+  state_->recent.push_back({file, file->usedAtMs_});
   state_->paths[file->path_] = std::prev(state_->recent.end());
   ++file->version_->paths;
   forgetOldPaths(options_.openFilesMax);
@@ -143,8 +152,15 @@ void FileCache::forgetPath(std::string_view path, bool hasChanged) {
 }
 
 void FileCache::forgetOldPaths(uint32_t keep) {
-  while (state_->recent.size() > keep) {
-    const std::string path = state_->recent.front().file->path_;
+  auto& recent = state_->recent;
+  while (recent.size() > keep) {
+    KnownPath& oldest = recent.front();
+    if (oldest.file->usedAtMs_ > oldest.placedAtMs) {
+      oldest.placedAtMs = oldest.file->usedAtMs_;
+      recent.splice(recent.end(), recent, recent.begin());
+      continue;
+    }
+    const std::string path = oldest.file->path_;
     forgetPath(path, false);
   }
 }

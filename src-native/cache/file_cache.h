@@ -59,8 +59,9 @@ class CachedFile {
   uint64_t mtimeMs() const { return static_cast<uint64_t>(facts_.mtimeNs / 1'000'000); }
   // Strong and quoted; of dev, ino, size, mtime and ctime, none of which it shows.
   const std::string& etag() const { return etag_; }
-  // False once a change is known or the last look at the file is older than the interval.
-  bool isFresh() const;
+  // False once a change is known or the last look at the file is older than the interval. True
+  // counts as a use: the cache goes on looking at files that are used (it may queue that here).
+  bool isFresh();
 
   // For the binding alone: its handle of the JavaScript object, 0 while there is none.
   int32_t scriptHandle = 0;
@@ -79,6 +80,7 @@ class CachedFile {
   const FileCache* owner_ = nullptr;  // For comparing only.
   std::shared_ptr<FileVersion> version_;
   int64_t checkedAtMs_ = 0;
+  int64_t usedAtMs_ = 0;
   uint32_t events_ = 0;     // What the kernel told of since it was opened.
   bool isSuspect_ = false;  // Something happened to it; ask the kernel before the next use.
   int watch_ = -1;
@@ -187,6 +189,7 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
 
   int64_t nowMs() const { return options_.clock->monotonicMs(); }
   bool isFresh(const CachedFile& file, int64_t nowMs) const;
+  void noteUseOf(CachedFile& file, int64_t nowMs);
   void start(std::unique_ptr<DiskJob> job);
 
   // Entries (file_cache.cc).

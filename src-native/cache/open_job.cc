@@ -8,6 +8,10 @@
 namespace iol {
 namespace {
 
+// A file is looked at so long after its last use. Why: a look costs a microsecond or two, opening
+// it anew some fifty, and there are up to two looks in each interval.
+constexpr int64_t kKeptIntervals = 20;
+
 Status checkKind(const sys::FileFacts& facts) {
   if (facts.kind == sys::FdKind::Regular) return {};
   if (facts.kind == sys::FdKind::Directory) return Status::system("open", EISDIR);
@@ -126,11 +130,10 @@ RefreshJob::RefreshJob(std::shared_ptr<FileCache> cache)
   const int64_t interval = cache_->options_.checkIntervalMs;
   state.isRefreshing = true;
   cache_->wantsRefresh_ = false;
-  // From the most recently used back to where nobody asked within the interval.
-  for (auto known = state.recent.rbegin(); known != state.recent.rend(); ++known) {
-    if (known->lastUsedMs < askedAtMs_ - interval) break;
-    const CachedFilePtr& file = known->file;
-    if (askedAtMs_ - file->checkedAtMs_ >= interval / 4) {
+  for (const KnownPath& known : state.recent) {
+    const CachedFilePtr& file = known.file;
+    if (file->usedAtMs_ >= askedAtMs_ - kKeptIntervals * interval &&
+        askedAtMs_ - file->checkedAtMs_ >= interval / 4) {
       looks_.push_back({file, file->events_, false});
     }
   }

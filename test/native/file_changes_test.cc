@@ -87,6 +87,37 @@ TEST(filesInUseAreLookedAtBeforeTheIntervalEnds) {
   CHECK(world.tryOpen("a") == a);  // Fresh from the second look.
 }
 
+TEST(filesThatWereUsedAWhileAgoAreStillLookedAt) {
+  FileCache::Options options;
+  options.watches = false;
+  options.openFilesMax = 3;
+  CacheWorld world(std::move(options));
+  for (const char* name : {"a", "b", "c", "d"}) world.put(name, "text");
+  const CachedFilePtr a = world.open("a").take();
+  const CachedFilePtr b = world.open("b").take();
+  const CachedFilePtr c = world.open("c").take();
+  for (int turn = 0; turn < 20; ++turn) {
+    world.clock.nowMs += 600;
+    CHECK(a->isFresh());  // A use, which queues the look at all of them.
+    CHECK_EQ(world.queue.waiting(), 1u);
+    CHECK(a->isFresh());
+    CHECK_EQ(world.queue.waiting(), 1u);
+    world.queue.drain();
+  }
+  CHECK(b->isFresh());
+  // The file that was used longest ago gives its place up, not the one that came first.
+  CHECK(world.open("d").isOk());
+  CHECK(!c->isFresh());
+  CHECK(a->isFresh());
+  CHECK(b->isFresh());
+  for (int turn = 0; turn < 40; ++turn) {
+    world.clock.nowMs += 600;
+    CHECK(a->isFresh());
+    world.queue.drain();
+  }
+  CHECK(!b->isFresh());  // Not for ever.
+}
+
 // What happens to a file, and what the next open must see. With inotify at once, without it after
 // the interval.
 struct ChangeCase {
