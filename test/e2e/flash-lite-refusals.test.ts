@@ -74,7 +74,7 @@ describe('Flash-Lite: what it refuses', function () {
   });
 
   const serve = (...options: string[]): Promise<Server> => start(tree.path('www'),
-    '--dotfiles', 'deny', '--body-max-bytes', '1M', '--cgi', `/cgi=${tree.path('cgi')}`, '--cgi-timeout-ms', '400',
+    '--dotfiles', 'deny', '--body-max-bytes', '1M', '--cgi', `/cgi=${tree.path('cgi')}`, '--cgi-timeout-ms', '1000',
     '--app', `/app=${tree.path('none.mjs')}`, '--app-start-timeout-ms', '400', '--head-timeout-ms', '400',
     '--status', '--error-log', tree.path('error.log'), ...options);
   const pages = statuses.flatMap((status) => ['--error-page', `${status}=/pages/${status}.html`]);
@@ -87,9 +87,9 @@ describe('Flash-Lite: what it refuses', function () {
 
       for (const row of rows) {
         const methods = row.request.startsWith('GET') && row.status !== 416 ? ['GET', 'HEAD'] : [''];
-        for (const method of methods) {
-          it(`${row.status} for ${row.what}${method === 'HEAD' ? ', asked with HEAD' : ''}`, () => check(row, method));
-        }
+        it(`${row.status} for ${row.what}${methods.length > 1 ? ', GET and HEAD' : ''}`, async () => {
+          await Promise.all(methods.map((method) => check(row, method)));
+        });
       }
 
       async function check({ status, request, ends, headers = {} }: Row, method: string): Promise<void> {
