@@ -210,8 +210,8 @@ void Connections::pauseAccepting(int64_t forMs, int error) {
   isAcceptPaused_ = true;
   ++stats_.acceptPauses;
   if (error != 0) ++stats_.acceptFailures;
-  const bool isFull = error == 0;
-  note(isFull ? IncidentKind::ConnectionsMax : IncidentKind::AcceptFailed, nullptr, 0, "", error);
+  note(error == 0 ? IncidentKind::ConnectionsMax : IncidentKind::AcceptFailed, nullptr, 0, "",
+       error);
   (void)poll_.change(listener_, sys::Interest::None, kListenerTag).isOk();
   if (forMs >= 0) timers_.set(acceptTimer_, nowMs_ + forMs);
 }

@@ -110,7 +110,7 @@ class Connections {
     uint64_t sends = 0;        // System calls.
     uint64_t partialSends = 0;
     uint64_t acceptPauses = 0;
-    uint64_t acceptFailures = 0;  // Of these, for want of descriptors or memory.
+    uint64_t acceptFailures = 0;  // For want of descriptors or memory.
     uint64_t bytesQueued = 0;     // Now.
     uint64_t queueCuts = 0;       // Connections cut because of queuedBytesMax.
   };
