@@ -147,8 +147,8 @@ void Channels::refuse(DomainName to, const OpeningMessage& refused, const Status
   const bool isBusy = why.code() == Code::WouldBlock;
   message.code = static_cast<uint32_t>(isBusy ? Code::Busy : why.code());
   if (tell(to, message).code() != Code::WouldBlock) return;
-  const auto owed = std::count_if(owed_.begin(), owed_.end(),
-                                  [to](const Owed& each) { return each.to == to; });
+  const auto owed =
+      std::count_if(owed_.begin(), owed_.end(), [to](const Owed& each) { return each.to == to; });
   if (static_cast<size_t>(owed) < kOwedPerPeerMax) owed_.push_back({to, message});
 }
 

@@ -134,8 +134,8 @@ void Doorbell::wake() {
 // A peer presses once for each sleep: with one peer there is nothing more to take back.
 void Doorbell::onBell() {
   withdraw();
-  bell_.clear(std::clamp<uint32_t>(static_cast<uint32_t>(links_.size()), 1,
-                                   sys::Bell::kPressesAtOnce));
+  bell_.clear(
+      std::clamp<uint32_t>(static_cast<uint32_t>(links_.size()), 1, sys::Bell::kPressesAtOnce));
 }
 
 void Doorbell::onDeaths() {

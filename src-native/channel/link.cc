@@ -28,7 +28,7 @@ Result<std::unique_ptr<Link>> Link::open(Doorbell& doorbell, PeerHandles handles
   link->button_ = std::move(handles.button);
   link->pidfd_ = std::move(handles.pidfd);
   IOL_TRY(doorbell.deaths_.add(link->pidfd_, sys::Interest::Read,
-                                reinterpret_cast<uint64_t>(link.get())));
+                               reinterpret_cast<uint64_t>(link.get())));
   doorbell.links_.push_back(link.get());
   return link;
 }

@@ -38,9 +38,8 @@ Status Participant::open(EnvState& state, Pool& lists) {
   state_ = &state;
   Result<std::unique_ptr<Doorbell>> doorbell = Doorbell::create(guest_->domain());
   if (!doorbell.isOk()) return doorbell.status();
-  Result<LoopWatch*> watch =
-      LoopWatch::start(state, *this, guest_->fd(), doorbell.value()->bellFd(),
-                       doorbell.value()->deathsFd());
+  Result<LoopWatch*> watch = LoopWatch::start(
+      state, *this, guest_->fd(), doorbell.value()->bellFd(), doorbell.value()->deathsFd());
   if (!watch.isOk()) return watch.status();
   doorbell_ = doorbell.take();
   watch_ = watch.value();

@@ -295,9 +295,8 @@ napi_value channelReceiveBatch(napi_env env, napi_callback_info info) {
   EnvState::ChannelMemory& memory = state.channelMemory();
   const std::span<Message> batch = state.participant()->batch();
   size_t count = 0;
-  const ReceiveOutcome outcome =
-      receiver.receiveBatch(batch.first(std::min(most, batch.size())), count,
-                            {kBatchBytes, sizeof memory.batchMetadata});
+  const ReceiveOutcome outcome = receiver.receiveBatch(
+      batch.first(std::min(most, batch.size())), count, {kBatchBytes, sizeof memory.batchMetadata});
   if (outcome != ReceiveOutcome::Received) return notReceived(call, receiver, outcome);
   uint8_t* metadata = memory.batchMetadata;
   for (size_t index = 0; index < count; index++) {

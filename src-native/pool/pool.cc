@@ -56,10 +56,9 @@ Pool::Pool(Domain& domain, Options options)
     : domain_(domain),
       options_(withLimit(options, domain.window())),
       number_(++domain.poolsMade_),
-      facts_(domain.facts().describe({number_,
-                                      options.label != nullptr ? options.label : options.name,
-                                      options_.sealed, options_.maxBytes,
-                                      options_.idleBytesMax, options_.access})),
+      facts_(domain.facts().describe(
+          {number_, options.label != nullptr ? options.label : options.name, options_.sealed,
+           options_.maxBytes, options_.idleBytesMax, options_.access})),
       stats_(facts_ != nullptr ? facts_->figures : unseen_) {}
 
 Pool::~Pool() {
