@@ -109,8 +109,9 @@ export let readChannel: (
 export let whenChannelReady: (channel: Channel, tell: () => void) => void;
 
 /**
- * The next message as a handle, which is the caller's, of a channel whose messages are all taken so; its length is in scratch[0], the bytes of its
- * metadata in scratch[1]. 0: none now, -1: closed, -2: the peer is dead.
+ * The next message as a handle, which is the caller's; its length is in scratch[0], the bytes of its
+ * metadata in scratch[1]. 0: none now, -1: closed, -2: the peer is dead. For channels whose messages are
+ * all taken so: receive() and its like take several at a time.
  *
  * @throws {IolError} as {@link Channel.receive}.
  */

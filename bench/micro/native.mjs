@@ -7,8 +7,8 @@ import sources from '../../scripts/list-sources.cjs';
 const root = path.join(import.meta.dirname, '../..');
 const core = 'build/Release/obj.target/iolite_core.a';
 
-// They print `name  12.3 ns`, or a table whose heading `nanoseconds, by THING  1  1024` says what the columns are.
-const single = /^(\S.*?):?\s{2,}([\d.]+) ns\b/;
+// They print `name  12.3 ns`, `name  1.2 times`, or a table whose heading `nanoseconds, by THING  1  1024` says what the columns are.
+const single = /^(\S.*?):?\s{2,}([\d.]+) (ns|times)\b/;
 const heading = /^nanoseconds, by (.+?)((?:\s+[\d,]+)+)\s*$/;
 const columns = /^(\S.*?)((?:\s+[\d.]+)+)\s*$/;
 
@@ -16,14 +16,16 @@ const words = (text) => text.trim().split(/\s+/);
 
 function rowsOf(bench, output) {
   const rows = [];
-  const add = (name, value) =>
-    rows.push({ bench, case: name.replace(/\s+/g, ' '), subject: 'io-lite', metric: 'ns/op', value: Number(value), unit: 'ns' });
+  const add = (name, value, unit = 'ns') => {
+    const measure = unit === 'ns' ? { metric: 'ns/op', unit } : { metric: 'ratio', unit: '1' };
+    rows.push({ bench, case: name.replace(/\s+/g, ' '), subject: 'io-lite', value: Number(value), ...measure });
+  };
   let table;
   for (const line of output.split('\n')) {
     const head = heading.exec(line);
     if (head) table = { thing: head[1], of: words(head[2]) };
     const one = single.exec(line);
-    if (one) add(one[1], one[2]);
+    if (one) add(one[1], one[2], one[3]);
     const many = !head && !one && table && columns.exec(line);
     if (!many || words(many[2]).length !== table.of.length) continue;
     words(many[2]).forEach((value, i) => add(`${many[1]}, ${table.thing}: ${table.of[i]}`, value));

@@ -247,7 +247,7 @@ int main(int argc, char** argv) {
     const double awake = bench.run(Order::Echo, 5'000, kLongNs, 1);
     std::printf("bare cache line, round trip  %.1f ns\n", bare);
     std::printf("round trip, two CPUs, awake  %.1f ns\n", awake);
-    std::printf("... times the bare line's  %.2f\n", awake / bare);
+    std::printf("round trip, two CPUs, over the bare line  %.2f times\n", awake / bare);
     const auto rings = bench.side->doorbell->stats().rings;
     std::printf("one way, two CPUs, one by one  %.1f ns\n",
                 bench.run(Order::Sink, 20'000, kLongNs, 1));

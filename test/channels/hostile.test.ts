@@ -10,6 +10,7 @@ import { connect, left, nothing, startGuest, startHost, type Peer } from './worl
 const [published] = layouts.SenderBlock.published;
 const [channelId] = layouts.ChannelHeader.channelId;
 const [consumed] = layouts.ReceiverBlock.consumed;
+const [segmentNumber] = layouts.SegmentHeader.number;
 
 describe('a peer that writes rubbish', function () {
   this.timeout(20_000);
@@ -98,6 +99,94 @@ describe('a peer that writes rubbish', function () {
     await bad.run('$.consume(8 * 5000);');
     assert.deepEqual((await codeOf(host, '$.channels.bad.trySend($.bytes)') as string[])[0], 'ERR_IOL_CLOSED');
     await host.run('$.bytes.dispose();');
+    await othersAreUntouched();
+  });
+
+  it('words that are none to the host: it is cut, an event and iol tell of it, and its channels live on', async () => {
+    await host.run(`
+      $.gone = [];
+      $.window.on('domainGone', ({ slot }, error) => $.gone.push([slot, error?.code]));
+    `);
+    await bad.run(`
+      const fs = require('node:fs');
+      $.window.on('hostGone', () => ($.isAlone = true));
+      // Its control socket, the only one of sequenced packets.
+      const sequenced = new Set(fs.readFileSync('/proc/net/unix', 'latin1').split('\\n')
+        .map((line) => line.trim().split(/ +/)).filter((fields) => fields[4] === '0005').map((fields) => fields[6]));
+      const [control, ...more] = fs.readdirSync('/proc/self/fd').filter((fd) => {
+        try {
+          return sequenced.has(/^socket:\\[(\\d+)\\]$/.exec(fs.readlinkSync('/proc/self/fd/' + fd))?.[1]);
+        } catch {
+          return false; // The folder's own.
+        }
+      });
+      if (control === undefined || more.length > 0) throw new Error('which one is it?');
+      fs.writeSync(Number(control), Buffer.alloc(100, 7));
+      await $.until(() => $.isAlone);
+    `);
+    const { slot, epoch } = await bad.run<{ slot: number; epoch: number }>('return $.window.ownDomain;');
+    const gone = await host.run('await $.until(() => $.gone.length > 0); return $.gone;');
+    assert.deepEqual(gone, [[slot, 'ERR_IOL_BAD_DESCRIPTOR']]);
+    const [report] = inspectWindows({ address: await host.run<string>('return $.window.address;') });
+    const [cut, ...more] = report!.incidents.filter(({ kind }) => kind === 'cut');
+    assert.deepEqual([cut?.domain, cut?.pid, cut?.code], [`${slot}.${epoch}`, bad.child.pid, 'ERR_IOL_BAD_DESCRIPTOR']);
+    assert.equal(more.length, 0);
+    // The host is on no channel.
+    await bad.run(`await $.channel.send('', 'still here');`);
+    assert.equal(await host.run('return String($.own(await $.channels.bad.receive()).metadata);'), 'still here');
+    await host.run('$.channels.bad.close();');
+    await othersAreUntouched();
+  });
+
+  it('bytes that are written again and again while they are parsed: what was checked is what was read', async () => {
+    await bad.run(`
+      const fs = require('node:fs');
+      const { Worker } = require('node:worker_threads');
+      const head = 'GET /target HTTP/1.1\\r\\nHost: x\\r\\nX-Value: aaaaaaaa\\r\\n\\r\\n';
+      const bytes = $.own(io.Aggregate.from(head));
+      const [{ address }] = bytes.slices();
+      // The segment's mapping for writing, which only its owner has.
+      const memory = fs.openSync('/proc/self/mem', 'r+');
+      const mapped = fs.readFileSync('/proc/self/maps', 'latin1').split('\\n')
+        .filter((line) => / rw-s .*memfd:io-lite-segment/.test(line)).map((line) => parseInt(line, 16))
+        .find((at) => {
+          const number = Buffer.alloc(4);
+          fs.readSync(memory, number, 0, 4, at + ${segmentNumber});
+          return number.readUInt32LE() === Math.floor(address / 2 ** 26);
+        });
+      const at = mapped + (address % 2 ** 26) + head.indexOf('aaaaaaaa') + 3;
+      $.rewriter = new Worker(\`
+        const fs = require('node:fs');
+        const { memory, at } = require('node:worker_threads').workerData;
+        for (let i = 0; ; i++) fs.writeSync(memory, i % 2 === 0 ? 'a' : String.fromCharCode(10), at, 'latin1');
+      \`, { eval: true, workerData: { memory, at } });
+      await $.channel.send(bytes);
+    `);
+    const [accepted, refused, wrong] = await host.run<number[]>(`
+      const { HttpHeadParser } = require('io-lite/http');
+      const message = $.own(await $.channels.bad.receive());
+      const parser = new HttpHeadParser();
+      let accepted = 0;
+      let refused = 0;
+      let wrong = 0;
+      while (accepted < 200 || refused < 200) {
+        const bytes = message.aggregate.clone();
+        parser.reset();
+        try {
+          const { rawHeaders } = parser.parse(bytes);
+          if (rawHeaders.length === 4 && rawHeaders[3] === 'aaaaaaaa') accepted++;
+          else wrong++;
+        } catch (error) {
+          if (error.code !== 'ERR_IOL_BAD_HEAD') throw error;
+          refused++;
+        }
+        bytes.dispose();
+      }
+      return [accepted, refused, wrong];
+    `);
+    assert.ok(accepted! >= 200 && refused! >= 200, 'or nothing was rewritten');
+    assert.equal(wrong, 0);
+    await bad.kill();
     await othersAreUntouched();
   });
 });

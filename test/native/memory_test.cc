@@ -14,6 +14,7 @@
 
 #include "pool/pool.h"
 #include "sanitizer.h"
+#include "small_group.h"
 #include "sys/limits.h"
 #include "test.h"
 
@@ -151,30 +152,9 @@ TEST(aSegmentOfAnotherFormatIsRefused) {
   world.domain->release(slice);
 }
 
-// A memory control group of 64 MiB for one child, v1 or v2; empty when this machine has none.
-std::string makeSmallGroup() {
-  const std::string v1 = "/sys/fs/cgroup/memory/io-lite-test-" + std::to_string(::getpid());
-  const std::string v2 = "/sys/fs/cgroup/io-lite-test-" + std::to_string(::getpid());
-  const auto write = [](const std::string& path, const char* text) {
-    sys::Fd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-    return fd.isOpen() && ::write(fd.get(), text, std::strlen(text)) > 0;
-  };
-  if (::mkdir(v1.c_str(), 0755) == 0) {
-    if (write(v1 + "/memory.limit_in_bytes", "67108864")) return v1;
-    ::rmdir(v1.c_str());
-  }
-  if (::access("/sys/fs/cgroup/cgroup.controllers", R_OK) == 0 && ::mkdir(v2.c_str(), 0755) == 0) {
-    if (write(v2 + "/memory.max", "67108864")) return v2;
-    ::rmdir(v2.c_str());
-  }
-  return "";
-}
-
 // Exit code: 0 when allocation ended with NoMemory in good time, the code's number otherwise.
 CHILD(growsUntilRefused) {
-  const std::string procs = std::string(argv[0]) + "/cgroup.procs";
-  sys::Fd fd(::open(procs.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!fd.isOpen() || ::write(fd.get(), "0", 1) != 1) return 100;
+  if (!test::enterGroup(argv[0])) return 100;
   World world;
   if (sys::memoryRoom().totalBytes != 64u << 20) return 101;
   std::vector<Slice> held;
@@ -194,7 +174,7 @@ CHILD(growsUntilRefused) {
 
 TEST(growthInASmallControlGroupIsAnErrorNotAKill) {
   if (test::kIsSanitized) SKIP("a sanitizer's own memory does not fit the group");
-  const std::string group = makeSmallGroup();
+  const std::string group = test::makeSmallGroup();
   if (group.empty()) SKIP("no memory control group can be made here");
   CHECK_EQ(awaitChild(startChild("growsUntilRefused", {group}, -1)), 0);
   ::rmdir(group.c_str());
