@@ -5,7 +5,7 @@ import { abortedError } from './abort';
 import { adoptAggregate, type Aggregate } from './aggregate';
 import { readBytes, type ByteSource } from './byte-source';
 import { closedError, type IolError } from './errors';
-import type { NativeServer } from './http-request';
+import type { NativeServer } from './http-native';
 import { native } from './native';
 import { Pool } from './pool';
 import { handleOf } from './resource';

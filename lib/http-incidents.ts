@@ -3,7 +3,7 @@
  */
 import { getSystemErrorName } from 'node:util';
 
-import type { NativeServer } from './http-request';
+import type { NativeServer } from './http-native';
 import { native } from './native';
 
 declare module './native' {

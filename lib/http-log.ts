@@ -2,7 +2,7 @@
  * What became of requests, for access logs: taken in batches, so that the requests themselves wait for
  * nobody who writes.
  */
-import type { NativeServer } from './http-request';
+import type { NativeServer } from './http-native';
 import { native } from './native';
 
 /** One request that was answered, refused or given up. Texts are as they were received, not decoded. */
