@@ -18,7 +18,8 @@ import {
 
 export type { CgiTarget } from './cgi-environment';
 export { CgiResponseHead, type CgiFields } from './cgi-head';
-export { CgiRequest, CgiRequestBody } from './cgi-request';
+export { CgiRequest } from './cgi-request';
+export { CgiRequestBody } from './cgi-request-body';
 export { serve, type CgiHandler } from './cgi-serve';
 export type { CgiFilesOptions } from './cgi-worker-files';
 export { CgiWorkers, type CgiWorkersOptions, type CgiWorkersStats } from './cgi-workers';
