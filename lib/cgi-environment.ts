@@ -23,7 +23,7 @@ export interface CgiTarget {
 
 /** What a request says, in whichever process. */
 export type RequestFacts = Pick<
-  HttpRequest, 'address' | 'header' | 'method' | 'rawHeaders' | 'target' | 'versionMinor'
+  HttpRequest, 'address' | 'header' | 'isSecure' | 'method' | 'rawHeaders' | 'target' | 'versionMinor'
 >;
 
 // Of one connection and not of the request, or dangerous: an HTTP_PROXY would be taken for the
@@ -60,12 +60,13 @@ function hostOf(header: string | undefined, fallback: string): string {
 const bytesOf = (text: string): string => Buffer.from(text, 'utf8').toString('latin1');
 
 /** What every program gets unless it is told otherwise. */
-function defaults(target: CgiTarget): Record<string, string> {
+function defaults(target: CgiTarget, isSecure: boolean): Record<string, string> {
   return {
     PATH: process.env['PATH'] ?? '/usr/local/bin:/usr/bin:/bin',
     ...(target.documentRoot === undefined ? {} : { DOCUMENT_ROOT: target.documentRoot }),
     REDIRECT_STATUS: '200',  // Without it php-cgi refuses to run.
-    REQUEST_SCHEME: 'http',
+    REQUEST_SCHEME: isSecure ? 'https' : 'http',
+    ...(isSecure ? { HTTPS: 'on' } : {}),
     SCRIPT_FILENAME: target.program,
   };
 }
@@ -110,7 +111,7 @@ export function environmentOf(
     SERVER_SOFTWARE: software,
   };
   const variables = new Map<string, string>();
-  for (const [name, value] of Object.entries({ ...defaults(target), ...target.environment })) {
+  for (const [name, value] of Object.entries({ ...defaults(target, request.isSecure), ...target.environment })) {
     variables.set(bytesOf(name), bytesOf(value));
   }
   for (const [name, value] of Object.entries(fixed)) {

@@ -12,7 +12,7 @@ import { native } from './native';
 
 /** Kinds of frames; those below 16 are the server's. */
 export enum Frame {
-  /** small: HTTP/1.x; length: of the body; text: a line with the client's address and port, the head. */
+  /** small: HTTP/1.x; length: of the body; text: a line with the client's address and port, and of HTTPS the server's, then the head. */
   Request = 1,
   /** payload: the next bytes of the request's body. */
   Body = 2,

@@ -58,7 +58,7 @@ export class CgiRequest {
   readonly versionMinor: number;
   readonly #link: WorkerLink;
   readonly #id: number;
-  // A line with the client's address and port, and the head as it was received.
+  // A line with the client's address and port, and of HTTPS the server's; the head as it was received.
   readonly #text: string;
   readonly #hasBody: boolean;
   readonly #bodyLength: number;
@@ -123,11 +123,21 @@ export class CgiRequest {
     return values.length === 0 ? undefined : values.map(([, value]) => value).join(', ');
   }
 
+  /** Whether it came by HTTPS. */
+  get isSecure(): boolean {
+    return this.#addresses().length > 2;
+  }
+
   /** The addresses of the client's connection. */
   address(side: 'client' | 'server'): { address: string; port: number } {
-    const line = side === 'server' ? this.#link.server : this.#text.slice(0, this.#text.indexOf('\n'));
-    const [address = '', port] = line.split(' ');
+    const given = this.#addresses();
+    const own = given.length > 2 ? given.slice(2) : this.#link.server.split(' ');
+    const [address = '', port] = side === 'server' ? own : given;
     return { address, port: Number(port) };
+  }
+
+  #addresses(): string[] {
+    return this.#text.slice(0, this.#text.indexOf('\n')).split(' ');
   }
 
   /**

@@ -180,6 +180,7 @@ export const copyReasons = {
   map: 'a page of a mapping: a border when it was made, any other at its first store',
   mapSeal: 'changed pages of a mapping were sealed',
   pipeIn: 'the output of a CGI program entered the window (by the kernel, from its pipe)',
+  tls: 'bytes of HTTPS: each is counted three times, by the cipher, into the socket pair between it and the server, and out of it',
   pool: 'what the file cache has in another pool entered the pool that a read was given',
   streamIn: 'a chunk of a stream entered the window (iolRead of a stream)',
 } as const;

@@ -49,8 +49,8 @@ declare module './native' {
       this: void, server: NativeServer, slot: number, epoch: number, header: number,
     ): number;
     /**
-     * Copies a line with the client's address and port, and the head as it was received; the length of
-     * both, also when they do not fit. scratch[0]: of the line.
+     * Copies a line with the client's address and port, of HTTPS the server's, too, and the head as it
+     * was received; the length of both, also when they do not fit. scratch[0]: of the line.
      */
     httpCopyRequest(
       this: void, server: NativeServer, slot: number, epoch: number, to: Uint8Array, at: number,

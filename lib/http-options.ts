@@ -7,6 +7,7 @@ import { rmSync, statSync } from 'node:fs';
 import { isIP } from 'node:net';
 
 import type { HttpIncident } from './http-incidents';
+import type { HttpTlsOptions } from './http-tls';
 import type { Pool } from './pool';
 import { invalidValue, validateBoolean, validateInteger, validateString } from './validate';
 
@@ -53,6 +54,11 @@ export interface HttpServerOptions extends HttpServerLimits {
    * they are only counted ({@link HttpServer.stats}).
    */
   onIncident?: (incident: HttpIncident) => void;
+  /**
+   * HTTPS, through Node's own TLS (no HTTP/2, no renegotiation). Every byte is copied three times
+   * more than without (reason `tls`). A handshake may take `headTimeoutMs`, as it was at the start.
+   */
+  tls?: HttpTlsOptions;
 }
 
 /** The bounds of what a client may ask for; see {@link HttpServer.configure}. */
@@ -109,7 +115,7 @@ const option = (
 
 export const timeoutMsMax = 24 * 3600 * 1000;
 
-/** In the order of the addon's httpListen(); ipv6Only, which is none of them, is the third. */
+/** In the order of the addon's httpListen(); ipv6Only is the third, and whether there is TLS the last. */
 const numberOptions = [
   option('port', 0, 0, 65535),
   option('backlog', 511, 1, 65535),
@@ -131,6 +137,10 @@ const numberOptions = [
   option('bodyBytesPerSecondMin', 500, 0, 1 << 30),
 ] as const;
 
+export function timeOf(limits: HttpServerLimits, name: 'headTimeoutMs' | 'sendTimeoutMs'): number {
+  return limits[name] ?? numberOptions.find((each) => each.name === name)!.fallback;
+}
+
 export function numbersOf(options: HttpServerOptions): Float64Array {
   const { ipv6Only = false } = options;
   validateBoolean(ipv6Only, 'options.ipv6Only');
@@ -140,6 +150,7 @@ export function numbersOf(options: HttpServerOptions): Float64Array {
     return value;
   });
   numbers.splice(2, 0, ipv6Only ? 1 : 0);
+  numbers.push(options.tls === undefined ? 0 : 1);
   return Float64Array.from(numbers);
 }
 

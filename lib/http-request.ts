@@ -1,10 +1,13 @@
 /**
  * One request of lib/http.ts, and what can be done with it.
  */
+import type { IncomingHttpHeaders } from 'node:http';
+
 import { Aggregate, HeldBytes } from './aggregate';
 import { closedError, IolError } from './errors';
 import { cacheHandleOf, CachedFile } from './file-cache';
 import { answeredError, HttpRequestBody } from './http-body';
+import { joinFields } from './http-fields';
 import type { NativeServer } from './http-native';
 import { native } from './native';
 import { handleOf } from './resource';
@@ -77,6 +80,8 @@ export class HttpRequest {
   readonly target: string;
   /** 0 or 1, of HTTP/1.x. */
   readonly versionMinor: number;
+  /** Whether it came by HTTPS. */
+  readonly isSecure: boolean;
   /** The headers in {@link Interest} that are there, as bits. */
   readonly interests: number;
   /** Those that are there more than once. */
@@ -88,6 +93,7 @@ export class HttpRequest {
   readonly epoch: number;
   private readonly server: NativeServer;
   private state = State.Undecided;
+  private joined: IncomingHttpHeaders | undefined;
   private bodyLeft = 0;
   /** Of a chunked answer: what ends it, made beforehand so that a full pool cannot stop that. */
   private lastChunk: Aggregate | undefined;
@@ -106,6 +112,7 @@ export class HttpRequest {
     this.slot = record[0]!;
     this.epoch = record[1]!;
     this.versionMinor = facts >>> 8 & 0xff;
+    this.isSecure = facts >>> 24 !== 0;
     this.interests = record[3]!;
     this.repeatedInterests = record[4]!;
     this.method = methods[facts & 0xff] ??
@@ -180,6 +187,18 @@ export class HttpRequest {
   get rawHeaders(): string[] {
     if (!this.isOpen) throw closedError('request');
     return native.httpHeaders(this.server, this.slot, this.epoch);
+  }
+
+  /**
+   * All headers as Node's `http` has them: names in lower case; several of one name joined by `', '` (of
+   * `cookie` by `'; '`), or the first where there should be one only; `set-cookie` as a list. Made at the
+   * first look, and kept.
+   *
+   * @throws {IolError} `ERR_IOL_CLOSED` as {@link header}, unless it was looked at before.
+   */
+  get headers(): IncomingHttpHeaders {
+    this.joined ??= joinFields(this.rawHeaders);
+    return this.joined;
   }
 
   /**
@@ -368,7 +387,7 @@ export class HttpRequest {
   }
 
   /**
-   * @internal Copies a line with the client's address and port, and the head as it was received, to
+   * @internal Copies a line with the addresses (see httpCopyRequest) and the head as it was received to
    * `to`, from `at` on, if they fit (reason `head`); their length, and in scratch[0] that of the line.
    */
   copyRequest(to: Uint8Array, at: number): number {

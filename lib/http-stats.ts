@@ -41,6 +41,8 @@ export interface HttpServerStats {
   readonly bytesQueued: number;
   /** Connections cut because of `queuedBytesMax`. */
   readonly queueCuts: number;
+  /** Of HTTPS: handshakes that failed, or took too long. */
+  readonly tlsFailures: number;
 }
 
 /** @internal In the order of the addon's httpStats(). */

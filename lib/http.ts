@@ -5,16 +5,19 @@
  * The native side reads heads, keeps order, persistence, framing, limits and time; TypeScript
  * decides about every request. An answer is one aggregate to the kernel: head, date, body.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
+
 import type { HeldBytes } from './aggregate';
 import { takeIncidents, type HttpIncident } from './http-incidents';
 import { AnswerLog, type HttpAnswerRecord } from './http-log';
 import type { NativeServer } from './http-native';
 import {
-  numbersOf, placeOf, PlaceKind, remover, timeoutMsMax, type HttpServerLimits,
-  type HttpServerOptions, type Place,
+  numbersOf, placeOf, PlaceKind, remover, timeOf, timeoutMsMax,
+  type HttpServerLimits, type HttpServerOptions, type Place,
 } from './http-options';
 import { heldHandle, HttpRequest } from './http-request';
 import { statNames, type HttpServerStats } from './http-stats';
+import { TlsCarrier, validateTls, type HttpTlsOptions } from './http-tls';
 import { defaultPoolHandle, native } from './native';
 import { Pool } from './pool';
 import { handleOf } from './resource';
@@ -36,6 +39,7 @@ export { HttpHeadParser, type HttpHeadLimits, type HttpRequestHead } from './htt
 export { replyWith, type ReplyBody, type ReplyOptions } from './http-reply';
 export { HttpRequest, Interest, type RespondOptions } from './http-request';
 export type { HttpServerStats } from './http-stats';
+export type { HttpTlsOptions } from './http-tls';
 
 /** For {@link HttpServer.close}. */
 export interface CloseOptions {
@@ -61,10 +65,13 @@ export async function bindListener(
 const scratch = native.scratch;
 
 // What the native side says about a request beside its target; valid during the callback.
-const recordWords = 5;
+const recordWords = 7;
 
 /** In the order of HttpBinding::Event. */
-enum ServerEvent { Writable, Closed, Drained, Body, Incidents }
+enum ServerEvent { Writable, Closed, Drained, Body, Incidents, Secure, SecureEnd, SecureCut }
+
+// From the client's bytes in the kernel to a request in the engine.
+const turnsOfTls = 4;
 
 /**
  * Decides about a request, at once or later. What it throws, or rejects with, is answered 500 if
@@ -99,13 +106,15 @@ export class HttpServer implements AsyncDisposable {
   #tellEnded!: () => void;
   #log: AnswerLog | undefined;
   #limits: HttpServerLimits;
+  readonly #tls: TlsCarrier | undefined;
 
   /**
    * Listens, and calls `onRequest` for every well-formed request. Malformed ones are answered
    * natively. A body that the program does not read ({@link HttpRequest.body}) is dropped.
    *
    * Rejects with `ERR_IOL_SYSTEM` (`EADDRINUSE`, `EACCES`, …; `EINVAL` for a descriptor that does not
-   * listen), with the errors of a full pool, and with those of the look-up of a host name.
+   * listen), with the errors of a full pool, with those of the look-up of a host name, and with what
+   * Node says of a key or certificate that it cannot use.
    */
   static async listen(
     options: HttpServerOptions, onRequest: RequestHandler,
@@ -113,8 +122,9 @@ export class HttpServer implements AsyncDisposable {
     validateObject(options, 'options');
     validateFunction(onRequest, 'onRequest');
     const numbers = numbersOf(options);
-    const { pool, onIncident } = options;
+    const { pool, onIncident, tls } = options;
     if (onIncident !== undefined) validateFunction(onIncident, 'options.onIncident');
+    if (tls !== undefined) validateTls(tls, 'options.tls');
     if (pool !== undefined && !(pool instanceof Pool)) {
       throw invalidType('options.pool', 'an instance of Pool', pool);
     }
@@ -124,12 +134,17 @@ export class HttpServer implements AsyncDisposable {
   }
 
   private constructor(
-    pool: number, place: Place, numbers: Float64Array, limits: HttpServerOptions,
+    pool: number, place: Place, numbers: Float64Array, options: HttpServerOptions,
     onRequest: RequestHandler,
   ) {
-    this.#limits = { ...limits };
+    this.#limits = { ...options };
+    if (options.tls !== undefined) {
+      this.#tls = new TlsCarrier(options.tls, {
+        handshakeTimeoutMs: timeOf(options, 'headTimeoutMs'), sendTimeoutMs: timeOf(options, 'sendTimeoutMs'),
+      });
+    }
     this.#onRequest = onRequest;
-    this.#onIncident = limits.onIncident;
+    this.#onIncident = options.onIncident;
     this.#ended = new Promise((resolve) => {
       this.#tellEnded = resolve;
     });
@@ -137,7 +152,7 @@ export class HttpServer implements AsyncDisposable {
     const record = new Uint32Array(new ArrayBuffer(recordWords * Uint32Array.BYTES_PER_ELEMENT));
     this.#server = native.httpListen(pool, place.text, numbers, record,
       (target) => this.#handle(new HttpRequest(this.#server, target, record)),
-      (event, slot, epoch) => this.#notice(event, slot, epoch), place.kind, place.number);
+      (event, slot, epoch) => this.#notice(event, slot, epoch, record), place.kind, place.number);
     if (this.#onIncident !== undefined) native.httpReportIncidents(this.#server);
     this.host = native.httpEndpoint(this.#server);
     this.port = scratch[0]!;
@@ -155,6 +170,24 @@ export class HttpServer implements AsyncDisposable {
     const changed = { ...this.#limits, ...limits };
     native.httpConfigure(this.#server, numbersOf(changed));
     this.#limits = changed;
+    if (this.#tls !== undefined) this.#tls.sendTimeoutMs = timeOf(changed, 'sendTimeoutMs');
+  }
+
+  /** Whether this server speaks HTTPS. */
+  get isSecure(): boolean {
+    return this.#tls !== undefined;
+  }
+
+  /**
+   * Another key and certificate for the handshakes from now on; open connections keep theirs.
+   *
+   * @throws {TypeError} `ERR_INVALID_ARG_VALUE` when the server does not speak HTTPS, or one is missing.
+   * What Node says of those that it cannot use; then all stays as it was.
+   */
+  setSecureContext(tls: HttpTlsOptions): void {
+    validateTls(tls, 'tls');
+    if (this.#tls === undefined) throw invalidValue('tls', 'is for a server that was made with it', tls);
+    this.#tls.setContext(tls);
   }
 
   /**
@@ -204,8 +237,9 @@ export class HttpServer implements AsyncDisposable {
   /** The figures as they are now. */
   stats(): HttpServerStats {
     native.httpStats(this.#server);
-    return Object.fromEntries(statNames.map((name, i) => [name, scratch[i]!])) as
+    const figures = Object.fromEntries(statNames.map((name, i) => [name, scratch[i]!])) as
       Record<(typeof statNames)[number], number>;
+    return { ...figures, tlsFailures: this.#tls?.failures ?? 0 };
   }
 
   /**
@@ -222,24 +256,34 @@ export class HttpServer implements AsyncDisposable {
       const timer = setTimeout(() => this.destroy(), timeoutMs);
       void this.#ended.then(() => clearTimeout(timer));
     }
-    native.httpClose(this.#server);
+    if (this.#tls === undefined) native.httpClose(this.#server);
+    else void this.#closeSecure();
     return this.#ended;
+  }
+
+  // What has arrived is to be answered, and may be with the cipher.
+  async #closeSecure(): Promise<void> {
+    for (let turn = 0; turn < turnsOfTls; turn++) await nextTurn();
+    native.httpClose(this.#server);
   }
 
   /** Cuts every connection and stops. */
   destroy(): void {
     native.httpDestroy(this.#server);
+    this.#tls?.destroy();
   }
 
   /** Lets the process end although the server is open. */
   unref(): this {
     native.httpReference(this.#server, false);
+    this.#tls?.setReferenced(false);
     return this;
   }
 
   /** The server keeps the loop alive again (the default). */
   ref(): this {
     native.httpReference(this.#server, true);
+    this.#tls?.setReferenced(true);
     return this;
   }
 
@@ -272,14 +316,19 @@ export class HttpServer implements AsyncDisposable {
     });
   }
 
-  #notice(event: ServerEvent, slot: number, epoch: number): void {
-    if (event === ServerEvent.Drained) {
-      this.#tellEnded();
-      return;
-    }
-    if (event === ServerEvent.Incidents) {
-      for (const incident of takeIncidents(this.#server)) this.#onIncident?.(incident);
-      return;
+  #notice(event: ServerEvent, slot: number, epoch: number, record: Uint32Array): void {
+    switch (event) {
+      case ServerEvent.Drained:
+        if (this.#tls === undefined) this.#tellEnded();
+        else void this.#tls.closed().then(this.#tellEnded);
+        return;
+      case ServerEvent.Incidents:
+        for (const incident of takeIncidents(this.#server)) this.#onIncident?.(incident);
+        return;
+      case ServerEvent.Secure: return this.#tls!.accept(slot, record);
+      case ServerEvent.SecureEnd: return this.#tls!.end(slot, false);
+      case ServerEvent.SecureCut: return this.#tls!.end(slot, true);
+      default: break;
     }
     const current = this.#current;
     const request = current?.slot === slot ? current : this.#undecided.get(slot);

@@ -59,6 +59,14 @@ export function parseConfig(content: string, file: string): Config {
   return { kind: 'right', values: Object.fromEntries(values) };
 }
 
+// Where a setting is in the file.
+export async function placeInConfig(file: string, name: string): Promise<string> {
+  const lines = new LineCounter();
+  const document = parseDocument(await readFile(file, 'utf8'), { lineCounter: lines });
+  const { line, col } = lines.linePos(offsetOf(document, { path: [name], isOfKey: false, message: '' }));
+  return `${file}:${line}:${col}`;
+}
+
 function wrong(
   problems: { offset: number; text: string }[], at: (offset: number) => string,
 ): Config {

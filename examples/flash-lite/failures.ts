@@ -55,3 +55,18 @@ export function hasChanged(error: unknown): boolean {
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
+
+const kExplanations: Record<string, string> = {
+  EADDRINUSE: 'the address is in use',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'permission denied',
+  ENOENT: 'it does not exist',
+  ENOTDIR: 'it does not exist',
+};
+
+// For an operator.
+export function explain(error: unknown): string {
+  const reason = reasonOf(error);
+  const explanation = kExplanations[reason];
+  return explanation === undefined ? messageOf(error) : `${explanation} (${reason})`;
+}

@@ -5,15 +5,16 @@ import { resolve } from 'node:path';
 
 import { version } from 'io-lite';
 
-import { readConfig } from './config';
-import { messageOf, reasonOf } from './failures';
+import { CertificateProblem, isSecureByDefault, readCredentials, type Credentials } from './certificate';
+import { placeInConfig, readConfig } from './config';
+import { explain } from './failures';
 import { log } from './log';
 import { kHelp, parseCommandLine, type CommandLine } from './options';
 import { showAddress, showPlace, type Place } from './place';
 import { bindPlace, takeInherited, type Bound } from './places';
 import { dropPrivileges, writePidFile } from './privileges';
 import { Server } from './server';
-import { combine, kConfigSchema, type Options } from './settings';
+import { combine, kConfigSchema, propertyOf, type Options } from './settings';
 
 type Serve = Extract<CommandLine, { kind: 'serve' }>;
 
@@ -34,12 +35,36 @@ export async function main(argv: readonly string[], defaultRoot = '.'): Promise<
       process.stdout.write(`${JSON.stringify(kConfigSchema, null, 2)}\n`);
       return;
     case 'serve': {
-      const options = await optionsOf(commandLine);
-      if ('problems' in options) for (const problem of options.problems) complain(problem, 2);
+      const settings = await settingsOf(commandLine);
+      if ('problems' in settings) for (const problem of settings.problems) complain(problem, 2);
       else if (commandLine.isCheck) process.stdout.write('flash-lite: the settings are right\n');
-      else await serve(commandLine, options, defaultRoot);
+      else await serve(commandLine, settings, defaultRoot);
     }
   }
+}
+
+interface Settings {
+  options: Options;
+  credentials: Credentials | undefined;
+}
+
+// What the command line and the files say, and the files that those name.
+async function settingsOf(commandLine: Serve): Promise<Settings | { problems: string[] }> {
+  const options = await optionsOf(commandLine);
+  if ('problems' in options) return options;
+  try {
+    return { options, credentials: await readCredentials(options) };
+  } catch (error) {
+    if (!(error instanceof CertificateProblem)) throw error;
+    const { setting, message } = error;
+    return { problems: [`${await placeOfSetting(commandLine, setting)}: ${message}`] };
+  }
+}
+
+async function placeOfSetting({ configFile, values }: Serve, name: string): Promise<string> {
+  const isGiven = values[propertyOf(name) as keyof Options] !== undefined;
+  if (configFile === undefined || isGiven) return `--${name}`;
+  return `${await placeInConfig(configFile, name)}: ${name}`;
 }
 
 async function optionsOf({ values, configFile }: Serve): Promise<Options | { problems: string[] }> {
@@ -51,12 +76,17 @@ async function optionsOf({ values, configFile }: Serve): Promise<Options | { pro
   return combine(isElsewhere || listen === undefined ? others : config.values, values);
 }
 
-async function serve(commandLine: Serve, options: Options, defaultRoot: string): Promise<void> {
+async function serve(
+  commandLine: Serve, { options, credentials }: Settings, defaultRoot: string,
+): Promise<void> {
   const root = resolve(options.root ?? defaultRoot);
   const problem = await problemWith(root);
   if (problem !== undefined) return complain(`cannot serve ${root}: ${problem}`, 1);
   const sockets: Bound[] = [];
   for (const place of placesOf(options)) {
+    if (place.isSecure && credentials === undefined) {
+      return complain(`${showPlace(place)} needs tls-cert and tls-key`, 1);
+    }
     try {
       sockets.push(await bindPlace(place, options));
     } catch (error) {
@@ -69,23 +99,27 @@ async function serve(commandLine: Serve, options: Options, defaultRoot: string):
   try {
     if (options.pidFile !== undefined) removePidFile = writePidFile(options.pidFile);
     dropPrivileges(options, sockets);
-    server = await Server.listen({ ...options, root }, sockets);
+    server = await Server.listen({ ...options, root }, sockets, credentials);
   } catch (error) {
     removePidFile();
     return complain(`cannot start: ${explain(error)}`, 1);
   }
   stopOnSignals(server, removePidFile);
   process.on('SIGUSR2', () => server.reopenLogs());
-  if (commandLine.configFile !== undefined) reloadOnHangup(server, commandLine, defaultRoot);
-  const shown = server.listeners.map(({ host, port, path }) =>
-    showPlace(path === undefined ? { kind: 'address', host, port } : { kind: 'path', path }));
+  if (commandLine.configFile !== undefined || credentials !== undefined) {
+    reloadOnHangup(server, commandLine, defaultRoot);
+  }
+  const shown = server.listeners.map(({ host, port, path, isSecure }) => showPlace(path === undefined
+    ? { kind: 'address', host, port, isSecure } : { kind: 'path', path, isSecure }));
   process.stdout.write(`flash-lite: serving ${root} on ${shown.join(', ')}\n`);
 }
 
-function placesOf({ listen, host, port }: Options): Place[] {
-  const inherited = takeInherited(process.env);
+function placesOf(options: Options): Place[] {
+  const { listen, host, port } = options;
+  const isSecure = isSecureByDefault(options);
+  const inherited = takeInherited(process.env, isSecure);
   if (listen.length > 0 || inherited.length > 0) return [...inherited, ...listen];
-  return [{ kind: 'address', host, port }];
+  return [{ kind: 'address', host, port, isSecure }];
 }
 
 // One after the other. Wrong settings are told, and the old ones stay.
@@ -97,20 +131,21 @@ function reloadOnHangup(server: Server, commandLine: Serve, defaultRoot: string)
 }
 
 async function reload(server: Server, commandLine: Serve, defaultRoot: string): Promise<void> {
-  const file = commandLine.configFile as string;
+  const file = commandLine.configFile;
   const refuse = (problems: string[]): void => {
     for (const problem of problems) log(problem);
-    log(`${file} is wrong: the settings stay as they were`);
+    log(`${file === undefined ? '' : `${file} is wrong: `}the settings stay as they were`);
   };
   try {
-    const options = await optionsOf(commandLine);
-    if ('problems' in options) return refuse(options.problems);
+    const settings = await settingsOf(commandLine);
+    if ('problems' in settings) return refuse(settings.problems);
+    const { options, credentials } = settings;
     const root = resolve(options.root ?? defaultRoot);
     const problem = await problemWith(root);
     if (problem !== undefined) return refuse([`cannot serve ${root}: ${problem}`]);
-    const ignored = await server.reload({ ...options, root });
+    const ignored = await server.reload({ ...options, root }, credentials);
     for (const name of ignored) log(`${name} has changed: that takes a new start`);
-    log(`the settings are those of ${file} again`);
+    log(file === undefined ? 'the certificate was read again' : `the settings are those of ${file} again`);
   } catch (error) {
     refuse([explain(error)]);
   }
@@ -145,20 +180,6 @@ function stopOnSignals(server: Server, removePidFile: () => void): void {
 function complain(message: string, exitCode: number): void {
   process.stderr.write(`flash-lite: ${message}\n`);
   process.exitCode = exitCode;
-}
-
-const kExplanations: Record<string, string> = {
-  EADDRINUSE: 'the address is in use',
-  EADDRNOTAVAIL: 'this machine has no such address',
-  EACCES: 'permission denied',
-  ENOENT: 'it does not exist',
-  ENOTDIR: 'it does not exist',
-};
-
-function explain(error: unknown): string {
-  const reason = reasonOf(error);
-  const explanation = kExplanations[reason];
-  return explanation === undefined ? messageOf(error) : `${explanation} (${reason})`;
 }
 
 // Whoever read our lines may go before us: that ends the lines, not the server.

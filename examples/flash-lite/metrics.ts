@@ -95,6 +95,7 @@ function addTraffic(metrics: Metrics, { http }: Status): void {
   metrics.add('flash_lite_queued_bytes', 'Of answers that wait for their clients.', http.bytesQueued);
   metrics.add('flash_lite_queue_cuts_total',
     'Connections cut since too much waited.', http.queueCuts);
+  metrics.add('flash_lite_tls_failures_total', 'Handshakes that failed.', http.tlsFailures);
 }
 
 function addCopies(metrics: Metrics, { copies }: Status): void {

@@ -2,13 +2,22 @@
 
 import { isIPv6 } from 'node:net';
 
-export type Place =
+type Where =
   | { kind: 'address'; host: string; port: number }
   | { kind: 'path'; path: string }
   | { kind: 'inherited'; fd: number };
 
-// `PORT`, `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH` or `fd:N`; undefined for anything else.
+export type Place = Where & { isSecure: boolean };
+
+// `PORT`, `HOST:PORT`, `[IPV6]:PORT`, `unix:PATH` or `fd:N`, for HTTPS with `https://` or `https:` before
+// it; undefined for anything else.
 export function parsePlace(text: string): Place | undefined {
+  const [, scheme, rest] = /^(?:(https?):(?:\/\/)?)?(.+)$/.exec(text) ?? [];
+  const where = rest === undefined ? undefined : parseWhere(rest);
+  return where === undefined ? undefined : { ...where, isSecure: scheme === 'https' };
+}
+
+function parseWhere(text: string): Where | undefined {
   if (text.startsWith('unix:')) {
     return text.length > 5 ? { kind: 'path', path: text.slice(5) } : undefined;
   }
@@ -21,11 +30,12 @@ export function parsePlace(text: string): Place | undefined {
   return { kind: 'address', host: match[1] ?? match[2] ?? '127.0.0.1', port };
 }
 
-export function showPlace(place: Place, scheme = 'http'): string {
+export function showPlace(place: Place): string {
+  const mark = place.isSecure ? 'https:' : '';
   switch (place.kind) {
-    case 'path': return `unix:${place.path}`;
-    case 'inherited': return `fd:${place.fd}`;
-    case 'address': return `${scheme}://${showAddress(place)}`;
+    case 'path': return `${mark}unix:${place.path}`;
+    case 'inherited': return `${mark}fd:${place.fd}`;
+    case 'address': return `${mark || 'http:'}//${showAddress(place)}`;
   }
 }
 

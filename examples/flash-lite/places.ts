@@ -52,11 +52,14 @@ export function remover({ place }: Bound): () => void {
 const kFirstInherited = 3;
 
 // Sockets that systemd, or whoever speaks as it does, has opened for this very process
-// (sd_listen_fds(3)). Children must not think that they are theirs.
-export function takeInherited(environment: NodeJS.ProcessEnv): Place[] {
-  const { LISTEN_FDS, LISTEN_PID } = environment;
+// (sd_listen_fds(3)). Children must not think that they are theirs. Those named https or http speak that.
+export function takeInherited(environment: NodeJS.ProcessEnv, isSecureByDefault: boolean): Place[] {
+  const { LISTEN_FDS, LISTEN_PID, LISTEN_FDNAMES } = environment;
   for (const name of ['LISTEN_FDS', 'LISTEN_PID', 'LISTEN_FDNAMES']) Reflect.deleteProperty(environment, name);
   if (Number(LISTEN_PID) !== process.pid || !/^\d{1,4}$/.test(LISTEN_FDS ?? '')) return [];
-  return Array.from({ length: Number(LISTEN_FDS) }, (_, i) =>
-    ({ kind: 'inherited', fd: kFirstInherited + i }));
+  const names = (LISTEN_FDNAMES ?? '').split(':');
+  return Array.from({ length: Number(LISTEN_FDS) }, (_, i) => {
+    const isSecure = names[i] === 'https' || (isSecureByDefault && names[i] !== 'http');
+    return { kind: 'inherited', fd: kFirstInherited + i, isSecure };
+  });
 }

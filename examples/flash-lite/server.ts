@@ -9,6 +9,7 @@ import {
 } from 'io-lite/http';
 
 import { AccessLog } from './access-log';
+import type { Credentials } from './certificate';
 import { FlashLite, Ground, type FlashLiteOptions } from './flash-lite';
 import { logIncident } from './incidents';
 import { log, logTo } from './log';
@@ -29,16 +30,19 @@ export class Server {
   #accessLog: AccessLog | undefined;
   #reloads = 0;
 
-  // Takes the sockets over.
-  static async listen(options: FlashLiteOptions, sockets: readonly Bound[]): Promise<Server> {
+  // Takes the sockets over. Those that speak HTTPS need credentials.
+  static async listen(
+    options: FlashLiteOptions, sockets: readonly Bound[], credentials: Credentials | undefined,
+  ): Promise<Server> {
     if (options.apps.length > 0) await Window.create({ label: 'flash-lite' });
     const server = new Server(options);
     try {
       for (const socket of sockets) {
         server.#removers.push(remover(socket));
         const { copiesBeforeReference } = options;
+        const tls = socket.place.isSecure && credentials !== undefined ? { tls: credentials } : {};
         server.#listeners.push(await HttpServer.listen(
-          { fd: socket.fd, copiesBeforeReference, onIncident: logIncident, ...limitsOf(options) },
+          { fd: socket.fd, copiesBeforeReference, onIncident: logIncident, ...tls, ...limitsOf(options) },
           (request) => server.#decider.answer(request)));
       }
       await server.#openLogs(options);
@@ -66,7 +70,7 @@ export class Server {
 
   // New settings for the requests that come from now on; rejects, and changes nothing, when they cannot
   // be. Gives the names of settings that only a new start changes.
-  async reload(wanted: FlashLiteOptions): Promise<string[]> {
+  async reload(wanted: FlashLiteOptions, credentials: Credentials | undefined): Promise<string[]> {
     const { options, ignored } = withFixed(wanted, this.#options);
     if (options.apps.length > 0 && this.#options.apps.length === 0) {
       throw new Error('app needs a new start, since there was none before');
@@ -78,6 +82,9 @@ export class Server {
       await decider.close();
       throw error;
     }
+    const secure = this.#listeners.filter(({ isSecure }) => isSecure);
+    if ((secure.length > 0) !== (credentials !== undefined)) ignored.push('tls-cert');
+    for (const listener of secure) if (credentials !== undefined) listener.setSecureContext(credentials);
     for (const listener of this.#listeners) listener.configure(limitsOf(options));
     await this.#giveOwnAnswers(decider);
     const before = this.#decider;

@@ -142,7 +142,7 @@ export function places(common: Common): Setting<readonly Place[]> {
   const listOf = (raw: unknown): string[] => (Array.isArray(raw) ? raw as string[] : [raw as string]);
   return {
     ...common, fallback: [], schema: { anyOf: [schema, { type: 'array', items: schema }] },
-    expected: 'like 8080, 0.0.0.0:80, [::]:80, unix:/run/web.sock or fd:3', isFixed: false,
+    expected: 'like 8080, 0.0.0.0:80, https://[::]:443, unix:/run/web.sock or fd:3', isFixed: false,
     fromText: asIs, toValue: (raw) => listOf(raw).map((each) => parsePlace(each) as Place),
     merge: (first, second) => [...second, ...first], isReplaced: true,
   };

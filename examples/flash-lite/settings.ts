@@ -31,9 +31,21 @@ export const kSettings = {
   }, 8080, 0, 65535)),
   listen: fixed(places({
     name: 'listen', argument: 'PLACE',
-    help: 'in the place of host and port: PORT, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N; several ' +
-      'are allowed. [::] takes IPv4, too. What systemd has opened for us is listened to unasked',
+    help: 'in the place of host and port: PORT, HOST:PORT, [IPV6]:PORT, unix:PATH or fd:N, with ' +
+      'https:// before it for HTTPS; several are allowed. [::] takes IPv4, too. What systemd has opened ' +
+      'for us is listened to unasked',
   })),
+  tlsCert: optional(path({
+    name: 'tls-cert', argument: 'FILE',
+    help: 'the certificate for HTTPS and what leads to its root, PEM. Host and port, and what systemd has ' +
+      'opened, then speak HTTPS (but for a socket that it names http). SIGHUP reads it again',
+  }, '')),
+  tlsKey: optional(path({
+    name: 'tls-key', argument: 'FILE', help: 'the private key of the certificate, PEM, without passphrase',
+  }, '')),
+  tlsMinVersion: choice({
+    name: 'tls-min-version', argument: 'VERSION', help: 'TLSv1.2 (the default) or TLSv1.3',
+  }, 'TLSv1.2', ['TLSv1.2', 'TLSv1.3']),
   backlog: fixed(integer({
     name: 'backlog', argument: 'N', help: 'connections that wait to be accepted (default: 511)',
   }, 511, 1, 65535)),

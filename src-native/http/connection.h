@@ -31,6 +31,12 @@ struct RequestId {
   uint32_t epoch = 0;  // 0 is no request.
 };
 
+// Names one connection for ever, in the same way.
+struct ConnectionId {
+  uint32_t slot = 0;
+  uint32_t epoch = 0;
+};
+
 enum class Phase : uint8_t { Reading, Undecided, Streaming, Complete };
 
 // Of a request: what has become of its body. Open: the program may read on.
@@ -72,10 +78,13 @@ struct Connection {
     timer.owner = inSlot;
   }
 
+  ConnectionId id() const { return {slot, epoch}; }
+
   uint32_t slot;
   uint32_t epoch = 1;
-  sys::Fd fd;
-  std::optional<sys::Endpoint> client;  // Once it was asked for.
+  sys::Fd fd;                           // Of a secure one the near end of a pair: plain text.
+  std::optional<sys::Endpoint> client;  // Once it was asked for, and of a secure one always.
+  std::optional<sys::Endpoint> server;  // Of a secure one.
   sys::Interest interest = sys::Interest::Read;
   bool takesRequests = true;     // False: nothing after what was parsed is looked at.
   bool isInputEnded = false;     // The client has shut its side.

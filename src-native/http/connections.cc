@@ -46,7 +46,8 @@ Connections::Connections(Pool& pool, RequestHandler& handler, sys::Fd listener,
       headEnds_(pool),
       errors_(pool),
       hot_(sys::isPipeSignalIgnored() ? options.copiesBeforeReference : 0),
-      timers_(options.clock->monotonicMs()) {
+      timers_(options.clock->monotonicMs()),
+      isSecure_(options.isSecure) {
   setOptions(options);
   acceptTimer_.owner = kAcceptTimer;
   refreshClock();
@@ -169,11 +170,14 @@ void Connections::scheduleTurn(Connection& connection) {
 // --- Accepting ---
 
 void Connections::acceptReady() {
-  for (uint32_t i = 0; i < kAcceptsPerTurn; ++i) {
+  for (uint32_t i = 0; i < kAcceptsPerTurn && listener_.isOpen(); ++i) {
     if (stats_.connectionsOpen >= options_.connectionsMax) return pauseAccepting(-1, 0);
+    if (const int error = isSecure_ ? makeSparePair() : 0; error != 0) {
+      return pauseAccepting(kAcceptPauseMs, error);
+    }
     Result<sys::Fd> fd = sys::acceptConnection(listener_);
     if (fd.isOk()) {
-      open(fd.take());
+      isSecure_ ? openSecure(fd.take()) : (void)open(fd.take());
     } else if (fd.status().code() == Code::WouldBlock) {
       return;
     } else if (!sys::isLostConnection(fd.status().systemErrno())) {
@@ -184,7 +188,8 @@ void Connections::acceptReady() {
   }
 }
 
-void Connections::open(sys::Fd fd) {
+// Null: the kernel has no memory to watch it.
+Connection* Connections::open(sys::Fd fd) {
   if (freeConnections_.empty()) {
     const auto slot = static_cast<uint32_t>(connections_.size());
     connections_.push_back(std::make_unique<Connection>(slot, options_.head));
@@ -193,16 +198,19 @@ void Connections::open(sys::Fd fd) {
   Connection& connection = *connections_[freeConnections_.back()];
   if (Status status = poll_.add(fd, sys::Interest::Read, tagOf(connection)); !status.isOk()) {
     ++stats_.acceptFailures;
-    return note(IncidentKind::AcceptFailed, nullptr, 0, "", status.systemErrno());  // Closes it.
+    note(IncidentKind::AcceptFailed, nullptr, 0, "", status.systemErrno());  // Closes it.
+    return nullptr;
   }
   freeConnections_.pop_back();
   connection.fd = std::move(fd);
   connection.client.reset();
+  connection.server.reset();
   connection.parser = HeadParser(options_.head);
   connection.interest = sys::Interest::Read;
   ++stats_.connectionsOpen;
   ++stats_.connectionsTotal;
   armTimeout(connection, TimeoutKind::Idle);
+  return &connection;
 }
 
 // `error` is why the kernel gave none; 0: there are as many as may be.
@@ -386,6 +394,7 @@ void Connections::drainLingering(Connection& connection) {
 }
 
 void Connections::destroy(Connection& connection, Ending ending) {
+  const ConnectionId id = connection.id();
   if (connection.reading != nullptr) releaseExchange(std::exchange(connection.reading, nullptr));
   releaseInput(connection);
   timers_.remove(connection.timer);
@@ -407,6 +416,7 @@ void Connections::destroy(Connection& connection, Ending ending) {
   --stats_.connectionsOpen;
   if (isAcceptPaused_) resumeAccepting();
   dropExchanges(connection);
+  if (connection.server && !isDrained_) handler_.onSecureEnd(id, ending == Ending::Reset);
   // Why last: until here nothing that the handler does can reuse the slot.
   freeConnections_.push_back(connection.slot);
   noteDrained();

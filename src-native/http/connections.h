@@ -65,6 +65,11 @@ class RequestHandler {
   virtual void onClosed(RequestId id) = 0;
   // After close(): the last connection has ended.
   virtual void onDrained() = 0;
+  // Of a secure server: a client has connected. It speaks TLS at `network`; what is inside goes to
+  // and from `plain`. Both are the handler's.
+  virtual void onSecure(ConnectionId /*id*/, sys::Fd /*network*/, sys::Fd /*plain*/) {}
+  // Such a connection has ended: with what `plain` still has for the client, or cut.
+  virtual void onSecureEnd(ConnectionId /*id*/, bool /*isCut*/) {}
 
  protected:
   ~RequestHandler() = default;
@@ -89,6 +94,7 @@ class Connections {
     uint64_t queuedBytesMax = 4ull << 30;
     // A large buffer is copied to sockets so often before it is sent by reference; 0: always.
     uint32_t copiesBeforeReference = 32;
+    bool isSecure = false;  // The handler carries the bytes of all connections through TLS.
     const sys::Clock* clock = &sys::systemClock();
   };
   struct Stats {
@@ -187,6 +193,7 @@ class Connections {
   void destroy();
 
   const Stats& stats() const { return stats_; }
+  bool isSecure() const { return isSecure_; }
   AnswerLog& log() { return log_; }
   Incidents& incidents() { return incidents_; }
 
@@ -197,7 +204,7 @@ class Connections {
 
   // connections.cc: accepting, events, time, ending.
   void acceptReady();
-  void open(sys::Fd fd);
+  Connection* open(sys::Fd fd);
   void pauseAccepting(int64_t forMs, int error);
   void resumeAccepting();
   void handleEvent(const sys::Readiness& event);
@@ -217,6 +224,10 @@ class Connections {
   void destroy(Connection& connection, Ending ending);
   void noteDrained();
   void dropExchanges(Connection& connection);
+
+  // connections_secure.cc: connections whose bytes the handler carries, and addresses.
+  int makeSparePair();
+  void openSecure(sys::Fd network);
 
   // connections_exchanges.cc: the requests of a connection.
   Exchange* takeExchange(Connection& connection);
@@ -298,6 +309,8 @@ class Connections {
   TimerWheel timers_;
   TimerNode acceptTimer_;
   int64_t nowMs_ = 0;
+  const bool isSecure_;
+  sys::StreamPair spare_;  // For the next secure connection.
   bool isInTurn_ = false;
   bool isAcceptPaused_ = false;
   bool isClosing_ = false;

@@ -300,22 +300,4 @@ Status Connections::waitForBody(Connection& connection) {
   return Status(Code::WouldBlock, "request body");
 }
 
-Result<sys::Endpoint> Connections::endpointOf(RequestId id, Side side) {
-  const Exchange* exchange = find(id);
-  if (exchange == nullptr) return Status(Code::Closed, "request");
-  Connection& connection = *exchange->connection;
-  if (side == Side::Server) return sys::localEndpoint(connection.fd);
-  return clientOf(connection);
-}
-
-// Asks the kernel once.
-Result<sys::Endpoint> Connections::clientOf(Connection& connection) {
-  if (!connection.client) {
-    const Result<sys::Endpoint> client = sys::remoteEndpoint(connection.fd);
-    if (!client.isOk()) return client;
-    connection.client = client.value();
-  }
-  return *connection.client;
-}
-
 }  // namespace iol::http

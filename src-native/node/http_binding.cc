@@ -212,7 +212,8 @@ void HttpBinding::onRequest(const http::RequestView& request) {
   record_[0] = request.id.slot;
   record_[1] = request.id.epoch;
   record_[2] = static_cast<uint32_t>(head.method) | uint32_t{head.versionMinor} << 8 |
-               static_cast<uint32_t>(head.targetForm) << 16;
+               static_cast<uint32_t>(head.targetForm) << 16 |
+               uint32_t{connections_->isSecure()} << 24;
   record_[3] = head.knownHeaders;
   record_[4] = head.repeatedHeaders;
   napi_value target = targetValue(env, request);
@@ -221,6 +222,14 @@ void HttpBinding::onRequest(const http::RequestView& request) {
   if (napi_call_function(env, receiver, function, 1, &target, nullptr) != napi_ok) {
     reportException();
   }
+}
+
+void HttpBinding::onSecure(http::ConnectionId id, sys::Fd network, sys::Fd plain) {
+  record_[5] = static_cast<uint32_t>(network.get());
+  record_[6] = static_cast<uint32_t>(plain.get());
+  tell(Event::Secure, {id.slot, id.epoch});
+  if (record_[5] == 0) (void)network.release();
+  if (record_[6] == 0) (void)plain.release();
 }
 
 void HttpBinding::tell(Event event, http::RequestId id) {

@@ -29,9 +29,19 @@ namespace iol::node {
 class HttpBinding final : public http::RequestHandler,
                           public std::enable_shared_from_this<HttpBinding> {
  public:
-  // Uint32: slot, epoch, method | version << 8 | target form << 16, known headers, repeated ones.
-  static constexpr size_t kRecordWords = 5;
-  enum class Event : int32_t { Writable, Closed, Drained, Body, Incidents };
+  // Uint32: slot, epoch, method | version << 8 | target form << 16 | secure << 24, known headers,
+  // repeated ones; of Secure the descriptors network and plain, which whoever takes sets to 0.
+  static constexpr size_t kRecordWords = 7;
+  enum class Event : int32_t {
+    Writable,
+    Closed,
+    Drained,
+    Body,
+    Incidents,
+    Secure,
+    SecureEnd,
+    SecureCut,
+  };
 
   struct Script {
     napi_value onRequest;  // (target: string)
@@ -74,6 +84,10 @@ class HttpBinding final : public http::RequestHandler,
   void onBody(http::RequestId id) override { tell(Event::Body, id); }
   void onClosed(http::RequestId id) override { tell(Event::Closed, id); }
   void onDrained() override { isDrained_ = true; }
+  void onSecure(http::ConnectionId id, sys::Fd network, sys::Fd plain) override;
+  void onSecureEnd(http::ConnectionId id, bool isCut) override {
+    tell(isCut ? Event::SecureCut : Event::SecureEnd, {id.slot, id.epoch});
+  }
 
  private:
   Status serve(Pool& pool, sys::Fd listener, const http::Connections::Options& options);

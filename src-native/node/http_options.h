@@ -34,6 +34,7 @@ struct HttpNumbers {
     options.copiesBeforeReference = at(15);
     options.queuedBytesMax = static_cast<uint64_t>(numbers[17]);
     options.bodyBytesPerSecondMin = at(18);
+    options.isSecure = at(19) != 0;
     return options;
   }
 };

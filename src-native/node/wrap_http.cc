@@ -306,18 +306,25 @@ napi_value httpHeaders(napi_env env, napi_callback_info info) {
   return list;
 }
 
-// httpCopyRequest(server, slot, epoch, to, at): a line "ADDRESS PORT" of the client, and the head
-// as it was received -> bytes of both, also when they do not fit; scratch[0]: of the line
+// httpCopyRequest(server, slot, epoch, to, at): a line "ADDRESS PORT" of the client, of a secure
+// connection followed by those of the server, and the head as it was received
+//   -> bytes of both, also when they do not fit; scratch[0]: of the line
 napi_value httpCopyRequest(napi_env env, napi_callback_info info) {
   Call<5> call(env, info, Needs::Nothing);
   HttpBinding& server = serverAt(env, call.value(0));
   if (server.connections() == nullptr) return call.failClosed("request");
-  const Result<sys::Endpoint> client =
-      server.connections()->endpointOf(requestAt(call, 1), http::Connections::Side::Client);
+  using Side = http::Connections::Side;
+  const http::RequestId id = requestAt(call, 1);
+  const Result<sys::Endpoint> client = server.connections()->endpointOf(id, Side::Client);
   if (!client.isOk()) return call.fail(client.status());
-  char line[sys::kHostTextMax + 8];
-  const auto lineBytes = static_cast<uint32_t>(
-      std::snprintf(line, sizeof line, "%s %u\n", client.value().host, client.value().port));
+  std::string line = std::string(client.value().host) + " " + std::to_string(client.value().port);
+  if (server.connections()->isSecure()) {
+    const Result<sys::Endpoint> own = server.connections()->endpointOf(id, Side::Server);
+    if (!own.isOk()) return call.fail(own.status());
+    line += std::string(" ") + own.value().host + " " + std::to_string(own.value().port);
+  }
+  line += '\n';
+  const auto lineBytes = static_cast<uint32_t>(line.size());
   call.state().scratch()[0] = lineBytes;
   http::ByteSpan storage[http::kSpansMax];
   const std::optional<http::RequestView> request =
@@ -328,7 +335,7 @@ napi_value httpCopyRequest(napi_env env, napi_callback_info info) {
   uint64_t at = call.bytesAt(4);
   const uint32_t length = request->head.byteLength;
   if (at <= to.length && lineBytes + length <= to.length - at) {
-    std::copy_n(line, lineBytes, to.data + at);
+    std::copy_n(line.data(), lineBytes, to.data + at);
     at += lineBytes;
     uint32_t copied = 0;
     for (const http::ByteSpan& span : storage) {

@@ -91,6 +91,21 @@ napi_value httpTakeIncidents(napi_env env, napi_callback_info info) {
   return list;
 }
 
+// httpCountTls(bytes): bytes of HTTPS that were carried, by three copies
+napi_value httpCountTls(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  const uint64_t bytes = call.bytesAt(0);
+  for (int copy = 0; copy < 3; ++copy) countCopy(bytes, CopyReason::Tls);
+  return nullptr;
+}
+
+// httpResetAtClose(fd): whoever closes this socket will cut it, and leave nothing with the kernel
+napi_value httpResetAtClose(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  sys::resetAtClose(call.intAt(0));
+  return nullptr;
+}
+
 constexpr Export kExports[] = {
     {"httpBind", httpBind},
     {"httpConfigure", httpConfigure},
@@ -99,6 +114,8 @@ constexpr Export kExports[] = {
     {"httpTakeLog", httpTakeLog},
     {"httpReportIncidents", httpReportIncidents},
     {"httpTakeIncidents", httpTakeIncidents},
+    {"httpCountTls", httpCountTls},
+    {"httpResetAtClose", httpResetAtClose},
 };
 
 }  // namespace

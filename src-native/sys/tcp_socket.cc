@@ -184,11 +184,21 @@ bool isPipeSignalIgnored() {
   return sigaction(SIGPIPE, nullptr, &action) == 0 && action.sa_handler != SIG_DFL;
 }
 
+Result<StreamPair> makeStreamPair() {
+  int ends[2];
+  if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) != 0) {
+    return Status::system("socketpair", errno);
+  }
+  return StreamPair{Fd(ends[0]), Fd(ends[1])};
+}
+
 void shutdownSending(const Fd& socket) { (void)shutdown(socket.get(), SHUT_WR); }
 
-void closeAbortively(Fd socket) {
+void closeAbortively(Fd socket) { resetAtClose(socket.get()); }
+
+void resetAtClose(int socket) {
   const linger reset{.l_onoff = 1, .l_linger = 0};
-  (void)setsockopt(socket.get(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+  (void)setsockopt(socket, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
 }
 
 }  // namespace iol::sys

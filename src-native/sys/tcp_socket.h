@@ -70,9 +70,18 @@ Result<uint64_t> sendVectors(const Fd& socket, const iovec* vectors, uint32_t co
 Result<uint64_t> sendPages(const Fd& socket, const Fd& memory, uint64_t offset, uint64_t bytes);
 bool isPipeSignalIgnored();
 
+// Two ends of one stream within the process (AF_UNIX), non-blocking and close-on-exec.
+struct StreamPair {
+  Fd near;
+  Fd far;
+};
+Result<StreamPair> makeStreamPair();
+
 // Tells the peer that nothing more comes; receiving goes on.
 void shutdownSending(const Fd& socket);
 // Closes with a reset: what the kernel still has to send is dropped at once.
 void closeAbortively(Fd socket);
+// The same for whoever closes it.
+void resetAtClose(int socket);
 
 }  // namespace iol::sys

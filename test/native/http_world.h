@@ -20,6 +20,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "http/connections.h"
@@ -126,6 +127,12 @@ class HttpWorld final : public http::RequestHandler {
     if (whenClosed) whenClosed(id);
   }
   void onDrained() override { ++drained; }
+  void onSecure(http::ConnectionId id, sys::Fd network, sys::Fd plain) override {
+    secure.push_back({id, std::move(network), std::move(plain)});
+  }
+  void onSecureEnd(http::ConnectionId id, bool isCut) override {
+    secureEnds.push_back({id, isCut});
+  }
 
   static std::string textOf(const http::RequestView& request, http::HeadRange range) {
     std::string text;
@@ -201,6 +208,13 @@ class HttpWorld final : public http::RequestHandler {
   std::vector<http::RequestId> closed;
   std::vector<std::string> targets;
   std::vector<Aggregate> kept;
+  struct Secure {
+    http::ConnectionId id;
+    sys::Fd network;
+    sys::Fd plain;
+  };
+  std::vector<Secure> secure;
+  std::vector<std::pair<http::ConnectionId, bool>> secureEnds;  // And whether it was cut.
   uint32_t drained = 0;
   uint16_t port = 0;
 

@@ -70,7 +70,7 @@ export async function until(
   }
 }
 
-export const kReadyLine = /^flash-lite: serving (.*) on (http:\/\/.*:(\d+))$/m;
+export const kReadyLine = /^flash-lite: serving (.*) on (https?:\/\/.*:(\d+))$/m;
 
 export interface Server {
   program: Program;
