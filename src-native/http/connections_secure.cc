@@ -7,7 +7,7 @@
 
 namespace iol::http {
 
-// Why beforehand: without descriptors a client waits in the backlog, and is not lost. An errno, or 0.
+// Why beforehand: without descriptors a client waits in the backlog, and is not lost. Errno or 0.
 int Connections::makeSparePair() {
   if (spare_.far.isOpen()) return 0;
   Result<sys::StreamPair> pair = sys::makeStreamPair();
