@@ -175,7 +175,9 @@ export class BufferList implements Disposable {
 
   /** The same bytes in a list of their own; nothing is copied. */
   duplicate(): BufferList {
-    return this._new(this[bytesKey]);
+    // Why by way of another: released bytes are refused before a list is made.
+    using bytes = this.toAggregate();
+    return this._new(bytes);
   }
 
   /** Drops the first `count` bytes, or all that there are. */

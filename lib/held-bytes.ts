@@ -137,7 +137,10 @@ export abstract class HeldBytes extends ByteReads implements Iterable<ReadonlyBy
   /** The same bytes once more, to be released on its own; nothing is copied. */
   abstract clone(): HeldBytes;
 
-  /** Bytes `[from, to)` as an aggregate of its own; nothing is copied. */
+  /**
+   * Bytes `[from, to)` as an aggregate of its own; nothing is copied. One of a quarter or more of many
+   * slices keeps all of them, so that it takes O(1) memory and O(log n) steps, until it is edited.
+   */
   slice(from?: number, to?: number): Aggregate {
     const handle = handleOf(this);
     const { byteLength } = this;

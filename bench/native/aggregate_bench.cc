@@ -77,7 +77,9 @@ class Bench {
          nanoseconds([&] { sink += make(slices).gather(0, vectors, 64); }) / slices);
     note("clone, destroy", nanoseconds([&] { sink += bytes.clone().byteLength(); }));
     note("slice of the middle half, destroy",
-         nanoseconds([&] { sink += bytes.slice(length / 4, half).byteLength(); }));
+         nanoseconds([&] { sink += bytes.slice(length / 4, length / 4 * 3).byteLength(); }));
+    note("slice of a tenth in the middle, destroy",
+         nanoseconds([&] { sink += bytes.slice(half - length / 10, half).byteLength(); }));
     note("append one slice, truncate it", nanoseconds([&] {
            sink += edited.append(one).isOk();
            edited.truncateBack(length);

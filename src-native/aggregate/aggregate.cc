@@ -216,6 +216,10 @@ Aggregate Aggregate::clone() const {
 }
 
 Aggregate Aggregate::slice(uint64_t from, uint64_t to) const {
+  return range(from, to, Parts::Allowed);
+}
+
+Aggregate Aggregate::range(uint64_t from, uint64_t to, Parts parts) const {
   Aggregate part(*domain_);
   to = std::min(to, byteLength_);
   if (from >= to) return part;
@@ -225,19 +229,21 @@ Aggregate Aggregate::slice(uint64_t from, uint64_t to) const {
     domain_->retain(first);
     part.pushBack(
         first.part(static_cast<uint32_t>(from - start), static_cast<uint32_t>(to - from)));
-  } else if (!part.putPart(*this, from, to) && !part.putFew(*this, from, to)) {
-    part.put(Editor(*domain_).cut(share(), from, to));
+    return part;
   }
+  const bool isPut = (parts == Parts::Allowed && part.putPart(*this, from, to)) ||
+                     part.putFew(*this, from, to);
+  if (!isPut) part.put(Editor(*domain_).cut(share(), from, to));
   return part;
 }
 
 // Two slices or more of `whole` as a part of the lowest tree that has them; false, and nothing
-// done, when that would keep more than twice their bytes.
+// done, when that would keep more than kPartOf times their bytes.
 bool Aggregate::putPart(const Aggregate& whole, uint64_t from, uint64_t to) {
   from += whole.bytesBefore_;
   to += whole.bytesBefore_;
   const Branch lowest = tree::lowestWith(whole.tree(), &from, &to);
-  if (to - from < lowest.bytes / 2) return false;
+  if (to - from < lowest.bytes / kPartOf) return false;
   root_ = lowest.node;
   root_->refs++;
   byteLength_ = to - from;
@@ -271,7 +277,8 @@ bool Aggregate::putFew(const Aggregate& whole, uint64_t from, uint64_t to) {
 }
 
 Aggregate Aggregate::split(uint64_t bytes) {
-  Aggregate front = slice(0, bytes);
+  const bool isOwn = root_ != nullptr && root_->refs == 1 && !isPart_;
+  Aggregate front = range(0, bytes, isOwn ? Parts::None : Parts::Allowed);
   truncateFront(bytes);
   return front;
 }

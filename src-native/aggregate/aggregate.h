@@ -7,11 +7,11 @@
 //   one slice: in the aggregate itself        more: a tree (tree.h), shared with clones and
 //                                             slices, and changed only where nobody shares it
 //
-//   part        tree   [ . . . |======|======|=== . . ]     a slice that has half or more of a
-//                              ^ before      ^ its end      tree's bytes is that tree, and where
+//   part        tree   [ . . . |======|======|=== . . ]     a slice that has a quarter or more of
+//                              ^ before          ^ end      a tree's bytes is that tree, and where
 //
-// A part shares the holds on what it leaves out, so it keeps at most twice its own bytes; an edit
-// ends that, and so does a slice of it that is less than half.
+// A part shares the holds on what it leaves out, so it keeps at most kPartOf times its own bytes;
+// an edit ends that, and so does a slice of it that is less than that.
 //
 // Slices of one buffer of which one ends where the next begins are one slice. Many tiny slices are
 // joined by the rule in coalesce.h, the only copy that is made unasked.
@@ -46,6 +46,7 @@ struct Branch;
 }  // namespace tree
 
 constexpr uint32_t kSlicesMax = 1u << 24;
+constexpr uint64_t kPartOf = 4;
 
 class Aggregate {
  public:
@@ -76,7 +77,8 @@ class Aggregate {
   Aggregate clone() const;
   // Bytes [from, to); both are clamped to the length.
   Aggregate slice(uint64_t from, uint64_t to) const;
-  // Takes the first `bytes` bytes out and returns them.
+  // Takes the first `bytes` bytes out and returns them: two parts, but where nobody else has the
+  // tree: then each keeps only what is its own.
   Aggregate split(uint64_t bytes);
   // Out of the middle of a slice it makes one slice more, kSlicesMax or not.
   void remove(uint64_t from, uint64_t to);
@@ -106,6 +108,8 @@ class Aggregate {
   tree::Branch share() const;
   // The tree that root_ is, of which a part has some.
   tree::Branch tree() const;
+  enum class Parts : uint8_t { Allowed, None };
+  Aggregate range(uint64_t from, uint64_t to, Parts parts) const;
   bool putPart(const Aggregate& whole, uint64_t from, uint64_t to);
   bool putFew(const Aggregate& whole, uint64_t from, uint64_t to);
   void pushBack(const Slice& slice);

@@ -152,8 +152,8 @@ Result<Aggregate> readCached(const Endpoint& source, const FileReadOptions& opti
   }
   auto start = startOf(source, options.position);
   if (!start.isOk()) return start.status();
-  auto cached =
-      asAsked(options, options.cache->tryRead(source.modes.facts, start.value(), options.size));
+  auto cached = options.cache->tryRead(source.modes.facts, start.value(), options.size);
+  if (options.into != nullptr) cached = asAsked(options, std::move(cached));
   if (cached.isOk() && !options.position) {
     IOL_TRY(sys::setPosition(source.fd, start.value() + cached.value().byteLength()));
   }

@@ -115,12 +115,26 @@ describe('io-lite/bl', () => {
     assert.deepEqual(ours.getBuffers().map(String).join(''), 'abcd');
   });
 
-  it('is released by dispose, and refuses to be used afterwards', () => {
-    const list = new BufferList('abc');
-    list.dispose();
-    list.dispose();
-    assert.throws(() => list.append('x'), { code: 'ERR_IOL_CLOSED' });
-    assert.throws(() => list.length, { code: 'ERR_IOL_CLOSED' });
+  it('is released by dispose, and each of its members refuses to be used afterwards', () => {
+    const answering: unknown[] = ['constructor', 'dispose', 'toJSON', Symbol.dispose, inspect.custom];
+    const given: Record<string, unknown[]> = {
+      append: ['x'], prepend: ['x'], get: [0], copy: [Buffer.alloc(3)], consume: [1], indexOf: ['b'], readIntBE: [0, 2],
+      readIntLE: [0, 2], readUIntBE: [0, 2], readUIntLE: [0, 2],
+    };
+    const names = Reflect.ownKeys(BufferList.prototype).filter((key) => !answering.includes(key) && !/^_/.test(String(key)));
+    assert.ok(names.length > 25);
+    for (const name of names) {
+      const list = new BufferList('abcdefgh');
+      const use = (): unknown => {
+        const member = (list as never as Record<string | symbol, unknown>)[name];
+        return typeof member === 'function' ? member.apply(list, given[String(name)] ?? []) : member;
+      };
+      const made = use();
+      if (made !== list) (made as Partial<Disposable> | undefined)?.[Symbol.dispose]?.();
+      list.dispose();
+      list.dispose();
+      assert.throws(use, { code: 'ERR_IOL_CLOSED' }, String(name));
+    }
   });
 
   it('is given back by the collector without a word when nobody releases it', async () => {

@@ -34,14 +34,14 @@ TEST(aCloneSharesItsSlicesAndTheirHolds) {
 }
 
 // A part: the tree of the whole, and where in it.
-TEST(aSliceOfHalfOfAnAggregateTakesNoHoldAndNoNode) {
+TEST(aSliceOfAQuarterOfAnAggregateTakesNoHoldAndNoNode) {
   AggregateWorld world;
   const std::string text = AggregateWorld::text(200'000, 2);
   Aggregate whole = world.cut(text, 200);
-  for (const auto& [from, to] : {std::pair<uint64_t, uint64_t>{0, 100'002},
-                                 {50'010, 150'030},
+  for (const auto& [from, to] : {std::pair<uint64_t, uint64_t>{0, 50'002},
+                                 {75'010, 125'030},
                                  {1, 199'999},
-                                 {99'998, 200'000},
+                                 {149'998, 200'000},
                                  {99'950, 200'000}}) {
     const uint64_t nodes = Aggregate::steps().nodes;
     Aggregate part = whole.slice(from, to);
@@ -60,27 +60,44 @@ TEST(aSliceOfHalfOfAnAggregateTakesNoHoldAndNoNode) {
   CHECK_EQ(world.domain->liveHolds(), 1000u);
 }
 
-TEST(aSliceKeepsNoMoreThanTwiceItsBytesAfterItsWholeIsGone) {
+TEST(aSliceKeepsNoMoreThanFourTimesItsBytesAfterItsWholeIsGone) {
   AggregateWorld world;
   const std::string text = AggregateWorld::text(256'000, 2);
-  for (const uint64_t bytes : {400u, 3'000u, 20'000u, 64'000u, 127'000u, 129'000u, 255'000u}) {
+  for (const uint64_t bytes : {400u, 3'000u, 20'000u, 63'000u, 65'000u, 129'000u, 255'000u}) {
     Aggregate whole = world.cut(text, 1000);
     for (uint64_t from = 0; from + bytes < text.size(); from += 31'313) {
       Aggregate part = whole.slice(from, from + bytes);
       whole.clear();
       // The slices at its ends may stick out, by all but one byte each.
-      CHECK(world.domain->liveHolds() * 1000 <= 2 * bytes + 2 * 1000);
+      CHECK(world.domain->liveHolds() * 1000 <= kPartOf * bytes + 2 * 1000);
       Aggregate rest = std::move(part);
       rest.truncateFront(bytes / 3);
       CHECK(contentOf(rest) == text.substr(from + bytes / 3, bytes - bytes / 3));
       rest.truncateBack(rest.byteLength() / 4);
-      CHECK(world.domain->liveHolds() * 1000 <= 2 * rest.byteLength() + 2 * 1000);
+      CHECK(world.domain->liveHolds() * 1000 <= kPartOf * rest.byteLength() + 2 * 1000);
       rest.clear();
       CHECK_EQ(world.domain->liveHolds(), 0u);
       whole = world.cut(text, 1000);
     }
     whole.clear();
     CHECK_EQ(world.pool->stats().buffers, 0u);
+  }
+}
+
+TEST(whatIsSplitOffAnAggregateOfNobodyElseKeepsOnlyItsOwn) {
+  AggregateWorld world;
+  const std::string text = AggregateWorld::text(256'000, 2);
+  for (const uint64_t bytes : {3'000u, 100'500u, 200'000u}) {
+    Aggregate rest = world.cut(text, 1000);
+    Aggregate front = rest.split(bytes);
+    CHECK(contentOf(front) == text.substr(0, bytes));
+    rest.clear();
+    CHECK(world.domain->liveHolds() <= (bytes + 999) / 1000);
+    rest = world.cut(text, 1000);
+    front = rest.split(bytes);
+    front.clear();
+    CHECK(contentOf(rest) == text.substr(bytes));
+    CHECK(world.domain->liveHolds() <= (256'000 - bytes + 999) / 1000);
   }
 }
 
