@@ -56,7 +56,10 @@ async function waitsAreOffTheLoop({ reader, writer }: Ends): Promise<void> {
     using owned = bytes!;
     return owned.toString();
   });
-  assert.deepEqual(texts, ['ab', 'cd']);
+  // Each may be short: a terminal is written byte by byte.
+  assert.ok(texts.every((text) => text.length === 1 || text.length === 2));
+  const waited = texts.join('');
+  assert.equal(waited + String(await readExactly(reader, 4 - waited.length, iolRead)), 'abcd');
 }
 
 async function whatIsGivenUpTakesNothing({ reader, writer }: Ends): Promise<void> {
