@@ -6,6 +6,7 @@ import type { IncomingHttpHeaders } from 'node:http';
 import { Aggregate, HeldBytes } from './aggregate';
 import { closedError, IolError } from './errors';
 import { cacheHandleOf, CachedFile } from './file-cache';
+import { type AnswerRepeat, proposeRepeat, type RespondOptions } from './http-answer';
 import { answeredError, HttpRequestBody } from './http-body';
 import { joinFields } from './http-fields';
 import type { NativeServer } from './http-native';
@@ -60,12 +61,6 @@ export function heldHandle(value: unknown, name: string): number {
 
 function leftError(): IolError {
   return new IolError('ERR_IOL_ABORTED', 'The client has left before its answer was complete');
-}
-
-/** Options of one answer. */
-export interface RespondOptions {
-  /** End the connection after this answer. Default false; the request may want it all the same. */
-  close?: boolean;
 }
 
 /**
@@ -232,6 +227,7 @@ export class HttpRequest {
     const headHandle = heldHandle(head, 'head');
     const bodyHandle = body === undefined || body === null ? 0 : heldHandle(body, 'body');
     const closes = options?.close === true ? 1 : 0;
+    if (options?.repeat !== undefined) this.propose(options.repeat, closes);
     httpRespond(this.server, this.slot, this.epoch, headHandle, bodyHandle, closes);
     this.finish(State.Answered);
   }
@@ -265,6 +261,7 @@ export class HttpRequest {
     validateInteger(offset, 'offset');
     validateInteger(length, 'length');
     const closes = options?.close === true ? 1 : 0;
+    if (options?.repeat !== undefined) this.propose(options.repeat, closes);
     if (!httpRespondFile(this.server, this.slot, this.epoch, headHandle, closes,
       cacheHandleOf(file), handleOf(file), offset, length)) return false;
     this.finish(State.Answered);
@@ -418,6 +415,10 @@ export class HttpRequest {
   fail(): void {
     if (this.state === State.Undecided) this.refuse(500, { close: true });
     else this.abort();
+  }
+
+  private propose(repeat: AnswerRepeat, closes: number): void {
+    if (closes === 0) proposeRepeat(this.server, this.slot, this.epoch, repeat);
   }
 
   private finish(state: State): void {

@@ -7,6 +7,8 @@ export interface HttpServerStats {
   readonly connectionsTotal: number;
   /** Well-formed ones. */
   readonly requests: number;
+  /** Of these, answered again without asking the program: `repeat` of RespondOptions. */
+  readonly repeated: number;
   readonly responses1xx: number;
   readonly responses2xx: number;
   readonly responses3xx: number;
@@ -51,5 +53,5 @@ export const statNames = [
   'responses3xx', 'responses4xx', 'responses5xx', 'bytesSent', 'malformed', 'refusedForMemory',
   'headTimeouts', 'idleTimeouts', 'sendTimeouts', 'clientsLost', 'receives', 'sends',
   'partialSends', 'acceptPauses', 'bodyTimeouts', 'answerTimeouts', 'bytesByReference',
-  'acceptFailures', 'bytesQueued', 'queueCuts',
+  'acceptFailures', 'bytesQueued', 'queueCuts', 'repeated',
 ] as const;

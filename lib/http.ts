@@ -23,6 +23,7 @@ import { Pool } from './pool';
 import { handleOf } from './resource';
 import { invalidType, invalidValue, validateFunction, validateInteger, validateObject } from './validate';
 
+export type { AnswerRepeat, RespondOptions } from './http-answer';
 export type { BodyReadOptions, HttpRequestBody } from './http-body';
 export {
   allowsRange, evaluateConditions, parseRange, type ByteRange, type HeaderLookup, type Validators,
@@ -37,7 +38,7 @@ export type { HttpAnswerRecord } from './http-log';
 export type { HttpServerLimits, HttpServerOptions } from './http-options';
 export { HttpHeadParser, type HttpHeadLimits, type HttpRequestHead } from './http-parser';
 export { replyWith, type ReplyBody, type ReplyOptions } from './http-reply';
-export { HttpRequest, Interest, type RespondOptions } from './http-request';
+export { HttpRequest, Interest } from './http-request';
 export type { HttpServerStats } from './http-stats';
 export type { HttpTlsOptions } from './http-tls';
 
@@ -216,6 +217,14 @@ export class HttpServer implements AsyncDisposable {
   /** Requests that were not answered within the callback, and still are not completely. */
   openRequests(): HttpRequest[] {
     return [...this.#undecided.values()];
+  }
+
+  /**
+   * From now on the program is asked about every request again: what {@link RespondOptions.repeat}
+   * allowed was for decisions that may have changed.
+   */
+  forgetAnswers(): void {
+    native.httpForget(this.#server);
   }
 
   /**

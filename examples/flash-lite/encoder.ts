@@ -71,18 +71,28 @@ interface Version {
   outcomes: Map<Coding, Outcome | Promise<Outcome>>;
 }
 
+export interface EncoderGround {
+  readonly pool: Pool;
+  readonly forgetAnswers: () => void;  // What was dropped may still be an answer.
+}
+
 export class Encoder {
   readonly #versions = new Map<string, Version>();  // By path.
   readonly #waiting: (() => void)[] = [];
   readonly #pool: Pool;
+  readonly #forgetAnswers: () => void;
   #jobs = 0;
   #bytes = 0;
   #encoded = 0;
   #evictions = 0;
   #isClosed = false;
 
-  constructor(readonly bytesMax: number, readonly fileBytesMax: number, pool: Pool) {
+  constructor(
+    readonly bytesMax: number, readonly fileBytesMax: number,
+    { pool, forgetAnswers }: EncoderGround,
+  ) {
     this.#pool = pool;
+    this.#forgetAnswers = forgetAnswers;
   }
 
   isFor(byteLength: number): boolean {
@@ -148,6 +158,7 @@ export class Encoder {
   #release(encoded: Encoded): void {
     this.#bytes -= encoded.byteLength;
     encoded.body.dispose();
+    this.#forgetAnswers();
   }
 
   #add(encoded: Encoded): void {

@@ -4,12 +4,17 @@
 // that are being prepared have retained it, and the last of them gives its memory back.
 
 import type { CachedFile } from 'io-lite';
-import { formatHttpDate } from 'io-lite/http';
+import { formatHttpDate, Interest, type RespondOptions } from 'io-lite/http';
 
 import type { Fields } from './answers';
 import type { Encoded } from './encoder';
 import type { Coding } from './preferences';
 import { Representation, type RepresentationFacts } from './representation';
+
+export const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.IfModifiedSince |
+  Interest.IfUnmodifiedSince;
+// The headers by which an answer is found, but for Accept-Encoding.
+export const kDecisive = kConditional | Interest.Range;
 
 // Forms that were siblings once; they go with the resource.
 const kOthersMax = 16;
@@ -23,6 +28,8 @@ export interface ResourceFacts {
 
 export class FileResource {
   readonly identity: Representation;
+  // Of answers that are given to everybody who asks in the same way.
+  readonly repeat: RespondOptions;
   // What a client gets by the index of its preference, as far as that was asked for.
   readonly choices: (Representation | undefined)[] = [];
   isTouched = true;  // Since the map last looked for something to drop.
@@ -36,6 +43,8 @@ export class FileResource {
     // A date after that of the response would be a lie (RFC 9110 section 8.8.2.1).
     const lastModified = file.mtimeMs <= Date.now() ? formatHttpDate(file.mtimeMs) : undefined;
     const { contentType, isNegotiated } = facts;
+    const uses = isNegotiated ? kDecisive | Interest.AcceptEncoding : kDecisive;
+    this.repeat = { repeat: { uses, whileFresh: file } };
     const fields = isNegotiated ? { Vary: 'Accept-Encoding', ...facts.fields } : facts.fields;
     this.#facts = { lastModified, contentType, fields };
     const { etag } = file;

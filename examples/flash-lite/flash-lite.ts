@@ -36,8 +36,12 @@ export class Ground {
   readonly filesMax: number;
   readonly cache: FileCache;
 
-  // `facts` are what the status page tells of everything else.
-  constructor({ cacheBytes, compressBytes }: Options, readonly facts: () => ServerFacts) {
+  // `facts` are what the status page tells of everything else; forgetAnswers() asks the server's
+  // listeners to repeat none.
+  constructor(
+    { cacheBytes, compressBytes }: Options, readonly facts: () => ServerFacts,
+    readonly forgetAnswers: () => void,
+  ) {
     // What leaves the cache while it is being sent stays in memory: as much again, not more. Beyond
     // that the answer is 503.
     const maxBytes = 2 * cacheBytes + compressBytes;

@@ -67,6 +67,8 @@ function addTraffic(metrics: Metrics, { http }: Status): void {
   metrics.add('flash_lite_connections_open', 'Connections that are open.', http.connectionsOpen);
   metrics.add('flash_lite_connections_total', 'Connections that were accepted.', http.connectionsTotal);
   metrics.add('flash_lite_requests_total', 'Well-formed requests.', http.requests);
+  metrics.add('flash_lite_repeated_total', 'Of these, answered as a request that was alike.',
+    http.repeated);
   metrics.add('flash_lite_responses_total', 'Responses by class of status.', labelled('class', {
     '1xx': http.responses1xx, '2xx': http.responses2xx, '3xx': http.responses3xx,
     '4xx': http.responses4xx, '5xx': http.responses5xx,

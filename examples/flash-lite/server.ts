@@ -56,7 +56,7 @@ export class Server {
 
   private constructor(options: FlashLiteOptions) {
     this.#options = options;
-    this.#ground = new Ground(options, () => this.#facts());
+    this.#ground = new Ground(options, () => this.#facts(), () => this.#forgetAnswers());
     this.#decider = new FlashLite(options, this.#ground);
   }
 
@@ -89,6 +89,7 @@ export class Server {
     await this.#giveOwnAnswers(decider);
     const before = this.#decider;
     this.#decider = decider;
+    this.#forgetAnswers();
     this.#options = options;
     this.#reloads++;
     const retiring = this.#retire(before).finally(() => this.#retiring.delete(retiring));
@@ -127,6 +128,10 @@ export class Server {
       head.dispose();
       body.dispose();
     }
+  }
+
+  #forgetAnswers(): void {
+    for (const listener of this.#listeners) listener.forgetAnswers();
   }
 
   // Puts away what answered before, once nobody waits for its answers.

@@ -3,7 +3,9 @@
 //   target -> resource map --hit--> head (built before) + bytes (cached) -> one respond()
 //                          \-miss-> site: decode, check, open -> resource map -> the same
 //
-// A hit touches no file, makes no promise and copies no byte.
+// A hit touches no file, makes no promise and copies no byte. The server may repeat it without asking
+// (`repeat`): all that it depends on is the target, the headers in kDecisive, Accept-Encoding where it
+// is negotiated, and the file.
 
 import { extname } from 'node:path';
 
@@ -18,7 +20,7 @@ import { contentType } from 'mime-types';
 import { Answers, kOwnStatuses, type Fields, type OwnAnswer } from './answers';
 import { Encoder } from './encoder';
 import { hasChanged, isShortOfDescriptors, messageOf, statusOf } from './failures';
-import { FileResource } from './file-resource';
+import { FileResource, kConditional, kDecisive } from './file-resource';
 import { HeaderRules } from './header-rules';
 import { kListingFields, renderListing } from './listing';
 import { log } from './log';
@@ -50,10 +52,6 @@ const kAttemptsMax = 8;
 const kDottedName = /(?:\.|%2e)[^/]*$/i;
 const kUnknownType = 'application/octet-stream';
 
-const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.IfModifiedSince |
-  Interest.IfUnmodifiedSince;
-const kDecisive = kConditional | Interest.Range;
-
 // Others are 501: nobody knows what they mean.
 const kOtherMethods = new Set(['POST', 'PUT', 'DELETE', 'TRACE', 'CONNECT', 'PATCH']);
 
@@ -62,6 +60,8 @@ export interface Storage {
   readonly pool: Pool;
   readonly cache: FileCache;
   readonly filesMax: number;
+  // No answer may be repeated any more.
+  readonly forgetAnswers: () => void;
 }
 
 export class StaticFiles {
@@ -82,7 +82,7 @@ export class StaticFiles {
   readonly #partBytes: number;
 
   constructor(options: StaticFilesOptions, storage: Storage) {
-    const { cache, filesMax, pool } = storage;
+    const { cache, filesMax } = storage;
     this.#storage = storage;
     this.#options = options;
     const { cacheBytes, compressBytes, ignoresPrecompressed } = options;
@@ -92,7 +92,7 @@ export class StaticFiles {
     this.#site = new Site(options, cache);
     this.#wholeBytesMax = Math.min(kWholeBytesMax, Math.floor(cacheBytes / 4));
     this.#partBytes = Math.min(kPartBytes, this.#wholeBytesMax);
-    this.#encoder = new Encoder(compressBytes, this.#wholeBytesMax, pool);
+    this.#encoder = new Encoder(compressBytes, this.#wholeBytesMax, storage);
     this.#negotiation = new Negotiation(this.#site, this.#encoder, !ignoresPrecompressed);
   }
 
@@ -112,7 +112,12 @@ export class StaticFiles {
     const representation = this.#known(request, resource);
     if (representation !== undefined) {
       const selection = this.#select(request, representation);
-      if (selection === undefined || this.#respondNow(request, selection)) return;
+      if (selection === undefined) return;
+      if (selection === representation.notModified) {
+        request.respond(selection.head, null, resource.repeat);
+        return;
+      }
+      if (this.#respondNow(request, selection)) return;
       dispose(selection);
     }
     void this.#answerLater(request, resource.retain(), request.target, 1);
@@ -178,10 +183,10 @@ export class StaticFiles {
     if (representation === undefined) return false;
     const { file, encoded, whole } = representation;
     if (whole.length > this.#wholeBytesMax || request.method !== 'GET') return false;
-    if (file === resource.file) return request.respondFile(whole.head, file, 0, whole.length);
-    if (!resource.file.isFresh) return false;
-    if (file !== undefined) return request.respondFile(whole.head, file, 0, whole.length);
-    request.respond(whole.head, encoded?.body);
+    const { repeat } = resource;
+    if (file !== resource.file && !resource.file.isFresh) return false;
+    if (file !== undefined) return request.respondFile(whole.head, file, 0, whole.length, repeat);
+    request.respond(whole.head, encoded?.body, repeat);
     return true;
   }
 

@@ -43,11 +43,14 @@ CachedFile::~CachedFile() {
 
 bool CachedFile::isFresh() {
   const auto cache = cache_.lock();
-  if (!cache) return false;
-  const int64_t now = cache->nowMs();
-  if (!cache->isFresh(*this, now)) return false;
-  cache->noteUseOf(*this, now);
-  if (cache->wantsRefresh_) cache->refresh();
+  return cache && cache->isFresh(*this);
+}
+
+bool FileCache::isFresh(CachedFile& file) {
+  const int64_t now = nowMs();
+  if (!isFresh(file, now)) return false;
+  noteUseOf(file, now);
+  if (wantsRefresh_) refresh();
   return true;
 }
 

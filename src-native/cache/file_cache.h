@@ -62,6 +62,8 @@ class CachedFile {
   // False once a change is known or the last look at the file is older than the interval. True
   // counts as a use: the cache goes on looking at files that are used (it may queue that here).
   bool isFresh();
+  // Its cache, while that is there: for who asks it more than one thing.
+  std::shared_ptr<FileCache> cache() const { return cache_.lock(); }
 
   // For the binding alone: its handle of the JavaScript object, 0 while there is none.
   int32_t scriptHandle = 0;
@@ -138,6 +140,8 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
   Result<CachedFilePtr> openDescriptor(int fd);
 
   // Bytes [offset, offset + length), clamped to the file, when all are cached; else WouldBlock.
+  // As CachedFile::isFresh.
+  bool isFresh(CachedFile& file);
   Result<Aggregate> tryRead(CachedFile& file, uint64_t offset, uint64_t length);
   // The same of whatever version has these facts; WouldBlock at the file's end too.
   Result<Aggregate> tryRead(const sys::FileFacts& facts, uint64_t offset, uint64_t length);

@@ -171,6 +171,7 @@ void HttpBinding::finish(bool tellsScript) {
   lastLog_ = std::move(connections_->log());
   closeHandles();
   connections_.reset();
+  repeats_.forget();
   if (tellsScript) tell(Event::Drained, {});
   napi_env env = state_.env();
   napi_delete_reference(env, std::exchange(onRequest_, nullptr));
@@ -202,6 +203,7 @@ napi_value HttpBinding::functionOf(napi_ref reference) {
 }
 
 void HttpBinding::onRequest(const http::RequestView& request) {
+  if (repeats_.answer(*connections_, request)) return;
   napi_env env = state_.env();
   napi_value function = functionOf(onRequest_);
   if (function == nullptr) {

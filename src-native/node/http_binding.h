@@ -23,6 +23,7 @@
 #include "http/connections.h"
 #include "node/call.h"
 #include "node/env.h"
+#include "node/repeats.h"
 
 namespace iol::node {
 
@@ -61,6 +62,7 @@ class HttpBinding final : public http::RequestHandler,
   }
   // Outlives the connections.
   http::AnswerLog& log() { return connections_ ? connections_->log() : lastLog_; }
+  Repeats& repeats() { return repeats_; }
   const sys::Endpoint& endpoint() const { return endpoint_; }
   const std::string& path() const { return path_; }  // Of a socket of the file system, else empty.
   void setReferenced(bool isReferenced);
@@ -104,6 +106,7 @@ class HttpBinding final : public http::RequestHandler,
 
   EnvState& state_;
   std::unique_ptr<http::Connections> connections_;
+  Repeats repeats_;
   http::Connections::Stats lastStats_;
   http::AnswerLog lastLog_;
   sys::Endpoint endpoint_;

@@ -9,6 +9,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "aggregate/trusted.h"
 #include "http/answer_head.h"
@@ -106,6 +107,7 @@ napi_value httpRespond(napi_env env, napi_callback_info info) {
   Call<6> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
+  std::optional<Repeats::Proposal> proposal = server.repeats().takeProposal(requestAt(call, 1));
   std::optional<Aggregate> ownHead;
   const Aggregate* head = headAt(call, 3, ownHead);
   if (head == nullptr) return nullptr;
@@ -114,8 +116,10 @@ napi_value httpRespond(napi_env env, napi_callback_info info) {
   if (bodyHandle != 0 && body == nullptr) return call.failClosed("aggregate");
   if (server.connections() == nullptr) return call.boolean(false);
   const HttpBinding::Entry entry(server);
-  return taken(
-      call, server.connections()->respond(requestAt(call, 1), *head, body, persistenceAt(call, 5)));
+  const Status status =
+      server.connections()->respond(requestAt(call, 1), *head, body, persistenceAt(call, 5));
+  if (proposal && status.isOk()) server.repeats().keep(std::move(*proposal), *head, body);
+  return taken(call, status);
 }
 
 // httpRespondFile(server, slot, epoch, head, closes, cache, file, offset, length)
@@ -124,6 +128,7 @@ napi_value httpRespondFile(napi_env env, napi_callback_info info) {
   Call<9> call(env, info);
   if (!call.isReady()) return nullptr;
   HttpBinding& server = serverAt(env, call.value(0));
+  std::optional<Repeats::Proposal> proposal = server.repeats().takeProposal(requestAt(call, 1));
   std::optional<Aggregate> ownHead;
   const Aggregate* head = headAt(call, 3, ownHead);
   if (head == nullptr) return nullptr;
@@ -139,6 +144,9 @@ napi_value httpRespondFile(napi_env env, napi_callback_info info) {
   const HttpBinding::Entry inside(server);
   const Status status = server.connections()->respond(requestAt(call, 1), *head, &body.value(),
                                                       persistenceAt(call, 4));
+  if (proposal && status.isOk()) {
+    server.repeats().keep(std::move(*proposal), *head, {*file, call.bytesAt(7), call.bytesAt(8)});
+  }
   // A client that has left is answered as well as it can be.
   if (!status.isOk() && status.code() != Code::Closed) return call.fail(status);
   return call.boolean(true);
@@ -398,15 +406,36 @@ napi_value httpMethod(napi_env env, napi_callback_info info) {
 // httpStats(server): scratch, in the order of statNames in lib/http.ts.
 napi_value httpStats(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, Needs::Nothing);
-  const http::Connections::Stats& stats = serverAt(env, call.value(0)).stats();
+  HttpBinding& server = serverAt(env, call.value(0));
+  const http::Connections::Stats& stats = server.stats();
+  const uint64_t repeated = server.repeats().given();
   const uint64_t figures[] = {
-      stats.connectionsOpen, stats.connectionsTotal, stats.requests,         stats.responses[1],
-      stats.responses[2],    stats.responses[3],     stats.responses[4],     stats.responses[5],
-      stats.bytesSent,       stats.malformed,        stats.refusedForMemory, stats.headTimeouts,
-      stats.idleTimeouts,    stats.sendTimeouts,     stats.clientsLost,      stats.receives,
-      stats.sends,           stats.partialSends,     stats.acceptPauses,     stats.bodyTimeouts,
-      stats.answerTimeouts,  stats.bytesByReference, stats.acceptFailures,   stats.bytesQueued,
+      stats.connectionsOpen,
+      stats.connectionsTotal,
+      stats.requests,
+      stats.responses[1],
+      stats.responses[2],
+      stats.responses[3],
+      stats.responses[4],
+      stats.responses[5],
+      stats.bytesSent,
+      stats.malformed,
+      stats.refusedForMemory,
+      stats.headTimeouts,
+      stats.idleTimeouts,
+      stats.sendTimeouts,
+      stats.clientsLost,
+      stats.receives,
+      stats.sends,
+      stats.partialSends,
+      stats.acceptPauses,
+      stats.bodyTimeouts,
+      stats.answerTimeouts,
+      stats.bytesByReference,
+      stats.acceptFailures,
+      stats.bytesQueued,
       stats.queueCuts,
+      repeated,
   };
   static_assert(std::size(figures) <= EnvState::kScratchNumbers);
   for (size_t i = 0; i < std::size(figures); ++i) {

@@ -2,6 +2,7 @@
 // has its requests.
 
 #include <iterator>
+#include <optional>
 
 #include "node/call.h"
 #include "node/exports.h"
@@ -30,6 +31,32 @@ napi_value httpConfigure(napi_env env, napi_callback_info info) {
   const HttpBinding::Entry entry(server);
   const HttpNumbers given{reinterpret_cast<const double*>(call.spanAt(1).data)};
   server.connections()->setOptions(given.options());
+  return nullptr;
+}
+
+// httpPropose(server, slot, epoch, uses, file or 0): the next answer to this request may be repeated
+napi_value httpPropose(napi_env env, napi_callback_info info) {
+  Call<5> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  if (server.connections() == nullptr) return nullptr;
+  http::RequestId id;
+  napi_get_value_uint32(env, call.value(1), &id.slot);
+  napi_get_value_uint32(env, call.value(2), &id.epoch);
+  http::ByteSpan storage[http::kSpansMax];
+  const std::optional<http::RequestView> request = server.connections()->view(id, storage);
+  if (!request) return nullptr;
+  const int32_t handle = call.handle(4);
+  const CachedFilePtr* file = handle == 0 ? nullptr : call.state().files().get(handle);
+  if (handle != 0 && file == nullptr) return call.failClosed("cached file");
+  server.repeats().propose(*request, static_cast<uint32_t>(call.intAt(3)),
+                           file == nullptr ? nullptr : *file);
+  return nullptr;
+}
+
+// httpForget(server): what may be repeated
+napi_value httpForget(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  serverAt(env, call.value(0)).repeats().forget();
   return nullptr;
 }
 
@@ -116,6 +143,8 @@ constexpr Export kExports[] = {
     {"httpTakeIncidents", httpTakeIncidents},
     {"httpCountTls", httpCountTls},
     {"httpResetAtClose", httpResetAtClose},
+    {"httpForget", httpForget},
+    {"httpPropose", httpPropose},
 };
 
 }  // namespace

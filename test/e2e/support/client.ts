@@ -39,6 +39,7 @@ export function get(server: Server, target: string, ask: Ask = {}): Promise<Answ
 export interface Status {
   connections: number;
   requests: number;
+  http: { repeated: number };
   resources: { entries: number };
   cache: { entries: number; bytes: number; hits: number; misses: number };
   copies: Record<string, { times: number; bytes: number }>;

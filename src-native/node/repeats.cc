@@ -1,0 +1,97 @@
+#include "node/repeats.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace iol::node {
+namespace {
+
+bool isFresh(const std::weak_ptr<CachedFile>& weak) {
+  const CachedFilePtr file = weak.lock();
+  return file != nullptr && file->isFresh();
+}
+
+bool isSame(const std::weak_ptr<CachedFile>& one, const std::weak_ptr<CachedFile>& other) {
+  return !one.owner_before(other) && !other.owner_before(one);
+}
+
+}  // namespace
+
+bool Repeats::answer(http::Connections& connections, const http::RequestView& request) {
+  if (sets_.empty()) return false;
+  const std::optional<uint64_t> hash = http::Likeness::hashOf(request.head, request.text);
+  if (!hash) return false;
+  for (std::optional<Answer>& place : sets_[*hash % kSets]) {
+    if (place && place->proposal.hash == *hash &&
+        place->proposal.likeness.isOf(request.head, request.text)) {
+      return give(connections, request.id, place);
+    }
+  }
+  return false;
+}
+
+bool Repeats::give(http::Connections& connections, http::RequestId id,
+                   std::optional<Answer>& place) {
+  if (place->proposal.dependsOnFile && !isFresh(place->proposal.whileFresh)) {
+    place.reset();
+    return false;
+  }
+  std::optional<Aggregate> part;
+  const Aggregate* body = place->body ? &*place->body : nullptr;
+  if (place->part) {
+    const CachedFilePtr file = place->part->file.lock();
+    const std::shared_ptr<FileCache> cache = file == nullptr ? nullptr : file->cache();
+    if (cache == nullptr || !cache->isFresh(*file)) {
+      place.reset();
+      return false;
+    }
+    Result<Aggregate> bytes = cache->tryRead(*file, place->part->offset, place->part->length);
+    if (!bytes.isOk()) return false;  // The disk is needed: not for us.
+    body = &part.emplace(bytes.take());
+  }
+  // Why it is counted first: respond() may end the connection, and tell TypeScript of it.
+  ++given_;
+  if (connections.respond(id, place->head, body, http::Persistence::KeepAlive).isOk()) return true;
+  --given_;
+  return false;
+}
+
+void Repeats::propose(const http::RequestView& request, uint32_t uses,
+                      const CachedFilePtr& whileFresh) {
+  proposal_.reset();
+  std::optional<http::Likeness> likeness = http::Likeness::of(request.head, request.text, uses);
+  if (!likeness) return;
+  const std::optional<uint64_t> hash = http::Likeness::hashOf(request.head, request.text);
+  proposal_.emplace(
+      Proposal{request.id, *hash, std::move(*likeness), whileFresh != nullptr, whileFresh});
+}
+
+void Repeats::keep(Proposal proposal, const Aggregate& head, const Aggregate* body) {
+  std::optional<Aggregate> own;
+  if (body != nullptr) own.emplace(body->clone());
+  placeFor(proposal.hash)
+      .emplace(Answer{std::move(proposal), head.clone(), std::move(own), std::nullopt});
+}
+
+void Repeats::keep(Proposal proposal, const Aggregate& head, FilePart part) {
+  // The file of the part is looked at in any case.
+  if (isSame(proposal.whileFresh, part.file)) proposal.dependsOnFile = false;
+  placeFor(proposal.hash)
+      .emplace(Answer{std::move(proposal), head.clone(), std::nullopt, std::move(part)});
+}
+
+std::optional<Repeats::Answer>& Repeats::placeFor(uint64_t hash) {
+  if (sets_.empty()) sets_ = std::vector<Ways>(kSets);
+  Ways& ways = sets_[hash % kSets];
+  const auto free = std::ranges::find_if(ways, [](const auto& each) { return !each; });
+  std::optional<Answer>& place = free == ways.end() ? ways[nextWay_++ % kWays] : *free;
+  place.reset();
+  return place;
+}
+
+void Repeats::forget() {
+  proposal_.reset();
+  sets_.clear();
+}
+
+}  // namespace iol::node
