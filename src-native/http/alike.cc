@@ -2,6 +2,8 @@
 
 #include <bit>
 #include <cstring>
+#include <functional>
+#include <string_view>
 
 #include "base/copy.h"
 
@@ -29,17 +31,8 @@ std::optional<uint64_t> Likeness::hashOf(const RequestHead& head, const HeadText
   if (hasBody(head) || head.method == Method::kOther) return std::nullopt;
   const uint8_t* bytes = text.contiguous(head.target);
   if (bytes == nullptr) return std::nullopt;
-  constexpr uint64_t kMultiplier = 0x9e37'79b9'7f4a'7c15;
-  uint64_t hash = (uint64_t{head.target.length} << 8 | static_cast<uint8_t>(head.method)) + 1;
-  uint32_t at = 0;
-  for (uint64_t word = 0; at + sizeof word <= head.target.length; at += sizeof word) {
-    std::memcpy(&word, bytes + at, sizeof word);
-    hash = (std::rotl(hash, 23) ^ word) * kMultiplier;
-  }
-  uint64_t rest = 0;
-  std::memcpy(&rest, bytes + at, head.target.length - at);
-  hash = (std::rotl(hash, 23) ^ rest) * kMultiplier;
-  return hash ^ hash >> 32;
+  const std::string_view target(reinterpret_cast<const char*>(bytes), head.target.length);
+  return std::hash<std::string_view>()(target) + static_cast<uint64_t>(head.method);
 }
 
 std::optional<Likeness> Likeness::of(const RequestHead& head, const HeadText& text, uint32_t uses) {

@@ -10,8 +10,8 @@
 // Threads     the environment's own.
 // Failure     none: what cannot be kept is not, and what cannot be given again is forgotten or left
 //             to TypeScript.
-// Cost        a miss: a hash of the target. A hit: that, a comparison of the headers that were used,
-//             two look-ups for a file, and what Connections::respond costs. Some 300 bytes each.
+// Cost        a miss: a hash of the target. A hit: that, a comparison of the headers in use, two
+//             look-ups for a file, and what Connections::respond costs. Some 300 bytes each.
 // May include everything below node/
 #pragma once
 

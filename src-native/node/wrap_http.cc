@@ -403,47 +403,6 @@ napi_value httpMethod(napi_env env, napi_callback_info info) {
   return request ? rangeValue(env, *request, request->head.methodToken) : nullptr;
 }
 
-// httpStats(server): scratch, in the order of statNames in lib/http.ts.
-napi_value httpStats(napi_env env, napi_callback_info info) {
-  Call<1> call(env, info, Needs::Nothing);
-  HttpBinding& server = serverAt(env, call.value(0));
-  const http::Connections::Stats& stats = server.stats();
-  const uint64_t repeated = server.repeats().given();
-  const uint64_t figures[] = {
-      stats.connectionsOpen,
-      stats.connectionsTotal,
-      stats.requests,
-      stats.responses[1],
-      stats.responses[2],
-      stats.responses[3],
-      stats.responses[4],
-      stats.responses[5],
-      stats.bytesSent,
-      stats.malformed,
-      stats.refusedForMemory,
-      stats.headTimeouts,
-      stats.idleTimeouts,
-      stats.sendTimeouts,
-      stats.clientsLost,
-      stats.receives,
-      stats.sends,
-      stats.partialSends,
-      stats.acceptPauses,
-      stats.bodyTimeouts,
-      stats.answerTimeouts,
-      stats.bytesByReference,
-      stats.acceptFailures,
-      stats.bytesQueued,
-      stats.queueCuts,
-      repeated,
-  };
-  static_assert(std::size(figures) <= EnvState::kScratchNumbers);
-  for (size_t i = 0; i < std::size(figures); ++i) {
-    call.state().scratch()[i] = static_cast<double>(figures[i]);
-  }
-  return nullptr;
-}
-
 // httpClose(server): gracefully; Drained is told when the last connection has ended.
 napi_value httpClose(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, Needs::Nothing);
@@ -501,7 +460,6 @@ constexpr Export kExports[] = {
     {"httpCopyRequest", httpCopyRequest},
     {"httpReadBody", httpReadBody},
     {"httpMethod", httpMethod},
-    {"httpStats", httpStats},
     {"httpClose", httpClose},
     {"httpDestroy", httpDestroy},
     {"httpReference", httpReference},

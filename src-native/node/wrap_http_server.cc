@@ -34,7 +34,7 @@ napi_value httpConfigure(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// httpPropose(server, slot, epoch, uses, file or 0): the next answer to this request may be repeated
+// httpPropose(server, slot, epoch, uses, file or 0): the answer that comes may be repeated
 napi_value httpPropose(napi_env env, napi_callback_info info) {
   Call<5> call(env, info, Needs::Nothing);
   HttpBinding& server = serverAt(env, call.value(0));
@@ -57,6 +57,47 @@ napi_value httpPropose(napi_env env, napi_callback_info info) {
 napi_value httpForget(napi_env env, napi_callback_info info) {
   Call<1> call(env, info, Needs::Nothing);
   serverAt(env, call.value(0)).repeats().forget();
+  return nullptr;
+}
+
+// httpStats(server): scratch, in the order of statNames in lib/http.ts.
+napi_value httpStats(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  HttpBinding& server = serverAt(env, call.value(0));
+  const http::Connections::Stats& stats = server.stats();
+  const uint64_t repeated = server.repeats().given();
+  const uint64_t figures[] = {
+      stats.connectionsOpen,
+      stats.connectionsTotal,
+      stats.requests,
+      stats.responses[1],
+      stats.responses[2],
+      stats.responses[3],
+      stats.responses[4],
+      stats.responses[5],
+      stats.bytesSent,
+      stats.malformed,
+      stats.refusedForMemory,
+      stats.headTimeouts,
+      stats.idleTimeouts,
+      stats.sendTimeouts,
+      stats.clientsLost,
+      stats.receives,
+      stats.sends,
+      stats.partialSends,
+      stats.acceptPauses,
+      stats.bodyTimeouts,
+      stats.answerTimeouts,
+      stats.bytesByReference,
+      stats.acceptFailures,
+      stats.bytesQueued,
+      stats.queueCuts,
+      repeated,
+  };
+  static_assert(std::size(figures) <= EnvState::kScratchNumbers);
+  for (size_t i = 0; i < std::size(figures); ++i) {
+    call.state().scratch()[i] = static_cast<double>(figures[i]);
+  }
   return nullptr;
 }
 
@@ -144,6 +185,7 @@ constexpr Export kExports[] = {
     {"httpCountTls", httpCountTls},
     {"httpResetAtClose", httpResetAtClose},
     {"httpForget", httpForget},
+    {"httpStats", httpStats},
     {"httpPropose", httpPropose},
 };
 

@@ -41,8 +41,8 @@ socklen_t parseAddress(const char* host, uint16_t port, sockaddr_storage& storag
   return 0;
 }
 
-// Why not the C library's functions: they are cancellation points, which costs a program with threads
-// some 25 ns at each call, and nobody here cancels threads.
+// Why not the C library's functions: they are cancellation points, which costs a program with
+// threads some 25 ns at each call, and nobody here cancels threads.
 ssize_t receiveRaw(int socket, void* to, size_t bytes) {
   return syscall(SYS_recvfrom, socket, to, bytes, MSG_DONTWAIT, nullptr, nullptr);
 }
