@@ -2,16 +2,16 @@
  * How an answer of lib/http.ts is given, and when the native side may give it again by itself.
  */
 import { CachedFile } from './file-cache';
-import type { NativeServer } from './http-request';
+import type { NativeServer } from './http-native';
 import { native } from './native';
 import { handleOf } from './resource';
 import { invalidType, validateInteger, validateObject } from './validate';
 
 declare module './native' {
   interface NativeAddon {
-    /** The next answer to this request may be repeated; `file` 0: none. */
+    /** The answer that comes may be repeated; `file` 0: none; `forMs` -1: without end. */
     httpPropose(
-      server: NativeServer, slot: number, epoch: number, uses: number, file: number,
+      server: NativeServer, slot: number, epoch: number, uses: number, file: number, forMs: number,
     ): void;
     httpForget(server: NativeServer): void;
   }
@@ -31,6 +31,8 @@ export interface AnswerRepeat {
   readonly uses: number;
   /** A file on which the answer depends although it is not the one that is answered with. */
   readonly whileFresh?: CachedFile | undefined;
+  /** For so long, in milliseconds. Default: for as long as the files are fresh. */
+  readonly forMs?: number | undefined;
 }
 
 /** Options of one answer. */
@@ -51,11 +53,12 @@ export function proposeRepeat(
   server: NativeServer, slot: number, epoch: number, repeat: AnswerRepeat,
 ): void {
   validateObject(repeat, 'options.repeat');
-  const { uses, whileFresh } = repeat;
+  const { uses, whileFresh, forMs } = repeat;
   validateInteger(uses, 'options.repeat.uses', 0, allInterests);
+  if (forMs !== undefined) validateInteger(forMs, 'options.repeat.forMs');
   if (whileFresh !== undefined && !(whileFresh instanceof CachedFile)) {
     throw invalidType('options.repeat.whileFresh', 'an instance of CachedFile', whileFresh);
   }
   const file = whileFresh === undefined ? 0 : handleOf(whileFresh);
-  native.httpPropose(server, slot, epoch, uses, file);
+  native.httpPropose(server, slot, epoch, uses, file, forMs ?? -1);
 }

@@ -16,6 +16,8 @@ export const kConditional = Interest.IfMatch | Interest.IfNoneMatch | Interest.I
 // The headers by which an answer is found, but for Accept-Encoding.
 export const kDecisive = kConditional | Interest.Range;
 
+// How long a sibling that appears, or goes, may be unnoticed.
+const kLookAgainMs = 1000;
 // Forms that were siblings once; they go with the resource.
 const kOthersMax = 16;
 
@@ -38,18 +40,25 @@ export class FileResource {
   readonly #facts: Omit<RepresentationFacts, 'etag' | 'coding'>;
   readonly #others: Representation[] = [];
   #users = 1;  // The map's own use.
+  #lookedAtMs = performance.now();
 
   constructor(readonly file: CachedFile, readonly facts: ResourceFacts) {
     // A date after that of the response would be a lie (RFC 9110 section 8.8.2.1).
     const lastModified = file.mtimeMs <= Date.now() ? formatHttpDate(file.mtimeMs) : undefined;
     const { contentType, isNegotiated } = facts;
     const uses = isNegotiated ? kDecisive | Interest.AcceptEncoding : kDecisive;
-    this.repeat = { repeat: { uses, whileFresh: file } };
+    const forMs = isNegotiated ? kLookAgainMs : undefined;
+    this.repeat = { repeat: { uses, whileFresh: file, forMs } };
     const fields = isNegotiated ? { Vary: 'Accept-Encoding', ...facts.fields } : facts.fields;
     this.#facts = { lastModified, contentType, fields };
     const { etag } = file;
     this.identity =
       new Representation(file, undefined, { ...this.#facts, etag, coding: undefined });
+  }
+
+  // What is beside the file was last looked for too long ago.
+  get isDue(): boolean {
+    return this.facts.isNegotiated && performance.now() - this.#lookedAtMs >= kLookAgainMs;
   }
 
   // The file is still this one, but what is beside it is to be looked for again. False: all of it is to be
@@ -58,6 +67,7 @@ export class FileResource {
     if (this.#facts.lastModified === undefined || this.#others.length >= kOthersMax) return false;
     this.siblings = undefined;
     this.choices.length = 0;
+    this.#lookedAtMs = performance.now();
     return true;
   }
 

@@ -20,10 +20,11 @@ export class ResourceMap {
     return resource;
   }
 
-  // Undefined also when it is to be found out whether the file is still the one that was opened.
+  // Undefined also when it is to be found out whether the file is still the one that was opened, and
+  // what is beside it.
   get(pathname: string): FileResource | undefined {
     const resource = this.#resources.get(pathname);
-    if (resource === undefined || !resource.file.isFresh) return undefined;
+    if (resource === undefined || resource.isDue || !resource.file.isFresh) return undefined;
     resource.isTouched = true;
     return resource;
   }

@@ -178,7 +178,7 @@ export class StaticFiles {
 
   // Most requests: the whole of a file that is in memory and known to be fresh.
   #respondHit(request: HttpRequest, resource: FileResource | undefined): boolean {
-    if (resource === undefined || (request.interests & kDecisive) !== 0) return false;
+    if (resource === undefined || resource.isDue || (request.interests & kDecisive) !== 0) return false;
     const representation = this.#known(request, resource);
     if (representation === undefined) return false;
     const { file, encoded, whole } = representation;

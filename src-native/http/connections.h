@@ -192,6 +192,8 @@ class Connections {
   // Cuts everything now.
   void destroy();
 
+  // As of the turn, or the last call, of the clock.
+  int64_t nowMs() const { return nowMs_; }
   const Stats& stats() const { return stats_; }
   bool isSecure() const { return isSecure_; }
   AnswerLog& log() { return log_; }

@@ -32,7 +32,9 @@ bool Repeats::answer(http::Connections& connections, const http::RequestView& re
 
 bool Repeats::give(http::Connections& connections, http::RequestId id,
                    std::optional<Answer>& place) {
-  if (place->proposal.dependsOnFile && !isFresh(place->proposal.whileFresh)) {
+  const Proposal& terms = place->proposal;
+  if (connections.nowMs() >= terms.endsAtMs ||
+      (terms.dependsOnFile && !isFresh(terms.whileFresh))) {
     place.reset();
     return false;
   }
@@ -56,14 +58,14 @@ bool Repeats::give(http::Connections& connections, http::RequestId id,
   return false;
 }
 
-void Repeats::propose(const http::RequestView& request, uint32_t uses,
-                      const CachedFilePtr& whileFresh) {
+void Repeats::propose(const http::RequestView& request, const Terms& terms) {
   proposal_.reset();
-  std::optional<http::Likeness> likeness = http::Likeness::of(request.head, request.text, uses);
+  std::optional<http::Likeness> likeness =
+      http::Likeness::of(request.head, request.text, terms.uses);
   if (!likeness) return;
   const std::optional<uint64_t> hash = http::Likeness::hashOf(request.head, request.text);
-  proposal_.emplace(
-      Proposal{request.id, *hash, std::move(*likeness), whileFresh != nullptr, whileFresh});
+  proposal_.emplace(Proposal{request.id, *hash, std::move(*likeness), terms.whileFresh != nullptr,
+                             terms.whileFresh, terms.endsAtMs});
 }
 
 void Repeats::keep(Proposal proposal, const Aggregate& head, const Aggregate* body) {

@@ -3,7 +3,7 @@
 //   request --alike?--> [head, body or part of a file] --still good?--> respond
 //                \-- none ----------------------------------- no --> TypeScript, which may propose
 //
-// An answer is good while the files that it depends on are fresh and until forget(). Four answers
+// An answer is good while the files that it depends on are fresh, for its time, and until forget(). Four answers
 // may have one place in the table; a fifth takes the place of one of them.
 //
 // Ownership   holds of its own on heads and bodies; files only as long as somebody else has them.
@@ -35,20 +35,26 @@ class Repeats {
     uint64_t offset;
     uint64_t length;
   };
+  static constexpr int64_t kNever = INT64_MAX;
+  struct Terms {
+    uint32_t uses;             // Bits of known headers.
+    CachedFilePtr whileFresh;  // May be null.
+    int64_t endsAtMs;          // By Connections::nowMs().
+  };
   struct Proposal {
     http::RequestId id;
     uint64_t hash;
     http::Likeness likeness;
     bool dependsOnFile;
     std::weak_ptr<CachedFile> whileFresh;
+    int64_t endsAtMs;
   };
 
   // True: answered.
   bool answer(http::Connections& connections, const http::RequestView& request);
 
-  // The answer that is about to be given to this request may be given again to those that are alike
-  // by `uses`; with a file, as long as that is fresh.
-  void propose(const http::RequestView& request, uint32_t uses, const CachedFilePtr& whileFresh);
+  // The answer that is about to be given to this request may be given again on these terms.
+  void propose(const http::RequestView& request, const Terms& terms);
   // For whoever answers: whatever comes of it, the proposal was for this answer only.
   std::optional<Proposal> takeProposal(http::RequestId id) {
     if (!proposal_ || proposal_->id.slot != id.slot || proposal_->id.epoch != id.epoch) return {};

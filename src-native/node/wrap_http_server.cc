@@ -34,9 +34,10 @@ napi_value httpConfigure(napi_env env, napi_callback_info info) {
   return nullptr;
 }
 
-// httpPropose(server, slot, epoch, uses, file or 0): the answer that comes may be repeated
+// httpPropose(server, slot, epoch, uses, file or 0, ms or -1): the answer that comes may be
+// repeated
 napi_value httpPropose(napi_env env, napi_callback_info info) {
-  Call<5> call(env, info, Needs::Nothing);
+  Call<6> call(env, info, Needs::Nothing);
   HttpBinding& server = serverAt(env, call.value(0));
   if (server.connections() == nullptr) return nullptr;
   http::RequestId id;
@@ -48,8 +49,11 @@ napi_value httpPropose(napi_env env, napi_callback_info info) {
   const int32_t handle = call.handle(4);
   const CachedFilePtr* file = handle == 0 ? nullptr : call.state().files().get(handle);
   if (handle != 0 && file == nullptr) return call.failClosed("cached file");
-  server.repeats().propose(*request, static_cast<uint32_t>(call.intAt(3)),
-                           file == nullptr ? nullptr : *file);
+  const double forMs = call.doubleAt(5);
+  server.repeats().propose(
+      *request,
+      {static_cast<uint32_t>(call.intAt(3)), file == nullptr ? nullptr : *file,
+       forMs < 0 ? Repeats::kNever : server.connections()->nowMs() + static_cast<int64_t>(forMs)});
   return nullptr;
 }
 

@@ -62,6 +62,14 @@ describe('answers that are repeated', () => {
     assert.equal(asked.length, fields.length);
   });
 
+  it('end with their time', async () => {
+    const peer = await listen({ uses: 0, forMs: 30 });
+    let body = '1';
+    while (body === '1') [body] = await ask(peer, 1, get('/')) as [string];
+    assert.equal(body, '2');
+    assert.equal(asked.length, 2);
+  });
+
   it('keep the rules of the connection', async () => {
     const peer = await listen({ uses: 0 });
     await ask(peer, 1, get('/'));
@@ -123,7 +131,8 @@ describe('answers that are repeated', () => {
   it('are refused with what is wrong about them, and the request is still to be answered', async () => {
     const errors: string[] = [];
     await world.listen((request) => {
-      for (const repeat of [null, { uses: 1.5 }, { uses: -1 }, { uses: 1 << 30 }, { uses: 0, whileFresh: {} }]) {
+      for (const repeat of [null, { uses: 1.5 }, { uses: -1 }, { uses: 1 << 30 }, { uses: 0, whileFresh: {} },
+        { uses: 0, forMs: -1 }]) {
         using head = headOf(0);
         try {
           request.respond(head, null, { repeat: repeat as AnswerRepeat });
@@ -135,7 +144,7 @@ describe('answers that are repeated', () => {
     });
     assert.deepEqual(await ask(world.connect(), 1, get('/')), ['told']);
     assert.deepEqual(errors, ['ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE', 'ERR_OUT_OF_RANGE',
-      'ERR_OUT_OF_RANGE', 'ERR_INVALID_ARG_TYPE']);
+      'ERR_OUT_OF_RANGE', 'ERR_INVALID_ARG_TYPE', 'ERR_OUT_OF_RANGE']);
   });
 
   describe('of files', () => {
