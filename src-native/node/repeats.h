@@ -3,8 +3,8 @@
 //   request --alike?--> [head, body or part of a file] --still good?--> respond
 //                \-- none ----------------------------------- no --> TypeScript, which may propose
 //
-// An answer is good while the files that it depends on are fresh, for its time, and until forget(). Four answers
-// may have one place in the table; a fifth takes the place of one of them.
+// An answer is good while the files that it depends on are fresh, for its time, and until forget().
+// Four answers may have one place in the table; a fifth takes the place of one of them.
 //
 // Ownership   holds of its own on heads and bodies; files only as long as somebody else has them.
 // Threads     the environment's own.
