@@ -24,11 +24,17 @@ export async function openServer({ args: [address] }) {
 }
 
 function link(socket) {
+  // A socket refuses (EBUSY) a message while another one is being sent.
+  let last = Promise.resolve();
+  const post = (bytes) => {
+    last = last.then(() => socket.send(bytes));
+    return last;
+  };
   return {
     ...bufferLink(),
-    send: (bytes) => socket.send(bytes),
-    sendFresh: (bytes) => socket.send(bytes),
-    ack: () => socket.send('1'),
+    send: post,
+    sendFresh: post,
+    ack: () => void post('1'),
     async listen(onMessage, valueOf) {
       for await (const [bytes] of socket) {
         if (this.reads) check(bytes, valueOf());
