@@ -2,12 +2,12 @@
  * HTTPS for lib/http.ts: Node's TLS between the network and the engine, for which a secure connection
  * is a socket as any other.
  *
- *   client --TCP-- network, TLSSocket --pipe-- plain --a pair of sockets-- the engine
+ *   client --TCP-- network, TLSSocket --- plain --a pair of sockets-- the engine
  *
  * The engine accepts, keeps limits and time, and says when a connection has ended and how. Here bytes
  * are carried, with the back-pressure of Node's streams in both directions.
  */
-import { Socket } from 'node:net';
+import { Socket, type OnReadOpts, type SocketConstructorOpts } from 'node:net';
 import {
   createSecureContext, createServer, type SecureContextOptions, type Server, type TLSSocket,
   type TlsOptions,
@@ -45,6 +45,10 @@ interface Link {
 // Where the descriptors are in the record of a server; see HttpBinding.
 const networkAt = 5;
 const plainAt = 6;
+
+// What engines have sent is read into it, for all connections: the cipher takes a write at once, and
+// there is none while another one waits. Buffers of their own would be half of the cost.
+const outgoing = Buffer.allocUnsafeSlow(64 << 10);
 
 const ignore = (): void => undefined;
 
@@ -102,7 +106,11 @@ export class TlsCarrier {
     const fd = record[networkAt]!;
     const network = new Socket({ fd });  // Who ends within the handshake has ended.
     record[networkAt] = 0;
-    const plain = new Socket({ fd: record[plainAt]!, allowHalfOpen: true });
+    const options: SocketConstructorOpts & { onread: OnReadOpts } = {
+      fd: record[plainAt]!, allowHalfOpen: true,
+      onread: { buffer: outgoing, callback: (bytes) => this.#send(link, bytes) },
+    };
+    const plain = new Socket(options);
     record[plainAt] = 0;
     const link: Link = { fd, network, plain, secure: undefined };
     this.#open.add(link);
@@ -110,7 +118,7 @@ export class TlsCarrier {
     this.#byDescriptor.set(fd, link);
     if (!this.#isReferenced) this.#setReference(link);
     network.on('error', ignore).on('close', () => this.#forget(link));
-    plain.on('error', ignore).on('close', () => link.secure?.destroySoon());
+    plain.on('error', ignore).on('end', () => link.secure?.end()).on('close', () => link.secure?.destroySoon());
     this.#tls.emit('connection', network);
   }
 
@@ -125,9 +133,14 @@ export class TlsCarrier {
     link.secure = secure;
     secure.allowHalfOpen = true;
     secure.disableRenegotiation();
-    secure.on('data', countChunk);
-    link.plain.on('data', countChunk);
-    secure.pipe(link.plain).pipe(secure);
+    secure.on('data', countChunk).pipe(link.plain);
+  }
+
+  // False: reads no more until this is written.
+  #send({ plain, secure }: Link, bytes: number): boolean {
+    native.httpCountTls(bytes);
+    secure?.write(outgoing.subarray(0, bytes), () => plain.resume());
+    return false;
   }
 
   /** The engine has ended a connection: what is on its way still leaves, unless it was cut. */

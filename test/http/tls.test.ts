@@ -147,6 +147,19 @@ describe('HttpServer with TLS', () => {
     assert.ok(reply.body.equals(body));
   });
 
+  it('never mixes the bytes of connections that are answered at the same time', async () => {
+    const size = 1_500_000;
+    const bodies = [1, 2, 3, 4, 5, 6].map((seed) =>
+      Buffer.from(Uint32Array.from({ length: size / 4 }, (_, i) => i * 2654435761 + seed).buffer));
+    await listen((request) => {
+      using head = headOf(size);
+      using body = Aggregate.from(bodies[Number(request.target.slice(1))]!);
+      request.respond(head, body);
+    });
+    const replies = await Promise.all(bodies.map((_, i) => ask({ path: `/${i}` })));
+    replies.forEach(({ body }, i) => assert.ok(body.equals(bodies[i]!), `body ${i}`));
+  });
+
   it('answers whoever has ended its side', async () => {
     await listen(hello);
     const peer = await new Peer().connected();
