@@ -49,8 +49,8 @@ export interface HttpServerOptions extends HttpServerLimits {
    */
   copiesBeforeReference?: number;
   /**
-   * Told of clients that were cut or turned away, and of pauses in accepting: at most ten of each kind a
-   * second, the others are counted in the next one. What it throws is an uncaught exception. Without it
+   * Told of clients that were cut or turned away, at most ten of each kind a second, and of pauses in
+   * accepting, one a second; the others are counted in the next one. What it throws is an uncaught exception. Without it
    * they are only counted ({@link HttpServer.stats}).
    */
   onIncident?: (incident: HttpIncident) => void;

@@ -7,6 +7,11 @@ namespace {
 
 constexpr int64_t kSecondMs = 1000;
 
+// Of those that are nobody's in particular one says as much as ten.
+uint32_t perSecond(IncidentKind kind) {
+  return kind >= IncidentKind::ConnectionsMax ? 1 : Incidents::kPerSecond;
+}
+
 }  // namespace
 
 bool Incidents::count(IncidentKind kind, int64_t nowMs) {
@@ -16,7 +21,7 @@ bool Incidents::count(IncidentKind kind, int64_t nowMs) {
     second.startMs = nowMs;
     second.count = 0;
   }
-  if (second.count < kPerSecond && kept_.size() < kKeptMax) {
+  if (second.count < perSecond(kind) && kept_.size() < kKeptMax) {
     ++second.count;
     return true;
   }

@@ -46,7 +46,7 @@ struct Incident {
 
 class Incidents {
  public:
-  static constexpr uint32_t kPerSecond = 10;  // Of each kind.
+  static constexpr uint32_t kPerSecond = 10;  // Of each kind of what happened to a client.
   static constexpr size_t kKeptMax = 256;
 
   void setOn(bool isOn) { isOn_ = isOn; }
