@@ -34,51 +34,53 @@ export const HELP = `bench:http: server CPU per request of static files, as a mu
   --only LIST          only these subjects; the bare server always runs, it is the yardstick
   --all                also those that are only started when they are named
   --log                those that can without, and with each kind of access log
-  --send-paths         the bare server alone, in each way in which it could send
+  --send-paths         the bare server alone, in each way in which it could send (--only: some of them)
 
   How
   --quick              three sizes, three short rounds: about a minute
   --seconds S          length of one measurement (default ${FULL.seconds}; --quick ${QUICK.seconds})
   --rounds N           measurements of each subject and size (default ${FULL.rounds}; --quick ${QUICK.rounds})
+  --repeats N          of a measurement that others disturbed (default ${FULL.repeats}; --quick ${QUICK.repeats})
   --load own|wrk       who makes the requests (default own: lets the kernel drop the bodies)
   --json FILE          also write { machine, run, rows } there
   --list               print the subjects and what is missing, and end
   --help               this text
 `;
 
-function checkTogether({ load, close, openLoop, mix, log, sendPaths, all, only }, values) {
+function checkTogether({ load, close, openLoop, mix, log, sendPaths, all }, values) {
   const held = ['slow-readers', 'idle', 'slow-connections'].filter((name) => values[name] !== '0');
   if (load === 'wrk' && (close || openLoop > 0 || mix || held.length > 0)) {
     throw new UsageError('--close, --open-loop, --mix and connections that are held need --load own');
   }
   if (held.length > 1) throw new UsageError(`--${held.join(' and --')}: one of them at a time`);
   if (mix && values.sizes !== undefined) throw new UsageError('--mix has its own sizes: leave out --sizes');
-  if (sendPaths && (mix || log || all || only !== undefined)) {
-    throw new UsageError('--send-paths has its own subjects: leave out --mix, --log, --all and --only');
+  if (sendPaths && (mix || log || all)) {
+    throw new UsageError('--send-paths has its own subjects: leave out --mix, --log and --all');
   }
 }
 
-/** `names`: of all subjects; `onDemand`: of those that run only when they are asked for. */
-export function parseOptions(argv, { names, onDemand }) {
+/** `names`: of all subjects; `onDemand`: of those that run only when they are asked for; `ways`: of --send-paths. */
+export function parseOptions(argv, { names, onDemand, ways }) {
   const none = { type: 'string', default: '0' };
   const values = parseValues(argv, {
     quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text, mix: flag, veth: flag,
     close: flag, 'open-loop': none, 'slow-readers': none, idle: none, 'slow-connections': none, all: flag, log: flag,
-    'send-paths': flag, files: { type: 'string', default: '10000' }, connections: { type: 'string', default: '64' }, load: { type: 'string', default: 'own' }, json: text,
+    'send-paths': flag, repeats: text, files: { type: 'string', default: '10000' }, connections: { type: 'string', default: '64' }, load: { type: 'string', default: 'own' }, json: text,
   });
   const defaults = values.quick ? QUICK : FULL;
   const { help, list, json, close, mix, veth, all, log, 'send-paths': sendPaths } = values;
   const load = choice('load', values.load, ['own', 'wrk']);
   const openLoop = number('open-loop', values['open-loop'], { min: 0, max: 1 });
-  checkTogether({ load, close, openLoop, mix, log, sendPaths, all, only: values.only }, values);
+  checkTogether({ load, close, openLoop, mix, log, sendPaths, all }, values);
   const count = (name) => wholeNumber(name, values[name], { min: 0, max: MAX_HELD });
-  const usual = all ? names : names.filter((name) => !onDemand.includes(name));
+  const known = sendPaths ? ways : names;
+  const usual = all ? names : known.filter((name) => !onDemand.includes(name));
   return {
     help, list, json, close, mix, veth, log, sendPaths, load, openLoop,
     files: wholeNumber('files', values.files, { max: MAX_FILES }),
     held: heldOf({ slowReaders: count('slow-readers'), idle: count('idle'), slowConnections: count('slow-connections') }),
-    only: values.only === undefined ? usual : nameList(values.only, names),
-    repeats: defaults.repeats,
+    only: values.only === undefined ? usual : nameList(values.only, known),
+    repeats: values.repeats === undefined ? defaults.repeats : wholeNumber('repeats', values.repeats, { min: 0, max: 10 }),
     quietSeconds: defaults.quietSeconds,
     sizes: mix ? [] : sizeList(values.sizes ?? (sendPaths && !values.quick ? SEND_SIZES : defaults.sizes), { max: MAX_SIZE_BYTES }),
     seconds: number('seconds', values.seconds ?? defaults.seconds, { min: 0.1, max: 600 }),

@@ -29,7 +29,7 @@ async function loadSubjects() {
 }
 
 const wantedOf = (subjects, options) => (options.sendPaths
-  ? [...subjects.filter(({ isYardstick }) => isYardstick), ...sendPaths]
+  ? [...subjects.filter(({ isYardstick }) => isYardstick), ...sendPaths.filter(({ name }) => options.only.includes(name))]
   : expand(subjects.filter(({ name, isYardstick }) => isYardstick || options.only.includes(name)), options));
 
 async function targetsOf(root, scratch, { mix, files, sizes, held, close }) {
@@ -76,7 +76,8 @@ async function bench(subjects, options) {
 async function main() {
   const subjects = await loadSubjects();
   const onDemand = subjects.filter(({ isOnDemand }) => isOnDemand).map(({ name }) => name);
-  const options = parseOptions(process.argv.slice(2), { names: subjects.map(({ name }) => name), onDemand });
+  const names = subjects.map(({ name }) => name);
+  const options = parseOptions(process.argv.slice(2), { names, onDemand, ways: sendPaths.map(({ name }) => name) });
   if (options.help) console.log(HELP);
   else if (options.list) await printList(subjects);
   else return options.veth && isOutside() ? runThroughVeth() : bench(subjects, options);
