@@ -240,6 +240,9 @@ describe('Flash-Lite: HTTPS', () => {
       assert.match(await check('--config', tree.path('c.yaml')), /c\.yaml:3:12: tls-key: .* is not the key of/);
       tree.write('c.yaml', 'port: 0\nlisten: https://127.0.0.1:0\n');
       assert.match(await check('--config', tree.path('c.yaml')), /c\.yaml:2:9: listen: https:\/\/ needs tls-cert/);
+    });
+
+    it('are none when they are right, in a file, too', async () => {
       tree.write('c.yaml', `root: www\ntls-cert: ${first.certFile}\ntls-key: ${first.keyFile}\n`);
       const server = await ready(runFlashLite('--config', tree.path('c.yaml'), '--port', '0'));
       assert.equal((await get(server, '/a.txt')).body, 'a');

@@ -131,7 +131,6 @@ describe('Flash-Lite: the system', () => {
     const none = '0000000000000000';
 
     it('gives up root for good: in every thread, with its groups and capabilities', async () => {
-      const [uid, gid] = nobody();
       const path = tree.path('run/web.sock');
       const program = runFlashLite('--root', tree.path('www'), '--user', 'nobody', '--listen', `unix:${path}`,
         '--listen', '127.0.0.1:0', '--pid-file', tree.path('run/pid'), '--cgi', `/bin=${tree.path('bin')}`);
@@ -154,15 +153,15 @@ describe('Flash-Lite: the system', () => {
       assert.equal((await program.exit).code, 0);
     });
 
-    it('takes a group of its own, by name or number, also alone', async () => {
-      const [uid, gid] = nobody();
-      const games = accountOf('/etc/group', 'games', 2);
-      const rows: [options: string[], uid: string, gid: string][] = [
-        [['--user', 'nobody', '--group', 'games'], uid, games],
-        [['--user', uid, '--group', games], uid, games],
-        [['--group', 'nogroup'], '0', gid],
-      ];
-      for (const [options, wantedUid, wantedGid] of rows) {
+    const [uid, gid] = nobody();
+    const games = accountOf('/etc/group', 'games', 2);
+    const rows: [options: string[], uid: string, gid: string][] = [
+      [['--user', 'nobody', '--group', 'games'], uid, games],
+      [['--user', uid, '--group', games], uid, games],
+      [['--group', 'nogroup'], '0', gid],
+    ];
+    for (const [options, wantedUid, wantedGid] of rows) {
+      it(`takes ${options.join(' ')}`, async () => {
         const program = runFlashLite('--root', tree.path('www'), '--port', '0', ...options);
         const [place] = await listeners(program);
         assert.equal(await get({ port: portOf(place!) }), 'a');
@@ -171,8 +170,8 @@ describe('Flash-Lite: the system', () => {
         }
         program.child.kill('SIGTERM');
         assert.equal((await program.exit).code, 0);
-      }
-    });
+      });
+    }
 
     it('serves nothing when there is no such user or group', async () => {
       for (const [option, word] of [['--user', 'user'], ['--group', 'group']] as const) {
