@@ -188,6 +188,7 @@ export class Server {
       cpuSeconds: (user + system) / 1e6,
       residentBytes: process.memoryUsage.rss(),
       reloads: this.#reloads,
+      retiring: this.#retiring.size,
       connections: http.connectionsOpen,
       requests: http.requests,
       http,

@@ -16,6 +16,7 @@ export interface ServerFacts {
   cpuSeconds: number;
   residentBytes: number;  // The window as far as it is in memory included.
   reloads: number;
+  retiring: number;  // Earlier settings by which something is still being answered.
   connections: number;
   requests: number;
   http: HttpServerStats;  // The sum over all listeners.

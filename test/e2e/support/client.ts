@@ -39,6 +39,8 @@ export function get(server: Server, target: string, ask: Ask = {}): Promise<Answ
 export interface Status {
   connections: number;
   requests: number;
+  reloads: number;
+  retiring: number;
   http: { repeated: number };
   resources: { entries: number };
   cache: { entries: number; bytes: number; hits: number; misses: number };
