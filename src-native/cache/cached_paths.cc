@@ -48,10 +48,16 @@ bool CachedFile::isFresh() {
 
 bool FileCache::isFresh(CachedFile& file) {
   const int64_t now = nowMs();
-  if (!isFresh(file, now)) return false;
-  noteUseOf(file, now);
+  const bool isGood = isFresh(file, now);
+  // Also when it is too old only: the next who asks shall find that somebody has looked.
+  if (isGood || isKnown(file)) noteUseOf(file, now);
   if (wantsRefresh_) refresh();
-  return true;
+  return isGood;
+}
+
+bool FileCache::isKnown(const CachedFile& file) const {
+  const auto found = state_->paths.find(file.path_);
+  return !isClosed_ && found != state_->paths.end() && found->second->file.get() == &file;
 }
 
 bool FileCache::isFresh(const CachedFile& file, int64_t nowMs) const {

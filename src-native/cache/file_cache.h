@@ -193,6 +193,7 @@ class FileCache : public std::enable_shared_from_this<FileCache> {
 
   int64_t nowMs() const { return options_.clock->monotonicMs(); }
   bool isFresh(const CachedFile& file, int64_t nowMs) const;
+  bool isKnown(const CachedFile& file) const;  // As what its path leads to.
   void noteUseOf(CachedFile& file, int64_t nowMs);
   void start(std::unique_ptr<DiskJob> job);
 

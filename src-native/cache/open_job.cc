@@ -32,6 +32,7 @@ OpenJob::OpenJob(std::shared_ptr<FileCache> cache, std::string path)
   if (known != state.paths.end()) {
     known_ = known->second->file;
     knownEvents_ = known_->events_;
+    mayKeep_ = watcher_ == nullptr || known_->watch_ >= 0;
   }
   eventsBefore_ = state.recentEvents.size();
   ++state.opensInFlight;
@@ -53,6 +54,10 @@ Status OpenJob::open() {
   auto seen = sys::factsOf(path_.c_str());
   if (!seen.isOk()) return seen.status();
   IOL_TRY(checkKind(seen.value()));
+  if (mayKeep_ && seen.value().sameVersion(known_->facts_)) {
+    facts_ = seen.value();
+    return {};
+  }
   auto opened = sys::openForRead(path_.c_str());
   if (!opened.isOk()) return opened.status();
   fd_ = opened.take();
@@ -73,8 +78,10 @@ Status OpenJob::open() {
 void OpenJob::finish() {
   // Why: who waits may close the cache or open the path again.
   Result<CachedFilePtr> answer = conclude();
-  for (const FileCache::OpenDone& done : std::exchange(waiters_, {})) {
-    if (answer.isOk()) {
+  for (FileCache::OpenDone& done : std::exchange(waiters_, {})) {
+    if (isLost_) {
+      cache_->open(path_, std::move(done));
+    } else if (answer.isOk()) {
       done(answer.value());
     } else {
       done(answer.status());
@@ -111,6 +118,10 @@ Result<CachedFilePtr> OpenJob::conclude() {
       return file;
     }
     cache.forgetPath(path_, true);
+  }
+  if (!fd_.isOpen()) {
+    isLost_ = true;
+    return Status(Code::WouldBlock, "file");
   }
   CachedFilePtr file = cache.makeFile(path_, std::move(fd_), facts_);
   file->checkedAtMs_ = askedAtMs_;

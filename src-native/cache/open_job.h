@@ -3,7 +3,8 @@
 // Ownership   a job keeps its cache alive. The descriptor it opens goes to the CachedFile.
 // Threads     run(): any; everything else: the cache's.
 // Failure     System, NotRegular, Closed: to everybody who waits.
-// Cost        OpenJob: five system calls. RefreshJob: one stat per path.
+// Cost        OpenJob: five system calls, one when the path still leads to the file that is open.
+//             RefreshJob: one stat per path.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
@@ -35,8 +36,10 @@ class OpenJob final : public DiskJob {
   const int64_t askedAtMs_;
   CachedFilePtr known_;  // What the path led to when the job was made.
   uint32_t knownEvents_ = 0;
+  bool mayKeep_ = false;     // A look at the path is enough, if it finds that file.
   size_t eventsBefore_ = 0;  // Of the cache's recentEvents.
   std::vector<FileCache::OpenDone> waiters_;
+  bool isLost_ = false;  // It was enough, but the file is known no more: to be opened after all.
   // Written by run().
   Status status_{Code::Aborted, "open"};
   sys::Fd fd_;

@@ -21,7 +21,9 @@ bool Repeats::answer(http::Connections& connections, const http::RequestView& re
   if (sets_.empty()) return false;
   const std::optional<uint64_t> hash = http::Likeness::hashOf(request.head, request.text);
   if (!hash) return false;
-  for (std::optional<Answer>& place : sets_[*hash % kSets]) {
+  const std::unique_ptr<Ways>& ways = sets_[*hash % kSets];
+  if (ways == nullptr) return false;
+  for (std::optional<Answer>& place : *ways) {
     if (place && place->proposal.hash == *hash &&
         place->proposal.likeness.isOf(request.head, request.text)) {
       return give(connections, request.id, place);
@@ -83,8 +85,10 @@ void Repeats::keep(Proposal proposal, const Aggregate& head, FilePart part) {
 }
 
 std::optional<Repeats::Answer>& Repeats::placeFor(uint64_t hash) {
-  if (sets_.empty()) sets_ = std::vector<Ways>(kSets);
-  Ways& ways = sets_[hash % kSets];
+  if (sets_.empty()) sets_.resize(kSets);
+  std::unique_ptr<Ways>& set = sets_[hash % kSets];
+  if (set == nullptr) set = std::make_unique<Ways>();
+  Ways& ways = *set;
   const auto free = std::ranges::find_if(ways, [](const auto& each) { return !each; });
   std::optional<Answer>& place = free == ways.end() ? ways[nextWay_++ % kWays] : *free;
   place.reset();

@@ -67,7 +67,7 @@ class Repeats {
   uint64_t given() const { return given_; }
 
  private:
-  static constexpr uint32_t kSets = 1024;
+  static constexpr uint32_t kSets = 4096;
   static constexpr uint32_t kWays = 4;
 
   struct Answer {
@@ -81,8 +81,8 @@ class Repeats {
   std::optional<Answer>& placeFor(uint64_t hash);
   bool give(http::Connections& connections, http::RequestId id, std::optional<Answer>& place);
 
-  std::vector<Ways> sets_;  // Empty until something is kept.
-  uint32_t nextWay_ = 0;    // Which one of a full set goes next.
+  std::vector<std::unique_ptr<Ways>> sets_;  // Empty until something is kept.
+  uint32_t nextWay_ = 0;                     // Which one of a full set goes next.
   std::optional<Proposal> proposal_;
   uint64_t given_ = 0;
 };

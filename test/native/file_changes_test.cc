@@ -6,6 +6,7 @@
 #include <thread>
 
 #include <sched.h>
+#include <sys/inotify.h>
 #include <sys/wait.h>
 
 #include "cache_world.h"
@@ -116,6 +117,56 @@ TEST(filesThatWereUsedAWhileAgoAreStillLookedAt) {
     world.queue.drain();
   }
   CHECK(!b->isFresh());  // Not for ever.
+}
+
+TEST(aFileThatIsStillTheSameIsNotOpenedAnew) {
+  FileCache::Options options;
+  options.watches = false;
+  CacheWorld world(std::move(options));
+  world.put("a", "text");
+  const CachedFilePtr first = world.open("a").take();
+  const sys::Fd events(inotify_init1(IN_NONBLOCK | IN_CLOEXEC));
+  if (inotify_add_watch(events.get(), world.folder.at("a").c_str(), IN_OPEN) < 0) {
+    SKIP("no inotify here");
+  }
+  const auto wasOpened = [&] {
+    char event[256];
+    return ::read(events.get(), event, sizeof event) > 0;
+  };
+  world.clock.nowMs += 1000;
+  CHECK(!first->isFresh());
+  CHECK(world.open("a").take() == first);
+  CHECK(first->isFresh());
+  CHECK(!wasOpened());
+  world.put("a", "other");
+  (void)wasOpened();
+  world.clock.nowMs += 1000;
+  CHECK(world.open("a").take() != first);
+  CHECK(wasOpened());
+}
+
+TEST(aFileThatIsForgottenWhileItsPathIsLookedAtIsOpened) {
+  FileCache::Options options;
+  options.watches = false;
+  options.openFilesMax = 1;
+  CacheWorld world(std::move(options));
+  world.put("a", "text");
+  world.put("b", "more");
+  const CachedFilePtr first = world.open("a").take();
+  world.clock.nowMs += 1000;
+  Result<CachedFilePtr> again = Status(Code::Aborted, "test");
+  world.cache->open(world.folder.at("a"),
+                    [&](Result<CachedFilePtr> file) { again = std::move(file); });
+  const std::unique_ptr<DiskJob> look = world.queue.take();
+  look->run();
+  CHECK(world.open("b").isOk());  // Takes the only place.
+  look->finish();
+  CHECK(!again.isOk());
+  world.queue.drain();
+  CHECK(again.isOk());
+  CHECK(again.value() != first);
+  CHECK(again.value()->isFresh());
+  CHECK_EQ(textOf(world.read(again.value(), 0, 4).take()), "text");
 }
 
 // What happens to a file, and what the next open must see. With inotify at once, without it after
