@@ -17,6 +17,8 @@ type Stream = zlib.Gzip | zlib.BrotliCompress;
 export const kEncodedBytesMin = 256;
 // What does not get smaller than this share is sent as it is.
 const kWorthwhileShare = 0.9;
+// Of the budget; beyond it something will soon be dropped.
+const kRoomyShare = 0.9;
 // At a time: libuv's four threads serve the disk, too.
 const kJobsMax = 2;
 const kWaitingMax = 256;
@@ -86,6 +88,7 @@ export class Encoder {
   #encoded = 0;
   #evictions = 0;
   #isClosed = false;
+  #hasRepeats = false;
 
   constructor(
     readonly bytesMax: number, readonly fileBytesMax: number,
@@ -158,25 +161,37 @@ export class Encoder {
   #release(encoded: Encoded): void {
     this.#bytes -= encoded.byteLength;
     encoded.body.dispose();
-    this.#forgetAnswers();
+    if (this.#hasRepeats) this.#forgetAnswers();
+    this.#hasRepeats = false;
+  }
+
+  // Whether an answer with something encoded may be repeated: not while one takes the place of another, for
+  // a repeated answer holds its bytes.
+  mayRepeat(): boolean {
+    if (this.#bytes > this.bytesMax * kRoomyShare) return false;
+    return this.#hasRepeats = true;
   }
 
   #add(encoded: Encoded): void {
     this.#bytes += encoded.byteLength;
     this.#encoded++;
     encoded.isTouched = true;
-    // Second chance, as in the resource map. Two rounds at most: then all marks are gone.
-    for (let round = 0; round < 2; round++) {
-      for (const [path, { outcomes }] of [...this.#versions]) {
-        if (this.#bytes <= this.bytesMax) return;
-        const kept = [...outcomes.values()].filter((each) => each instanceof Encoded);
-        if (kept.includes(encoded)) continue;
-        if (kept.some(({ isTouched }) => isTouched)) {
-          for (const each of kept) each.isTouched = false;
-        } else if (![...outcomes.values()].some((each) => each instanceof Promise)) {
-          this.#drop(path);
-          this.#evictions += kept.length;
-        }
+    // Second chance, as in the resource map: whatever is passed over comes last. Two rounds at most: then
+    // all marks are gone.
+    let left = 2 * this.#versions.size;
+    for (const [path, version] of this.#versions) {
+      if (this.#bytes <= this.bytesMax || left-- === 0) return;
+      const outcomes = [...version.outcomes.values()];
+      const kept = outcomes.filter((each) => each instanceof Encoded);
+      const isWanted = kept.includes(encoded) || kept.some(({ isTouched }) => isTouched) ||
+        outcomes.some((each) => each instanceof Promise);
+      if (isWanted) {
+        for (const each of kept) each.isTouched = false;
+        this.#versions.delete(path);
+        this.#versions.set(path, version);
+      } else {
+        this.#drop(path);
+        this.#evictions += kept.length;
       }
     }
   }

@@ -186,7 +186,7 @@ export class StaticFiles {
     const { repeat } = resource;
     if (file !== resource.file && !resource.file.isFresh) return false;
     if (file !== undefined) return request.respondFile(whole.head, file, 0, whole.length, repeat);
-    request.respond(whole.head, encoded?.body, repeat);
+    request.respond(whole.head, encoded?.body, this.#encoder.mayRepeat() ? repeat : undefined);
     return true;
   }
 
