@@ -50,7 +50,8 @@ bool FileCache::isFresh(CachedFile& file) {
   const int64_t now = nowMs();
   const bool isGood = isFresh(file, now);
   // Also when it is too old only: the next who asks shall find that somebody has looked.
-  if (isGood || isKnown(file)) noteUseOf(file, now);
+  const bool isWorthALook = options_.checkIntervalMs > 0 && isKnown(file);
+  if (isGood || isWorthALook) noteUseOf(file, now);
   if (wantsRefresh_) refresh();
   return isGood;
 }
