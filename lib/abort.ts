@@ -35,3 +35,25 @@ export function orAborted<T>(
     work.finally(onEnd).then((value) => (isGivenUp ? drop(value) : resolve(value)), reject);
   });
 }
+
+/** Who waits for something that others tell. */
+export interface Waiter {
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/** Waits until the waiter that `begin` gets is told, or the signal says so. */
+export async function untilTold(
+  signal: AbortSignal | undefined, begin: (waiter: Waiter) => void,
+): Promise<void> {
+  let onAbort: (() => void) | undefined;
+  try {
+    await new Promise<void>((resolve, reject) => {
+      begin({ resolve, reject });
+      onAbort = () => reject(abortedError(signal!));
+      signal?.addEventListener('abort', onAbort, { once: true });
+    });
+  } finally {
+    signal?.removeEventListener('abort', onAbort!);
+  }
+}

@@ -1,19 +1,13 @@
 /**
  * The body of a request, as a worker has it.
  */
-import { abortedError } from './abort';
+import { abortedError, untilTold, type Waiter } from './abort';
 import type { Aggregate } from './aggregate';
 import { readBytes, type ByteSource } from './byte-source';
 import { creditBytes, Frame, putFrame } from './cgi-frames';
 import type { WorkerLink } from './cgi-request';
 import { IolError } from './errors';
 import { validateInteger } from './validate';
-
-/** @internal */
-export interface Waiter {
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /** @internal */
 export function leftError(): IolError {
@@ -88,16 +82,12 @@ export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
   }
 
   async #changed(signal: AbortSignal | undefined): Promise<void> {
-    let onAbort: (() => void) | undefined;
     try {
-      await new Promise<void>((resolve, reject) => {
-        this.#waiter = { resolve, reject };
-        onAbort = () => reject(abortedError(signal!));
-        signal?.addEventListener('abort', onAbort, { once: true });
+      await untilTold(signal, (waiter) => {
+        this.#waiter = waiter;
       });
     } finally {
       this.#waiter = undefined;
-      signal?.removeEventListener('abort', onAbort!);
     }
   }
 

@@ -1,6 +1,7 @@
 /**
  * One request, as a worker has it: what was asked, the body as it arrives, the answer.
  */
+import type { Waiter } from './abort';
 import { Aggregate, HeldBytes } from './aggregate';
 import { environmentOf, type CgiTarget } from './cgi-environment';
 import {
@@ -8,7 +9,7 @@ import {
   textBytesMax, textInPayload, type Received,
 } from './cgi-frames';
 import { CgiResponseHead } from './cgi-head';
-import { CgiRequestBody, leftError, type Waiter } from './cgi-request-body';
+import { CgiRequestBody, leftError } from './cgi-request-body';
 import { isBodiless } from './cgi-response';
 import { fileError, isMissingFile, pathText } from './cgi-request-file';
 import { closedError, IolError } from './errors';

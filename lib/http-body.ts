@@ -1,7 +1,7 @@
 /**
  * The body of a request of lib/http.ts, read as it arrives.
  */
-import { abortedError } from './abort';
+import { abortedError, untilTold, type Waiter } from './abort';
 import { adoptAggregate, type Aggregate } from './aggregate';
 import { readBytes, type ByteSource } from './byte-source';
 import { closedError, type IolError } from './errors';
@@ -30,11 +30,6 @@ export interface BodyReadOptions {
   signal?: AbortSignal | undefined;
   /** Where the bytes are received: whoever may read that pool may be sent them. Default: the server's. */
   pool?: Pool | undefined;
-}
-
-interface Waiter {
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
 }
 
 /**
@@ -134,16 +129,12 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
   }
 
   async #changed(signal: AbortSignal | undefined): Promise<void> {
-    let onAbort: (() => void) | undefined;
     try {
-      await new Promise<void>((resolve, reject) => {
-        this.#waiter = { resolve, reject };
-        onAbort = () => reject(abortedError(signal!));
-        signal?.addEventListener('abort', onAbort, { once: true });
+      await untilTold(signal, (waiter) => {
+        this.#waiter = waiter;
       });
     } finally {
       this.#waiter = undefined;
-      signal?.removeEventListener('abort', onAbort!);
     }
   }
 }

@@ -1,6 +1,7 @@
 /**
  * One request of lib/http.ts, and what can be done with it.
  */
+import type { Waiter } from './abort';
 import type { IncomingHttpHeaders } from 'node:http';
 
 import { Aggregate, HeldBytes } from './aggregate';
@@ -45,11 +46,6 @@ const methods = [
 const { httpCopyRequest, httpRespond, httpRespondFile, httpValueId } = native;
 
 enum State { Undecided, Streaming, Answered, Left }
-
-interface Waiter {
-  readonly resolve: () => void;
-  readonly reject: (error: unknown) => void;
-}
 
 /** @internal The handle of what must be bytes. */
 export function heldHandle(value: unknown, name: string): number {

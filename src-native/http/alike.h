@@ -27,6 +27,8 @@ class Likeness {
   // before it sends one, repeats one of these headers, or is too long, or in several pieces.
   static std::optional<Likeness> of(const RequestHead& head, const HeadText& text, uint32_t uses);
   bool isOf(const RequestHead& head, const HeadText& text) const;
+  // Whether both are of the same requests.
+  bool operator==(const Likeness&) const = default;
 
   // Of what all requests that are alike have in common, and quickly found out; none as for of().
   static std::optional<uint64_t> hashOf(const RequestHead& head, const HeadText& text);

@@ -1,6 +1,5 @@
 #include "node/repeats.h"
 
-#include <algorithm>
 #include <utility>
 
 namespace iol::node {
@@ -73,26 +72,33 @@ void Repeats::propose(const http::RequestView& request, const Terms& terms) {
 void Repeats::keep(Proposal proposal, const Aggregate& head, const Aggregate* body) {
   std::optional<Aggregate> own;
   if (body != nullptr) own.emplace(body->clone());
-  placeFor(proposal.hash)
-      .emplace(Answer{std::move(proposal), head.clone(), std::move(own), std::nullopt});
+  placeFor(proposal).emplace(
+      Answer{std::move(proposal), head.clone(), std::move(own), std::nullopt});
 }
 
 void Repeats::keep(Proposal proposal, const Aggregate& head, FilePart part) {
   // The file of the part is looked at in any case.
   if (isSame(proposal.whileFresh, part.file)) proposal.dependsOnFile = false;
-  placeFor(proposal.hash)
-      .emplace(Answer{std::move(proposal), head.clone(), std::nullopt, std::move(part)});
+  placeFor(proposal).emplace(
+      Answer{std::move(proposal), head.clone(), std::nullopt, std::move(part)});
 }
 
-std::optional<Repeats::Answer>& Repeats::placeFor(uint64_t hash) {
+// Empty: that of an earlier answer to the same requests, else a free one, else one of the others'.
+std::optional<Repeats::Answer>& Repeats::placeFor(const Proposal& proposal) {
   if (sets_.empty()) sets_.resize(kSets);
-  std::unique_ptr<Ways>& set = sets_[hash % kSets];
+  std::unique_ptr<Ways>& set = sets_[proposal.hash % kSets];
   if (set == nullptr) set = std::make_unique<Ways>();
-  Ways& ways = *set;
-  const auto free = std::ranges::find_if(ways, [](const auto& each) { return !each; });
-  std::optional<Answer>& place = free == ways.end() ? ways[nextWay_++ % kWays] : *free;
-  place.reset();
-  return place;
+  std::optional<Answer>* place = nullptr;
+  for (std::optional<Answer>& each : *set) {
+    if (each && each->proposal.likeness == proposal.likeness) {
+      place = &each;
+      break;
+    }
+    if (!each && place == nullptr) place = &each;
+  }
+  if (place == nullptr) place = &(*set)[nextWay_++ % kWays];
+  place->reset();
+  return *place;
 }
 
 void Repeats::forget() {

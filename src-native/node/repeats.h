@@ -78,7 +78,7 @@ class Repeats {
   };
   using Ways = std::array<std::optional<Answer>, kWays>;
 
-  std::optional<Answer>& placeFor(uint64_t hash);
+  std::optional<Answer>& placeFor(const Proposal& proposal);
   bool give(http::Connections& connections, http::RequestId id, std::optional<Answer>& place);
 
   std::vector<std::unique_ptr<Ways>> sets_;  // Empty until something is kept.

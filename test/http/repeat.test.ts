@@ -62,6 +62,25 @@ describe('answers that are repeated', () => {
     assert.equal(asked.length, fields.length);
   });
 
+  it('are the last that was given, when several were asked for at once', async () => {
+    const waiting: HttpRequest[] = [];
+    await world.listen((request) => {
+      asked.push(request.target);
+      waiting.push(request);
+    });
+    const peer = world.connect();
+    peer.socket.write(get('/') + get('/') + get('/'));
+    await settled(() => waiting.length === 3);
+    for (const [i, request] of waiting.entries()) {
+      using head = headOf(1);
+      using body = Aggregate.from(`${i + 1}`);
+      request.respond(head, body, { repeat: { uses: 0 } });
+    }
+    await peer.until(() => bodiesOf(peer.text).join('') === '123');
+    assert.deepEqual(await ask(peer, 1, get('/')), ['3']);
+    assert.equal(asked.length, 3);
+  });
+
   it('end with their time', async () => {
     const peer = await listen({ uses: 0, forMs: 30 });
     let body = '1';
