@@ -1,5 +1,5 @@
 # iolite_core       floors base..http: C++20 without Node, exceptions or RTTI
-# io-lite-launcher  starts programs for a server (lib/cgi-launcher.ts); lies beside the addon
+# io-lite-launcher  starts programs for a server (lib/cgi/launcher.ts); lies beside the addon
 # io-lite           the addon: src-native/node on top of the core
 # native_tests, head_parser_tool   only with -Dbuild_native_tests=1
 #                   (scripts/native-tests.mjs builds the same without gyp, also under sanitizers)

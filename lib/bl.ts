@@ -9,8 +9,8 @@
 import { Duplex, type Readable } from 'node:stream';
 import { inspect, type InspectOptions } from 'node:util';
 
-import { adoptAggregate, Aggregate, HeldBytes } from './aggregate';
-import type { BytesSummary } from './held-bytes';
+import { adoptAggregate, Aggregate, HeldBytes } from './aggregate/aggregate';
+import type { BytesSummary } from './aggregate/held-bytes';
 import { onWindowClosed } from './leaks';
 import { native } from './native';
 

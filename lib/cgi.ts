@@ -5,24 +5,24 @@
  * A program runs in a process of its own, started by a small launcher and never by a fork of this
  * one. Its output enters the window by one copy, the kernel's out of the pipe, and is sent from there.
  */
-import { Launcher } from './cgi-launcher';
-import type { CgiTarget } from './cgi-environment';
-import { answerFailure, prepareBody, ProgramRun, type RunContext } from './cgi-program';
-import { HttpRequest } from './http-request';
+import type { CgiTarget } from './cgi/environment';
+import { Launcher } from './cgi/launcher';
+import { answerFailure, prepareBody, ProgramRun, type RunContext } from './cgi/program';
+import { HttpRequest } from './http/request';
 import { defaultPoolHandle, version } from './native';
-import { Pool } from './pool';
 import { handleOf } from './resource';
 import {
   invalidType, invalidValue, validateFunction, validateInteger, validateObject, validateString,
 } from './validate';
+import { Pool } from './window/pool';
 
-export type { CgiTarget } from './cgi-environment';
-export { CgiResponseHead, type CgiFields } from './cgi-head';
-export { CgiRequest } from './cgi-request';
-export { CgiRequestBody } from './cgi-request-body';
-export { serve, type CgiHandler } from './cgi-serve';
-export type { CgiFilesOptions } from './cgi-worker-files';
-export { CgiWorkers, type CgiWorkersOptions, type CgiWorkersStats } from './cgi-workers';
+export type { CgiTarget } from './cgi/environment';
+export { CgiResponseHead, type CgiFields } from './cgi/head';
+export { CgiRequest } from './cgi/request';
+export { CgiRequestBody } from './cgi/request-body';
+export { serve, type CgiHandler } from './cgi/serve';
+export type { CgiFilesOptions } from './cgi/worker-files';
+export { CgiWorkers, type CgiWorkersOptions, type CgiWorkersStats } from './cgi/workers';
 
 /** Bounds of a {@link CgiGateway}. */
 export interface CgiGatewayOptions {

@@ -7,40 +7,40 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import type { HeldBytes } from './aggregate';
-import { takeIncidents, type HttpIncident } from './http-incidents';
-import { AnswerLog, type HttpAnswerRecord } from './http-log';
-import type { NativeServer } from './http-native';
+import type { HeldBytes } from './aggregate/aggregate';
+import { takeIncidents, type HttpIncident } from './http/incidents';
+import { AnswerLog, type HttpAnswerRecord } from './http/log';
+import type { NativeServer } from './http/native';
 import {
   numbersOf, placeOf, PlaceKind, remover, timeOf, timeoutMsMax,
   type HttpServerLimits, type HttpServerOptions, type Place,
-} from './http-options';
-import { heldHandle, HttpRequest } from './http-request';
-import { statNames, type HttpServerStats } from './http-stats';
-import { TlsCarrier, validateTls, type HttpTlsOptions } from './http-tls';
+} from './http/options';
+import { heldHandle, HttpRequest } from './http/request';
+import { statNames, type HttpServerStats } from './http/stats';
+import { TlsCarrier, validateTls, type HttpTlsOptions } from './http/tls';
 import { defaultPoolHandle, native } from './native';
-import { Pool } from './pool';
 import { handleOf } from './resource';
 import { invalidType, invalidValue, validateFunction, validateInteger, validateObject } from './validate';
+import { Pool } from './window/pool';
 
-export type { AnswerRepeat, RespondOptions } from './http-answer';
-export type { BodyReadOptions, HttpRequestBody } from './http-body';
+export type { AnswerRepeat, RespondOptions } from './http/answer';
+export type { BodyReadOptions, HttpRequestBody } from './http/body';
 export {
   allowsRange, evaluateConditions, parseRange, type ByteRange, type HeaderLookup, type Validators,
-} from './http-conditions';
-export { formatHttpDate, parseHttpDate } from './http-date';
-export { expressReplies, type ReplyingResponse } from './http-express';
+} from './http/conditions';
+export { formatHttpDate, parseHttpDate } from './http/date';
+export { expressReplies, type ReplyingResponse } from './http/express';
 export {
   fastifyReplies, type FastifyLike, type FastifyReplyLike, type ReplyingReply,
-} from './http-fastify';
-export type { HttpIncident, HttpIncidentKind } from './http-incidents';
-export type { HttpAnswerRecord } from './http-log';
-export type { HttpServerLimits, HttpServerOptions } from './http-options';
-export { HttpHeadParser, type HttpHeadLimits, type HttpRequestHead } from './http-parser';
-export { replyWith, type ReplyBody, type ReplyOptions } from './http-reply';
-export { HttpRequest, Interest } from './http-request';
-export type { HttpServerStats } from './http-stats';
-export type { HttpTlsOptions } from './http-tls';
+} from './http/fastify';
+export type { HttpIncident, HttpIncidentKind } from './http/incidents';
+export type { HttpAnswerRecord } from './http/log';
+export type { HttpServerLimits, HttpServerOptions } from './http/options';
+export { HttpHeadParser, type HttpHeadLimits, type HttpRequestHead } from './http/parser';
+export { replyWith, type ReplyBody, type ReplyOptions } from './http/reply';
+export { HttpRequest, Interest } from './http/request';
+export type { HttpServerStats } from './http/stats';
+export type { HttpTlsOptions } from './http/tls';
 
 /** For {@link HttpServer.close}. */
 export interface CloseOptions {

@@ -4,11 +4,11 @@
 import { inspect, type InspectOptions } from 'node:util';
 
 import { closedError } from './errors';
-import './immutable';
 import {
   noteNewTurn, onWindowClosed, siteOfNew, track, untrack, type Kind, type Site,
 } from './leaks';
 import { invalidType } from './validate';
+import './window/immutable';
 
 /**
  * Own, enumerable and a function: structuredClone and postMessage refuse an object that has one,

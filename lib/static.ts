@@ -5,8 +5,8 @@
  */
 export {
   fastifyStatic, type FastifyStaticOptions, type StaticFastify, type StaticReply,
-} from './static-fastify';
-export { CachedFileStats, StaticError } from './static-answers';
-export type { SendOptions } from './static-options';
-export { send, SendStream } from './static-send';
-export { serveStatic, type ServeStaticOptions, type StaticHandler } from './static-serve';
+} from './static/fastify';
+export { CachedFileStats, StaticError } from './static/answers';
+export type { SendOptions } from './static/options';
+export { send, SendStream } from './static/send';
+export { serveStatic, type ServeStaticOptions, type StaticHandler } from './static/serve';

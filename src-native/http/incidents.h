@@ -20,7 +20,7 @@
 
 namespace iol::http {
 
-// In the order of `kinds` in lib/http-incidents.ts.
+// In the order of `kinds` in lib/http/incidents.ts.
 enum class IncidentKind : uint8_t {
   HeadTimeout,
   BodyTimeout,

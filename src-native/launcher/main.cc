@@ -1,4 +1,4 @@
-// The launcher's executable: descriptor 3 is the socket to the server (lib/cgi-launcher.ts).
+// The launcher's executable: descriptor 3 is the socket to the server (lib/cgi/launcher.ts).
 #include <utility>
 
 #include "launcher/launcher.h"

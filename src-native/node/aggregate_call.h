@@ -15,8 +15,8 @@ Aggregate* aggregateAt(const Call<N>& call, size_t i) {
   return aggregate;
 }
 
-// Text as the engine writes and reads it itself; lib/encodings.ts has the same numbers. Any other
-// encoding is Node's work.
+// Text as the engine writes and reads it itself; lib/aggregate/encodings.ts has the same numbers.
+// Any other encoding is Node's work.
 enum class TextEncoding : int32_t { Utf8 = 0, Latin1 = 1, Utf16 = 2 };
 
 template <size_t N>

@@ -30,7 +30,7 @@ namespace iol::node {
 
 class EnvState;
 
-// Why a channel matters to the loop, as lib/channel.ts says it.
+// Why a channel matters to the loop, as lib/channel/channel.ts says it.
 constexpr uint32_t kAwaitMessage = 1;
 constexpr uint32_t kAwaitRoom = 2;
 constexpr uint32_t kAwaitKeepsAlive = 4;
@@ -43,7 +43,7 @@ struct ChannelEntry {
   bool isTurnDue = false;
 };
 
-// For lib/membership.ts, which has the same numbers.
+// For lib/channel/membership.ts, which has the same numbers.
 struct WindowEvent {
   int32_t what = 0;
   std::string text = {};

@@ -18,8 +18,8 @@
 namespace iol::node {
 namespace {
 
-// What kind of value a needle is; lib/needle.ts has the same numbers, the first three being those
-// of TextEncoding.
+// What kind of value a needle is; lib/aggregate/bytes-like.ts has the same numbers, the first three
+// being those of TextEncoding.
 constexpr int32_t kNeedleArray = 3;
 constexpr int32_t kNeedleByte = 4;
 constexpr int32_t kNeedleHeld = 5;

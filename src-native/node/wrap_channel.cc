@@ -15,7 +15,8 @@
 namespace iol::node {
 namespace {
 
-// What channelSend and channelReceive answer beside a handle; lib/channel.ts has the same numbers.
+// What channelSend and channelReceive answer beside a handle; lib/channel/channel.ts has the same
+// numbers.
 constexpr int32_t kNotNow = 0;
 constexpr int32_t kSent = 1;
 constexpr int32_t kEnded = -1;

@@ -1,4 +1,4 @@
-// node/wrap_http_parser.cc: the head parser by itself, for lib/http-parser.ts.
+// node/wrap_http_parser.cc: the head parser by itself, for lib/http/parser.ts.
 //
 // A parser is an external: it holds no bytes, so nothing has to be given back.
 

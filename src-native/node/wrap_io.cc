@@ -1,6 +1,6 @@
 // node/wrap_io.cc: iolRead and iolWrite on descriptors: try now, wait by the loop, or a disk job.
 //
-//   pipe, socket, terminal   ioTryRead / ioTryWrite; on kNotNow ioWait, then again (lib/io.ts)
+//   pipe, socket, terminal   ioTryRead / ioTryWrite; on kNotNow ioWait, then again (lib/io/io.ts)
 //   file, block device       ioReadFile / ioWriteFile: a promise; the Sync forms wait for the disk.
 //                            What is cached of a position is ioTryRead's answer already
 //

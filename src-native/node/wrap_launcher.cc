@@ -1,4 +1,4 @@
-// node/wrap_launcher.cc: the server's side of its launcher for lib/cgi-launcher.ts: one socket, and
+// node/wrap_launcher.cc: the server's side of its launcher for lib/cgi/launcher.ts: one socket, and
 // for each program the pipes to it.
 
 #include <algorithm>

@@ -14,7 +14,7 @@
 namespace iol::node {
 namespace {
 
-// What pipeLook answers; lib/pipe-link.ts has the same numbers.
+// What pipeLook answers; lib/io/pipe-link.ts has the same numbers.
 constexpr int32_t kNoPipe = -1;
 constexpr int32_t kHasData = 1;
 constexpr int32_t kHasEnded = 2;

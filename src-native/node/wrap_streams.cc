@@ -1,4 +1,4 @@
-// node/wrap_streams.cc: bytes into and out of streams, for lib/io-streams*.ts and lib/io-web.ts.
+// node/wrap_streams.cc: bytes into and out of streams, for lib/io/streams*.ts and lib/io/web.ts.
 //
 //   aggregate  [big slice][s][s][s][big slice]     s: too small to be worth a view
 //   pieces      view       one copy   view

@@ -86,7 +86,8 @@ napi_value copyReasons(napi_env env, napi_callback_info info) {
   return keys;
 }
 
-// Kind, value, kind, value, ...: as lib/access-list.ts has checked them. False for anything else.
+// Kind, value, kind, value, ...: as lib/window/access-list.ts has checked them. False for anything
+// else.
 bool readAccess(napi_env env, napi_value array, AccessList& access) {
   uint32_t length = 0;
   if (napi_get_array_length(env, array, &length) != napi_ok || length % 2 != 0) return false;

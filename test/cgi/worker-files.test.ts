@@ -4,7 +4,7 @@ import { existsSync, readFileSync, symlinkSync, truncateSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 
-import { parseFileRange } from '../../lib/cgi-file-range';
+import { parseFileRange } from '../../lib/cgi/file-range';
 import { get, getStatus, RawClient, type Answer, type Status } from '../e2e/support/client';
 import { ready, run, start, stopPrograms, until, type Server } from '../e2e/support/flash-lite';
 import { patterned, Tree } from '../e2e/support/tree';
