@@ -96,6 +96,8 @@ struct Connection {
   bool isLingering = false;
   TimeoutKind timeout = TimeoutKind::None;
   TimerNode timer;
+  Connection* slower = nullptr;  // Its neighbours in the list of those
+  Connection* faster = nullptr;  // that wait for their sockets.
   uint32_t exchanges = 0;
   Exchange* first = nullptr;
   Exchange* last = nullptr;
@@ -108,6 +110,27 @@ struct Connection {
   int64_t bodyWaitFromMs = 0;       // it began to wait anew.
   uint32_t lingerBytes = 0;
   HeadParser parser;
+};
+
+// Those that wait for their sockets: the first has taken nothing for the longest.
+class WaitingConnections {
+ public:
+  Connection* slowest() const { return slowest_; }
+
+  void add(Connection& connection) {
+    connection.slower = fastest_;
+    (fastest_ != nullptr ? fastest_->faster : slowest_) = &connection;
+    fastest_ = &connection;
+  }
+  void remove(Connection& connection) {
+    (connection.slower != nullptr ? connection.slower->faster : slowest_) = connection.faster;
+    (connection.faster != nullptr ? connection.faster->slower : fastest_) = connection.slower;
+    connection.slower = connection.faster = nullptr;
+  }
+
+ private:
+  Connection* slowest_ = nullptr;
+  Connection* fastest_ = nullptr;
 };
 
 }  // namespace iol::http

@@ -244,7 +244,9 @@ void Connections::expire() {
 }
 
 void Connections::expireConnection(Connection& connection) {
-  switch (std::exchange(connection.timeout, TimeoutKind::None)) {
+  const TimeoutKind kind = connection.timeout;
+  setTimeoutKind(connection, TimeoutKind::None);
+  switch (kind) {
     case TimeoutKind::Head:
       ++stats_.headTimeouts;
       // Half a head is told so; a body that does not come, or an empty line, is not.
@@ -288,8 +290,14 @@ void Connections::expireAnswer(Connection& connection) {
   handler_.onClosed(id);
 }
 
-void Connections::armTimeout(Connection& connection, TimeoutKind kind) {
+void Connections::setTimeoutKind(Connection& connection, TimeoutKind kind) {
+  if (connection.timeout == TimeoutKind::Send) waiting_.remove(connection);
+  if (kind == TimeoutKind::Send) waiting_.add(connection);
   connection.timeout = kind;
+}
+
+void Connections::armTimeout(Connection& connection, TimeoutKind kind) {
+  setTimeoutKind(connection, kind);
   int64_t deadlineMs = TimerNode::kNever;
   switch (kind) {
     case TimeoutKind::None: break;
@@ -411,7 +419,7 @@ void Connections::destroy(Connection& connection, Ending ending) {
   connection.isProcessing = connection.isReady = connection.isLingering = false;
   connection.hasSentItsShare = false;
   connection.lingerBytes = 0;
-  connection.timeout = TimeoutKind::None;
+  setTimeoutKind(connection, TimeoutKind::None);
   if (++connection.epoch == 0) connection.epoch = 1;
   --stats_.connectionsOpen;
   if (isAcceptPaused_) resumeAccepting();

@@ -220,6 +220,7 @@ class Connections {
   void updateInterest(Connection& connection, bool isExact);
   void updateTimeout(Connection& connection);
   void armTimeout(Connection& connection, TimeoutKind kind);
+  void setTimeoutKind(Connection& connection, TimeoutKind kind);
   void finishClosing(Connection& connection);
   void drainLingering(Connection& connection);
   enum class Ending : uint8_t { Close, Reset };
@@ -322,6 +323,7 @@ class Connections {
   std::vector<uint32_t> freeConnections_;
   std::vector<std::unique_ptr<Exchange>> exchanges_;
   Exchange* freeExchanges_ = nullptr;
+  WaitingConnections waiting_;   // Whose timeout is Send.
   std::vector<uint64_t> ready_;  // Tags of connections with bytes left to parse or to send.
   Stats stats_;
 };

@@ -73,16 +73,12 @@ void Connections::noteQueued(Exchange& exchange) {
 }
 
 // Of connections whose socket is full, those that have taken nothing for the longest are cut until
-// the rest is within the bound.
+// the rest is within the bound. Whoever has sent its share of this turn is among the last.
 void Connections::relieveQueue() {
   isReliefDue_ = false;
   while (stats_.bytesQueued > options_.queuedBytesMax) {
-    Connection* slowest = nullptr;
-    for (const std::unique_ptr<Connection>& each : connections_) {
-      if (each->timeout != TimeoutKind::Send || each->hasSentItsShare) continue;
-      if (slowest != nullptr && each->timer.deadlineMs >= slowest->timer.deadlineMs) continue;
-      slowest = each.get();
-    }
+    Connection* slowest = waiting_.slowest();
+    while (slowest != nullptr && slowest->hasSentItsShare) slowest = slowest->faster;
     if (slowest == nullptr) return;  // All of it waits for the program.
     ++stats_.queueCuts;
     note(IncidentKind::QueueFull, slowest);

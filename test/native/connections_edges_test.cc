@@ -74,16 +74,80 @@ TEST(whoTakesNothingForTheLongestIsCutWhenTooMuchWaits) {
   CHECK_EQ(world.stats().bytesQueued, 0u);
 }
 
+void setQueuedBytesMax(HttpWorld& world, uint64_t bytes) {
+  http::Connections::Options options = slowWorld(bytes).http;
+  options.clock = &world.clock;
+  world.connections->setOptions(options);
+  world.connections->turn();
+}
+
+TEST(thoseThatTakeNothingAreCutInTheOrderInWhichTheyStopped) {
+  HttpWorld world(slowWorld(64 * kMiB));
+  world.answerEverything(patternText(4 * kMiB));
+  std::vector<std::unique_ptr<Client>> clients;
+  for (uint64_t i = 0; i < 7; ++i) {
+    clients.push_back(std::make_unique<Client>(world.port, 4096));
+    clients.back()->send(get("/"));
+    REQUIRE(world.until([&] { return world.stats().requests == i + 1; }));
+    world.settle();
+  }
+  // The first and the third take something, in this order; the second leaves.
+  for (const size_t i : {size_t{0}, size_t{2}}) {
+    const uint64_t sent = world.stats().bytesSent;
+    REQUIRE(world.until([&] { return world.stats().bytesSent > sent; }, {clients[i].get()}));
+    world.settle();
+  }
+  clients[1]->leaveWithReset();
+  REQUIRE(world.until([&] { return world.stats().connectionsOpen == 6; }));
+  const auto cut = [&] {
+    std::string which;
+    for (size_t i = 0; i < clients.size(); ++i) {
+      for (int reads = 0; i != 1 && reads < 8 && !clients[i]->isReset; ++reads) clients[i]->read();
+      if (clients[i]->isReset) which += std::to_string(i);
+    }
+    return which;
+  };
+  setQueuedBytesMax(world, 12 * kMiB);
+  CHECK_EQ(world.stats().queueCuts, 3u);
+  CHECK_EQ(cut(), "345");
+}
+
+TEST(whatTheHandlerEndsWhileOthersAreCutIsNotCutAgain) {
+  HttpWorld world(slowWorld(64 * kMiB));
+  const std::string body = patternText(4 * kMiB);
+  world.decide = [&](const http::RequestView& request) {
+    const Aggregate head = world.make(HttpWorld::headText(body.size()));
+    const Aggregate part = world.make(body.substr(1));
+    CHECK(world.connections->start(request.id, head, body.size(), http::Persistence::KeepAlive)
+              .isOk());
+    CHECK(world.connections->write(request.id, part).isOk());
+  };
+  std::vector<std::unique_ptr<Client>> clients;
+  for (uint64_t i = 0; i < 4; ++i) {
+    clients.push_back(std::make_unique<Client>(world.port, 4096));
+    clients.back()->send(get("/"));
+    REQUIRE(world.until([&] { return world.stats().requests == i + 1; }));
+    world.settle();
+  }
+  // The next in line, and the one after it.
+  world.whenClosed = [&](http::RequestId id) {
+    if (id.slot != world.ids[0].slot) return;
+    world.connections->abort(world.ids[1]);
+    world.connections->abort(world.ids[2]);
+  };
+  setQueuedBytesMax(world, 6 * kMiB);
+  CHECK_EQ(world.stats().queueCuts, 1u);
+  CHECK_EQ(world.stats().connectionsOpen, 1u);
+  CHECK(world.connections->isOpen(world.ids[3]));
+}
+
 TEST(aLimitThatIsLoweredLaterIsKeptAtTheNextTurn) {
   HttpWorld world(slowWorld(64 * kMiB));
   world.answerEverything(patternText(4 * kMiB));
   Client client(world.port, 4096);
   client.send(get("/"));
   REQUIRE(world.until([&] { return world.stats().bytesQueued > 3 * kMiB; }));
-  http::Connections::Options options = slowWorld(kMiB).http;
-  options.clock = &world.clock;
-  world.connections->setOptions(options);
-  world.connections->turn();
+  setQueuedBytesMax(world, kMiB);
   CHECK_EQ(world.stats().queueCuts, 1u);
   CHECK_EQ(world.stats().bytesQueued, 0u);
 }
