@@ -42,18 +42,29 @@ export interface Waiter {
   readonly reject: (error: unknown) => void;
 }
 
-/** Waits until the waiter that `begin` gets is told, or the signal says so. */
-export async function untilTold(
-  signal: AbortSignal | undefined, begin: (waiter: Waiter) => void,
-): Promise<void> {
-  let onAbort: (() => void) | undefined;
-  try {
-    await new Promise<void>((resolve, reject) => {
-      begin({ resolve, reject });
-      onAbort = () => reject(abortedError(signal!));
-      signal?.addEventListener('abort', onAbort, { once: true });
-    });
-  } finally {
-    signal?.removeEventListener('abort', onAbort!);
+/** Where one at a time waits for something that others tell. */
+export class Waiting {
+  #waiter: Waiter | undefined;
+
+  /** Until it is told, or the signal says so. */
+  async untilTold(signal: AbortSignal | undefined): Promise<void> {
+    const onAbort = (): void => this.fail(abortedError(signal!));
+    try {
+      await new Promise<void>((resolve, reject) => {
+        this.#waiter = { resolve, reject };
+        signal?.addEventListener('abort', onAbort, { once: true });
+      });
+    } finally {
+      this.#waiter = undefined;
+      signal?.removeEventListener('abort', onAbort);
+    }
+  }
+
+  tell(): void {
+    this.#waiter?.resolve();
+  }
+
+  fail(error: unknown): void {
+    this.#waiter?.reject(error);
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The body of a request, as a worker has it.
  */
-import { abortedError, untilTold, type Waiter } from '../abort';
+import { abortedError, Waiting } from '../abort';
 import type { Aggregate } from '../aggregate/aggregate';
 import { readBytes, type ByteSource } from '../aggregate/byte-source';
 import { IolError } from '../errors';
@@ -24,7 +24,7 @@ export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
   readonly #parts: Aggregate[] = [];
   #hasEnded: boolean;
   #failure: (() => IolError) | undefined;
-  #waiter: Waiter | undefined;
+  readonly #change = new Waiting();
   #last: Promise<unknown> = Promise.resolve();
   #owed = creditBytes;  // Of credit, to be given with the next read.
 
@@ -77,17 +77,7 @@ export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
         this.#link.reply(undefined, putFrame(Frame.BodyCredit, this.#id, 0, 0, this.#owed));
         this.#owed = 0;
       }
-      await this.#changed(signal);
-    }
-  }
-
-  async #changed(signal: AbortSignal | undefined): Promise<void> {
-    try {
-      await untilTold(signal, (waiter) => {
-        this.#waiter = waiter;
-      });
-    } finally {
-      this.#waiter = undefined;
+      await this.#change.untilTold(signal);
     }
   }
 
@@ -96,7 +86,7 @@ export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
     if (part.byteLength > 0 && this.#failure === undefined) this.#parts.push(part);
     else part.dispose();
     this.#hasEnded ||= isEnd;
-    this.#waiter?.resolve();
+    this.#change.tell();
   }
 
   /** @internal Nothing can be read any more. */
@@ -104,6 +94,6 @@ export class CgiRequestBody implements ByteSource, AsyncIterable<Aggregate> {
     if (this.#failure !== undefined) return;
     this.#failure = failure;
     for (const part of this.#parts.splice(0)) part.dispose();
-    this.#waiter?.reject(failure());
+    this.#change.fail(failure());
   }
 }

@@ -1,7 +1,7 @@
 /**
  * The body of a request of lib/http.ts, read as it arrives.
  */
-import { abortedError, untilTold, type Waiter } from '../abort';
+import { abortedError, Waiting } from '../abort';
 import { adoptAggregate, type Aggregate } from '../aggregate/aggregate';
 import { readBytes, type ByteSource } from '../aggregate/byte-source';
 import { closedError, type IolError } from '../errors';
@@ -53,7 +53,7 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
   readonly #slot: number;
   readonly #epoch: number;
   #last: Promise<unknown> = Promise.resolve();
-  #waiter: Waiter | undefined;
+  readonly #change = new Waiting();
   #failure: (() => IolError) | undefined;
 
   /** @internal */
@@ -97,13 +97,13 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
 
   /** @internal More may be there. */
   continue(): void {
-    this.#waiter?.resolve();
+    this.#change.tell();
   }
 
   /** @internal Nothing can be read any more. */
   end(failure: () => IolError): void {
     this.#failure ??= failure;
-    this.#waiter?.reject(failure());
+    this.#change.fail(failure());
   }
 
   async #read(
@@ -115,7 +115,7 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
       const handle = this.#tryRead(size, pool);
       if (handle > 0) return adoptAggregate(handle, native.scratch[0]!);
       if (handle === 0) return null;
-      await this.#changed(signal);
+      await this.#change.untilTold(signal);
     }
   }
 
@@ -125,16 +125,6 @@ export class HttpRequestBody implements ByteSource, AsyncIterable<Aggregate> {
       return native.httpReadBody(this.#server, this.#slot, this.#epoch, size, poolHandle);
     } catch (error) {
       throw this.#failure?.() ?? error;  // The call may have found out that the client has left.
-    }
-  }
-
-  async #changed(signal: AbortSignal | undefined): Promise<void> {
-    try {
-      await untilTold(signal, (waiter) => {
-        this.#waiter = waiter;
-      });
-    } finally {
-      this.#waiter = undefined;
     }
   }
 }

@@ -1,8 +1,8 @@
 // The verbs on descriptors that others close, share, or open in odd ways.
 import assert from 'node:assert/strict';
-import { execFileSync, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import {
-  closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync,
+  closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync, writeSync,
 } from 'node:fs';
 import { connect, createServer, type Socket } from 'node:net';
 import { once } from 'node:events';
@@ -14,20 +14,11 @@ import {
 } from 'io-lite';
 
 import { runChild } from '../support/child';
+import { openFifo } from '../support/fifo';
 
 let folder: string;
 let files = 0;
 const newName = (): string => path.join(folder, `name-${files++}`);
-
-function fifo(): { reader: number; writer: number } {
-  const name = newName();
-  execFileSync('mkfifo', [name]);
-  const both = openSync(name, constants.O_RDWR);
-  const reader = openSync(name, constants.O_RDONLY);
-  const writer = openSync(name, constants.O_WRONLY);
-  closeSync(both);
-  return { reader, writer };
-}
 
 /** What is checked of both forms, with the promise's failure and the sync form's alike. */
 async function failureOf(work: () => unknown): Promise<IolError> {
@@ -49,7 +40,7 @@ describe('descriptors', () => {
   });
 
   it('a pipe that is closed while it is waited for is EBADF, and its number is not read', async () => {
-    const { reader, writer } = fifo();
+    const { reader, writer } = openFifo(newName());
     const waiting = iolRead(reader, 10);
     closeSync(reader);
     const other = newName();
@@ -66,7 +57,7 @@ describe('descriptors', () => {
 
   it('what waits for a closed descriptor does not meet the file that has its number now', async () => {
     FileCache.default().close();
-    const { reader, writer } = fifo();
+    const { reader, writer } = openFifo(newName());
     const before = stats().liveHolds;
     const old = [iolWrite(writer, 'x'.repeat(1 << 20)), iolWrite(writer, 'for the pipe')];
     const reads = [iolRead(reader, 10), iolRead(reader, 10)];
@@ -110,7 +101,7 @@ describe('descriptors', () => {
   });
 
   it('an aborted write says what was written, and leaves no hold', async () => {
-    const { reader, writer } = fifo();
+    const { reader, writer } = openFifo(newName());
     const { liveHolds } = stats();
     const writing = iolWrite(writer, 'x'.repeat(1 << 20), { signal: AbortSignal.timeout(20) });
     const error = await failureOf(() => writing);
@@ -261,7 +252,7 @@ describe('descriptors', () => {
     const name = newName();
     writeFileSync(name, 'content');
     const fd = openSync(name, 'r+');
-    const { reader, writer } = fifo();
+    const { reader, writer } = openFifo(newName());
     const directory = openSync(folder, 'r');
     const path = openSync(name, 0x20_0000); // O_PATH
     const { liveHolds, aggregates } = stats();

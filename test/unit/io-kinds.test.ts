@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, constants, mkdtempSync, openSync, readFileSync, rmSync } from 'node:fs';
+import { closeSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, Socket, type ListenOptions } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -10,6 +10,7 @@ import path from 'node:path';
 import { iolRead } from 'io-lite';
 
 import { checkDescriptors, type Ends } from '../support/descriptor-contract';
+import { openFifo } from '../support/fifo';
 
 interface Kind extends Ends {
   /** No more is written. */
@@ -22,12 +23,7 @@ let names = 0;
 const newName = (): string => path.join(folder, `name-${names++}`);
 
 function fifo(): Kind {
-  const name = newName();
-  execFileSync('mkfifo', [name]);
-  const both = openSync(name, constants.O_RDWR);
-  const reader = openSync(name, constants.O_RDONLY);
-  const writer = openSync(name, constants.O_WRONLY);
-  closeSync(both);
+  const { reader, writer } = openFifo(newName());
   return { reader, writer, end: () => closeSync(writer), close: () => closeSync(reader) };
 }
 

@@ -1,8 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFileSync } from 'node:child_process';
 import {
-  closeSync, constants, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync,
-  writeSync,
+  closeSync, mkdtempSync, openSync, readFileSync, readSync, rmSync, writeFileSync, writeSync,
 } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
@@ -14,6 +12,7 @@ import { once } from 'node:events';
 import { Aggregate, FileCache, iolRead, iolReadSync, iolWrite, iolWriteSync, stats, Window } from 'io-lite';
 
 import { runChild } from '../support/child';
+import { openFifo } from '../support/fifo';
 import { copiesDuring } from '../support/holds';
 
 let folder: string;
@@ -26,14 +25,8 @@ function fileWith(content: string | Buffer): string {
   return name;
 }
 
-/** Both ends of a FIFO. They are blocking descriptors unless `flags` says otherwise. */
 function fifo(): { reader: number; writer: number; close(): void } {
-  const name = inFolder(`fifo-${files++}`);
-  execFileSync('mkfifo', [name]);
-  const both = openSync(name, constants.O_RDWR);
-  const reader = openSync(name, constants.O_RDONLY);
-  const writer = openSync(name, constants.O_WRONLY);
-  closeSync(both);
+  const { reader, writer } = openFifo(inFolder(`fifo-${files++}`));
   return { reader, writer, close: () => [reader, writer].forEach((fd) => closeSync(fd)) };
 }
 
