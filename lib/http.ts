@@ -9,7 +9,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises';
 
 import type { HeldBytes } from './aggregate/aggregate';
 import { takeIncidents, type HttpIncident } from './http/incidents';
-import { AnswerLog, type HttpAnswerRecord } from './http/log';
+import { AnswerLog, logFormats, type HttpAnswerRecord, type HttpLogFormat } from './http/log';
 import type { NativeServer } from './http/native';
 import {
   numbersOf, placeOf, PlaceKind, remover, timeOf, timeoutMsMax,
@@ -20,7 +20,9 @@ import { statNames, type HttpServerStats } from './http/stats';
 import { TlsCarrier, validateTls, type HttpTlsOptions } from './http/tls';
 import { defaultPoolHandle, native } from './native';
 import { handleOf } from './resource';
-import { invalidType, invalidValue, validateFunction, validateInteger, validateObject } from './validate';
+import {
+  invalidType, invalidValue, validateFunction, validateInteger, validateObject, validateOneOf,
+} from './validate';
 import { Pool } from './window/pool';
 
 export type { AnswerRepeat, RespondOptions } from './http/answer';
@@ -34,7 +36,7 @@ export {
   fastifyReplies, type FastifyLike, type FastifyReplyLike, type ReplyingReply,
 } from './http/fastify';
 export type { HttpIncident, HttpIncidentKind } from './http/incidents';
-export type { HttpAnswerRecord } from './http/log';
+export type { HttpAnswerRecord, HttpLogFormat } from './http/log';
 export type { HttpServerLimits, HttpServerOptions } from './http/options';
 export { HttpHeadParser, type HttpHeadLimits, type HttpRequestHead } from './http/parser';
 export { replyWith, type ReplyBody, type ReplyOptions } from './http/reply';
@@ -105,7 +107,7 @@ export class HttpServer implements AsyncDisposable {
   #current: HttpRequest | undefined;
   readonly #ended: Promise<void>;
   #tellEnded!: () => void;
-  #log: AnswerLog | undefined;
+  readonly #log: AnswerLog;
   #limits: HttpServerLimits;
   readonly #tls: TlsCarrier | undefined;
 
@@ -154,6 +156,7 @@ export class HttpServer implements AsyncDisposable {
     this.#server = native.httpListen(pool, place.text, numbers, record,
       (target) => this.#handle(new HttpRequest(this.#server, target, record)),
       (event, slot, epoch) => this.#notice(event, slot, epoch, record), place.kind, place.number);
+    this.#log = new AnswerLog(this.#server);
     if (this.#onIncident !== undefined) native.httpReportIncidents(this.#server);
     this.host = native.httpEndpoint(this.#server);
     this.port = scratch[0]!;
@@ -192,26 +195,49 @@ export class HttpServer implements AsyncDisposable {
   }
 
   /**
-   * Keeps a record of each request from now on, in `bytesMax` bytes (default 1 MiB, at most 64 MiB) until
-   * {@link takeAnswers} takes them; 0 ends it. What does not fit is dropped and counted.
+   * Keeps what became of each request from now on, in `bytesMax` bytes (default 1 MiB, at most 64 MiB): a
+   * record until {@link takeAnswers} takes it or, with a `format`, a line of text until
+   * {@link takeAnswerLines} does. 0 bytes end it. What does not fit, and what waits when this is called
+   * anew, is dropped and counted.
    *
-   * @remarks Off, the default, it costs nothing. On, some 200 bytes are copied for each request (reason
-   * `log`), and each connection costs one more system call.
+   * @remarks Off, the default, it costs nothing. On, each connection costs one more system call, and each
+   * request some 200 bytes that are copied twice (reason `log`). Lines are made natively, at the answer:
+   * JavaScript touches all that have come since the last call at once.
    */
-  logAnswers(bytesMax = 1 << 20): void {
+  logAnswers(bytesMax = 1 << 20, format?: HttpLogFormat): void {
     validateInteger(bytesMax, 'bytesMax', 0, 64 << 20);
-    native.httpSetLog(this.#server, bytesMax);
-    this.#log = bytesMax === 0 ? undefined : new AnswerLog(bytesMax + 7 & ~7);
+    if (format !== undefined) validateOneOf(format, 'format', logFormats);
+    this.#log.set(bytesMax, format);
   }
 
-  /** The records since the last call, the oldest first; also of a server that has ended. */
+  /**
+   * The records since the last call, the oldest first; also of a server that has ended. None while there
+   * are lines in their place.
+   */
   takeAnswers(): HttpAnswerRecord[] {
-    return this.#log?.take(this.#server) ?? [];
+    return this.#log.take();
   }
 
-  /** Records that {@link logAnswers} had no room for, as of the last {@link takeAnswers}. */
+  /**
+   * The lines since the last call, the oldest first, each with its `\n`, in memory of yours; also of a
+   * server that has ended. Empty while records are kept, or nothing.
+   *
+   * @remarks `common` and `combined` escape as Apache's httpd does (`\"`, `\\`, `\xhh`); `json` is what
+   * `JSON.stringify` writes of a {@link HttpAnswerRecord} whose `endedAt` is `time`, in ISO 8601. Who left
+   * before an answer has the status 499 in all of them.
+   */
+  takeAnswerLines(): Buffer {
+    return this.#log.takeLines();
+  }
+
+  /** Records and lines that were taken. */
+  get answersTaken(): number {
+    return this.#log.taken;
+  }
+
+  /** Records and lines that {@link logAnswers} had no room for, as of the last time that some were taken. */
   get answersDropped(): number {
-    return this.#log?.dropped ?? 0;
+    return this.#log.dropped;
   }
 
   /** Requests that were not answered within the callback, and still are not completely. */

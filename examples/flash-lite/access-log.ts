@@ -1,49 +1,53 @@
-// The access log. The servers keep records; a few times a second they are taken, written as text and
-// appended to a file, so that no request waits for a log.
+// The access log. The servers write its lines into memory; a few times a second they are taken, all
+// at once, and appended to a file, so that no request waits for a log.
 
 import type { HttpServer } from 'io-lite/http';
 
 import type { LogFile } from './log-file';
-import { kWriters, type LogFormat } from './log-format';
+
+export const kLogFormats = ['common', 'combined', 'json'] as const;
+export type LogFormat = (typeof kLogFormats)[number];
 
 const kIntervalMs = 50;
-const kRecordBytesMax = 4 << 20;  // Of each server.
+const kWaitingBytesMax = 12 << 20;  // Of each server; what the disk cannot follow is dropped.
+
 export class AccessLog {
   #servers: HttpServer[] = [];
   readonly #timer = setInterval(() => this.flush(), kIntervalMs);
-  #lines = 0;
 
   constructor(readonly file: LogFile, readonly format: LogFormat) {
     this.#timer.unref();
   }
 
   add(server: HttpServer): void {
-    server.logAnswers(kRecordBytesMax);
+    server.logAnswers(kWaitingBytesMax, this.format);
     this.#servers.push(server);
   }
 
+  // While the file is busy the lines wait where they are.
   flush(): void {
-    const write = kWriters[this.format];
-    for (const server of this.#servers) {
-      const records = server.takeAnswers();
-      if (records.length === 0) continue;
-      let text = '';
-      for (const record of records) text += `${write(record)}\n`;
-      this.#lines += records.length;
-      this.file.write(text, records.length);
-    }
+    if (!this.file.isBusy) this.#take();
   }
 
   stats(): { lines: number; dropped: number } {
-    const unkept = this.#servers.reduce((sum, server) => sum + server.answersDropped, 0);
-    return { lines: this.#lines, dropped: this.file.dropped + unkept };
+    const sum = (figure: 'answersTaken' | 'answersDropped'): number =>
+      this.#servers.reduce((total, server) => total + server[figure], 0);
+    return { lines: sum('answersTaken'), dropped: this.file.dropped + sum('answersDropped') };
   }
 
   // The servers have ended, or go on without a log.
   async close(): Promise<void> {
     clearInterval(this.#timer);
-    this.flush();
+    this.#take();
     for (const server of this.#servers) server.logAnswers(0);
     await this.file.close();
+  }
+
+  #take(): void {
+    for (const server of this.#servers) {
+      const before = server.answersTaken;
+      const lines = server.takeAnswerLines();
+      if (lines.length > 0) this.file.write(lines, server.answersTaken - before);
+    }
   }
 }

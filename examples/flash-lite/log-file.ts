@@ -8,14 +8,15 @@ const openFile = promisify(open);
 const closeFile = promisify(close);
 const writeFile = promisify(write);
 
-const kPendingMax = 8 << 20;  // Characters.
+const kPendingBytesMax = 32 << 20;
 const kMode = 0o640;
 const kStdout = 1;
 
 export class LogFile {
   dropped = 0;
-  #pending: string[] = [];
-  #length = 0;
+  #pending: Buffer[] = [];
+  #bytes = 0;
+  #lines = 0;
   #writing: Promise<void> | undefined;
   #reopening = false;
   #hasFailed = false;
@@ -30,14 +31,20 @@ export class LogFile {
     return new LogFile(path, fd, complain);
   }
 
-  // `lines` of whole lines, of which `count` there are.
-  write(lines: string, count = 1): void {
-    if (this.#length + lines.length > kPendingMax) {
+  get isBusy(): boolean {
+    return this.#writing !== undefined;
+  }
+
+  // `text` is whole lines, `count` of them. A buffer is the file's from now on.
+  write(text: string | Buffer, count = 1): void {
+    const bytes = typeof text === 'string' ? Buffer.from(text) : text;
+    if (this.#bytes + bytes.length > kPendingBytesMax) {
       this.dropped += count;
       return;
     }
-    this.#pending.push(lines);
-    this.#length += lines.length;
+    this.#pending.push(bytes);
+    this.#bytes += bytes.length;
+    this.#lines += count;
     this.#work();
   }
 
@@ -56,25 +63,34 @@ export class LogFile {
   #work(): void {
     this.#writing ??= this.#run().finally(() => {
       this.#writing = undefined;
-      if (this.#length > 0 || this.#reopening) this.#work();
+      if (this.#bytes > 0 || this.#reopening) this.#work();
     });
   }
 
   async #run(): Promise<void> {
-    while (this.#length > 0 || this.#reopening) {
-      const bytes = Buffer.from(this.#pending.join(''));
-      this.#pending = [];
-      this.#length = 0;
+    while (this.#bytes > 0 || this.#reopening) {
       try {
-        await this.#writeAll(bytes);
+        if (this.#bytes > 0) await this.#writePending();
         if (this.#reopening) await this.#openAnew();
         this.#hasFailed = false;
       } catch (error) {
-        this.#reopening = false;
-        this.dropped++;
         if (!this.#hasFailed) this.complain(`${this.path}: ${(error as Error).message}`);
         this.#hasFailed = true;
       }
+    }
+  }
+
+  async #writePending(): Promise<void> {
+    const [first] = this.#pending;
+    const bytes = this.#pending.length === 1 && first ? first : Buffer.concat(this.#pending);
+    const lines = this.#lines;
+    this.#pending = [];
+    this.#bytes = this.#lines = 0;
+    try {
+      await this.#writeAll(bytes);
+    } catch (error) {
+      this.dropped += lines;
+      throw error;
     }
   }
 

@@ -1,25 +1,57 @@
-// One line for what an operator must know, on stderr or in a file; the same line at most once a second.
+// One line for what an operator must know, on stderr or in a file. The same line at most once a second;
+// when that is over, how often it came meanwhile, as syslogd tells it.
 
 import type { LogFile } from './log-file';
 
 const kQuietMs = 1000;
-const recent = new Map<string, number>();
 let file: LogFile | undefined;
 
+interface Quiet {
+  repeats: number;
+  timer: NodeJS.Timeout;
+}
+const quiet = new Map<string, Quiet>();
+
 export function log(message: string): void {
-  const now = Date.now();
-  for (const [text, at] of recent) {
-    if (now - at >= kQuietMs) recent.delete(text);
+  const known = quiet.get(message);
+  if (known !== undefined) {
+    known.repeats++;
+    return;
   }
-  if (recent.has(message)) return;
-  recent.set(message, now);
-  if (file === undefined) process.stderr.write(`flash-lite: ${message}\n`);
-  else file.write(`${new Date(now).toISOString()} flash-lite: ${message}\n`);
+  put(message);
+  beQuiet(message);
 }
 
-// From now on; the one before, if any, is the caller's to close.
-export function logTo(next: LogFile | undefined): LogFile | undefined {
-  const before = file;
+export function loggedTo(): LogFile | undefined {
+  return file;
+}
+
+// From now on; the one before, if any, is told what it still must know, and is the caller's to close.
+export function logTo(next: LogFile | undefined): void {
+  for (const [message, { repeats, timer }] of quiet) {
+    clearTimeout(timer);
+    putRepeats(message, repeats);
+  }
+  quiet.clear();
   file = next;
-  return before;
+}
+
+function beQuiet(message: string): void {
+  const timer = setTimeout(() => {
+    quiet.delete(message);
+    if (entry.repeats === 0) return;
+    putRepeats(message, entry.repeats);
+    beQuiet(message);
+  }, kQuietMs).unref();
+  const entry: Quiet = { repeats: 0, timer };
+  quiet.set(message, entry);
+}
+
+function putRepeats(message: string, repeats: number): void {
+  if (repeats > 0) put(`message repeated ${repeats} times: [ ${message} ]`);
+}
+
+function put(message: string): void {
+  if (file === undefined) process.stderr.write(`flash-lite: ${message}\n`);
+  else file.write(`${new Date().toISOString()} flash-lite: ${message}\n`);
 }

@@ -12,7 +12,7 @@ import { AccessLog } from './access-log';
 import type { Credentials } from './certificate';
 import { FlashLite, Ground, type FlashLiteOptions } from './flash-lite';
 import { logIncident } from './incidents';
-import { log, logTo } from './log';
+import { log, loggedTo, logTo } from './log';
 import { LogFile } from './log-file';
 import { remover, type Bound } from './places';
 import { kProperties, settingOf, type Options } from './settings';
@@ -100,9 +100,7 @@ export class Server {
   // After a rotation.
   reopenLogs(): void {
     this.#accessLog?.file.reopen();
-    const errors = logTo(undefined);
-    logTo(errors);
-    errors?.reopen();
+    loggedTo()?.reopen();
   }
 
   // Accepts nothing more and finishes what is being sent; what is not done by then is cut.
@@ -117,7 +115,7 @@ export class Server {
     await Promise.all([...this.#retiring, this.#decider.close()]);
     this.#ground.close();
     await this.#accessLog?.close();
-    await logTo(undefined)?.close();
+    await this.#logErrorsTo(undefined);
   }
 
   // Pages of the operator's for what the connections answer by themselves. They are read now, and not
@@ -148,8 +146,7 @@ export class Server {
     const { accessLog, logFormat, errorLog } = options;
     const current = this.#accessLog;
     const isSame = current?.file.path === accessLog && (!current || current.format === logFormat);
-    const errorsNow = logTo(undefined);
-    logTo(errorsNow);
+    const errorsNow = loggedTo();
     let access: AccessLog | undefined;
     let errors = errorsNow;
     if (!isSame && accessLog !== undefined) {
@@ -163,10 +160,7 @@ export class Server {
       await access?.close();
       throw error;
     }
-    if (errors !== errorsNow) {
-      logTo(errors);
-      await errorsNow?.close();
-    }
+    if (errors !== errorsNow) await this.#logErrorsTo(errors);
     if (isSame) {
       this.reopenLogs();
       return;
@@ -174,6 +168,12 @@ export class Server {
     this.#accessLog = access;
     await current?.close();
     for (const listener of this.#listeners) access?.add(listener);
+  }
+
+  async #logErrorsTo(next: LogFile | undefined): Promise<void> {
+    const before = loggedTo();
+    logTo(next);
+    await before?.close();
   }
 
   #facts(): ServerFacts {

@@ -1,13 +1,12 @@
 // Every setting, once: the command line, the configuration file, its schema, --help and the README
 // are made of this table.
 
+import { kLogFormats } from './access-log';
 import { kFileSettings } from './file-settings';
 import {
   byteSize, choice, fileMode, fixed, flag, integer, optional, path, places, routes, text, variables,
   type Schema, type Setting,
 } from './setting-kinds';
-
-import { kLogFormats } from './log-format';
 
 export type { CgiRoute } from './setting-kinds';
 

@@ -29,32 +29,58 @@ export interface HttpAnswerRecord {
   readonly userAgent: string;
 }
 
-/** The struct Facts of src-native/http/answer_log.h. */
+/** As text: Common and Combined Log Format, or an object of JSON in each line. */
+export type HttpLogFormat = 'common' | 'combined' | 'json';
+
+/** @internal In the order of AnswerLog::Format of src-native/http/answer_log.h, behind Records. */
+export const logFormats: readonly HttpLogFormat[] = ['common', 'combined', 'json'];
+
+/** The struct Facts of that file. */
 const factsBytes = 48;
 const partsAt = 30;
 
-/** @internal The records of one server. */
+/** @internal What one server keeps of requests, and how many of them. */
 export class AnswerLog {
+  taken = 0;
   dropped = 0;
-  readonly #bytes: Buffer;
-  readonly #doubles: Float64Array;
-  readonly #words: Uint32Array;
-  readonly #halves: Uint16Array;
+  readonly #server: NativeServer;
+  // Of records: where they are put.
+  #bytes = Buffer.alloc(0);
+  #doubles = new Float64Array();
+  #words = new Uint32Array();
+  #halves = new Uint16Array();
 
-  constructor(bytesMax: number) {
-    const memory = new ArrayBuffer(bytesMax);
+  constructor(server: NativeServer) {
+    this.#server = server;
+  }
+
+  set(bytesMax: number, format: HttpLogFormat | undefined): void {
+    native.httpSetLog(this.#server, bytesMax, format === undefined ? 0 : 1 + logFormats.indexOf(format));
+    const memory = new ArrayBuffer(format === undefined ? bytesMax + 7 & ~7 : 0);
     this.#bytes = Buffer.from(memory);
     this.#doubles = new Float64Array(memory);
     this.#words = new Uint32Array(memory);
     this.#halves = new Uint16Array(memory);
   }
 
-  take(server: NativeServer): HttpAnswerRecord[] {
-    const length = native.httpTakeLog(server, this.#bytes);
-    this.dropped = native.scratch[0]!;
+  take(): HttpAnswerRecord[] {
     const records: HttpAnswerRecord[] = [];
+    if (this.#bytes.length === 0) return records;
+    const length = native.httpTakeLog(this.#server, this.#bytes);
+    this.#count();
     for (let at = 0; at < length; at += this.#words[at / 4 + 4]!) records.push(this.#recordAt(at));
     return records;
+  }
+
+  takeLines(): Buffer {
+    const lines = native.httpTakeLogLines(this.#server);
+    this.#count();
+    return lines;
+  }
+
+  #count(): void {
+    this.dropped = native.scratch[0]!;
+    this.taken = native.scratch[1]!;
   }
 
   #recordAt(at: number): HttpAnswerRecord {

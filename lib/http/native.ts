@@ -18,10 +18,12 @@ declare module '../native' {
     httpConfigure(server: NativeServer, numbers: Float64Array): void;
     /** Of a Unix socket, else ''. */
     httpPath(server: NativeServer): string;
-    /** 0 bytes: off. */
-    httpSetLog(server: NativeServer, bytesMax: number): void;
-    /** How many bytes of records there were; scratch[0]: records dropped until now. */
+    /** 0 bytes: off. `format` as AnswerLog::Format. */
+    httpSetLog(server: NativeServer, bytesMax: number, format: number): void;
+    /** How many bytes of records there were; scratch: dropped, taken until now. */
     httpTakeLog(server: NativeServer, to: Uint8Array): number;
+    /** The caller's; scratch: dropped, taken until now. */
+    httpTakeLogLines(server: NativeServer): Buffer;
     /** The host; scratch[0] is the port. */
     httpEndpoint(server: NativeServer): string;
     httpRespond(

@@ -168,7 +168,7 @@ void HttpBinding::armTimer() {
 void HttpBinding::finish(bool tellsScript) {
   if (connections_ == nullptr) return;
   lastStats_ = connections_->stats();
-  lastLog_ = std::move(connections_->log());
+  lastLog_ = std::exchange(connections_->log(), {});  // Who is cut now is in no log.
   closeHandles();
   connections_.reset();
   repeats_.forget();

@@ -12,6 +12,12 @@
 namespace iol::node {
 namespace {
 
+template <size_t kCount>
+void showLogCounts(Call<kCount>& call, const http::AnswerLog& log) {
+  call.state().scratch()[0] = static_cast<double>(log.dropped());
+  call.state().scratch()[1] = static_cast<double>(log.taken());
+}
+
 // httpBind(place, numbers, kind, number) -> a descriptor that listens, the caller's
 napi_value httpBind(napi_env env, napi_callback_info info) {
   Call<4> call(env, info, Needs::Nothing);
@@ -114,21 +120,37 @@ napi_value httpPath(napi_env env, napi_callback_info info) {
   return value;
 }
 
-// httpSetLog(server, bytesMax): 0 is off
+// httpSetLog(server, bytesMax, format): 0 bytes is off; AnswerLog::Format
 napi_value httpSetLog(napi_env env, napi_callback_info info) {
-  Call<2> call(env, info, Needs::Nothing);
-  serverAt(env, call.value(0)).log().setBytesMax(static_cast<uint32_t>(call.intAt(1)));
+  Call<3> call(env, info, Needs::Nothing);
+  serverAt(env, call.value(0))
+      .log()
+      .set(static_cast<http::AnswerLog::Format>(call.intAt(2)),
+           static_cast<uint32_t>(call.intAt(1)));
   return nullptr;
 }
 
-// httpTakeLog(server, to) -> bytes; scratch[0]: records dropped until now
+// httpTakeLog(server, to) -> bytes of records; scratch: dropped, taken until now
 napi_value httpTakeLog(napi_env env, napi_callback_info info) {
   Call<2> call(env, info, Needs::Nothing);
-  HttpBinding& server = serverAt(env, call.value(0));
+  http::AnswerLog& log = serverAt(env, call.value(0)).log();
   const auto to = call.spanAt(1);
-  http::AnswerLog& log = server.log();
-  call.state().scratch()[0] = static_cast<double>(log.dropped());
-  return call.number(log.take(to.data, static_cast<uint32_t>(to.length)));
+  const uint32_t bytes = log.take(to.data, static_cast<uint32_t>(to.length));
+  showLogCounts(call, log);
+  return call.number(bytes);
+}
+
+// httpTakeLogLines(server) -> Buffer, the caller's; scratch: dropped, taken until now
+napi_value httpTakeLogLines(napi_env env, napi_callback_info info) {
+  Call<1> call(env, info, Needs::Nothing);
+  http::AnswerLog& log = serverAt(env, call.value(0)).log();
+  const uint32_t length = log.hasLines() ? log.byteLength() : 0;
+  void* to = nullptr;
+  napi_value buffer = nullptr;
+  if (napi_create_buffer(env, length, &to, &buffer) != napi_ok) return nullptr;  // It has thrown.
+  if (length > 0) log.take(static_cast<uint8_t*>(to), length);
+  showLogCounts(call, log);
+  return buffer;
 }
 
 // httpReportIncidents(server): Incidents is told from now on
@@ -184,6 +206,7 @@ constexpr Export kExports[] = {
     {"httpPath", httpPath},
     {"httpSetLog", httpSetLog},
     {"httpTakeLog", httpTakeLog},
+    {"httpTakeLogLines", httpTakeLogLines},
     {"httpReportIncidents", httpReportIncidents},
     {"httpTakeIncidents", httpTakeIncidents},
     {"httpCountTls", httpCountTls},
