@@ -31,7 +31,8 @@ describe('Flash-Lite: preconditions and ranges', () => {
   });
 
   const fill = (headers: Headers): Headers =>
-    Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, value.replace('ETAG', etag)]));
+    Object.fromEntries(Object.entries(headers).map(([name, value]) =>
+      [name, value.replace('ETAG', etag).replace('UNQUOTED', etag.slice(1, -1))]));
 
   it('a list of tags that is mostly white space is looked through in no time', async () => {
     const start = performance.now();
@@ -55,6 +56,12 @@ describe('Flash-Lite: preconditions and ranges', () => {
       [{ 'If-None-Match': 'w/ETAG' }, 200],
       [{ 'If-None-Match': 'x ETAG' }, 200],
       [{ 'If-None-Match': '' }, 200],
+      [{ 'If-None-Match': '"*"' }, 200],
+      [{ 'If-None-Match': 'UNQUOTED' }, 200],
+      [{ 'If-None-Match': '"UNQUOTED' }, 200],
+      [{ 'If-None-Match': 'W/"12345", ETAG' }, 304],
+      [{ 'If-None-Match': '"12345",, ,,  ,  ETAG' }, 304],
+      [{ 'If-None-Match': '"12345", ETAG, "no end' }, 200],
       [{ 'If-Modified-Since': kModified }, 304],
       [{ 'If-Modified-Since': kAfter }, 304],
       [{ 'If-Modified-Since': kBefore }, 200],
@@ -64,10 +71,18 @@ describe('Flash-Lite: preconditions and ranges', () => {
       [{ 'If-Modified-Since': '2025-04-05T06:07:08Z' }, 200],
       [{ 'If-Modified-Since': 'Sat, 35 Apr 2025 06:07:08 GMT' }, 200],
       [{ 'If-Modified-Since': 'yesterday' }, 200],
+      [{ 'If-Modified-Since': '' }, 200],
+      [{ 'If-Modified-Since': `${kAfter}; length=10` }, 200],
+      [{ 'If-Modified-Since': 'Tue, 19 Jan 2038 03:14:07 GMT' }, 304],
+      [{ 'If-Modified-Since': 'Tue, 19 Jan 2038 03:14:08 GMT' }, 304],
+      [{ 'If-Modified-Since': 'Fri, 25 Feb 2174 09:42:23 GMT' }, 304],
+      [{ 'If-Modified-Since2': kBefore, 'If-Modified-Since': kModified }, 304],
+      [{ 'If-None-Match': 'ETAG', 'If-Modified-Since': `${kBefore} and more` }, 304],
       [{ 'If-None-Match': '"a"', 'If-Modified-Since': kModified }, 200],
       [{ 'If-None-Match': 'ETAG', 'If-Modified-Since': kBefore }, 304],
       [{ 'If-Match': 'ETAG' }, 200],
       [{ 'If-Match': '"a", ETAG' }, 200],
+      [{ 'If-Match': '"a", "b", \tETAG , "c"' }, 200],
       [{ 'If-Match': '*' }, 200],
       [{ 'If-Match': 'W/ETAG' }, 412],
       [{ 'If-Match': '"a"' }, 412],
@@ -94,6 +109,12 @@ describe('Flash-Lite: preconditions and ranges', () => {
       assert.equal(headers['last-modified'], kModified);
       assert.equal(headers['content-length'], undefined);
       assert.equal(headers['content-type'], undefined);
+    });
+
+    it('what is not there is 404 whatever the preconditions are', async () => {
+      for (const headers of [{ 'If-Match': '"a"' }, { 'If-None-Match': '*' }, { 'If-Unmodified-Since': kBefore }]) {
+        assert.equal((await get(server, '/none.txt', { headers })).status, 404);
+      }
     });
 
     it('a file from the future has no Last-Modified', async () => {
@@ -132,6 +153,7 @@ describe('Flash-Lite: preconditions and ranges', () => {
     const ignored = [
       'bytes=', 'bytes=-', 'bytes=5-2', 'bytes=a-b', 'bytes=1-2,5-2', 'bytes=1-2,x', 'lines=1-2',
       'bytes 1-2', 'bytes=1', 'bytes=--1', 'bytes=+1-2', 'bytes=0x1-2', 'bytes=1-2;', 'nonsense', '',
+      'bytes=0--', 'bytes=-2-3', 'bytes=1-2 4-', 'bytes=,', '0-3', 'bytes=99-110,5-2', 'bytes=1-2,7-1',
     ];
     for (const range of ignored) {
       it(`"${range}" is ignored`, async () => {
@@ -165,6 +187,69 @@ describe('Flash-Lite: preconditions and ranges', () => {
         const answer = await get(server, '/digits.txt', { headers: { Range: range } });
         assert.equal(answer.headers['content-range'], 'bytes 0-5/10');
         assert.equal(answer.body.toString(), '012345');
+      }
+    });
+
+    it('whatever ranges are asked for, the parts are the bytes asked for, each of them once', async () => {
+      let state = 7;
+      const random = (below: number): number => {
+        state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+        return Math.floor(state / 2 ** 32 * below);
+      };
+      for (let round = 0; round < 100; round++) {
+        const size = [30, 300, big.length][round % 3]!;
+        const asked = Array.from({ length: 1 + random(12) }, () => {
+          const from = random(size);
+          return [from, Math.min(from + random(20), big.length - 1)] as const;
+        });
+        const wanted = new Set(asked.flatMap(([from, to]) => Array.from({ length: to - from + 1 }, (_, i) => from + i)));
+        const range = `bytes=${asked.map(([from, to]) => `${from}-${to}`).join(round % 2 === 0 ? ',' : ' ,\t')}`;
+        const { status, headers, body } = await get(server, '/big.bin', { headers: { Range: range } });
+        assert.equal(status, 206, range);
+        assert.equal(headers['content-length'], String(body.length));
+        const boundary = /^multipart\/byteranges; boundary=(.+)$/.exec(headers['content-type'] ?? '')?.[1];
+        const sent: number[] = [];
+        const take = (contentRange: string, bytes: Buffer): void => {
+          const [from, to] = /^bytes (\d+)-(\d+)\/6000000$/.exec(contentRange)!.slice(1).map(Number) as [number, number];
+          assert.ok(bytes.equals(big.subarray(from, to + 1)), `${range}: ${contentRange}`);
+          for (let i = from; i <= to; i++) sent.push(i);
+        };
+        if (boundary === undefined) {
+          take(headers['content-range']!, body);
+        } else {
+          const part = /^(?:\r\n)?--(\S+)\r\nContent-Type: \S+\r\nContent-Range: (bytes (\d+)-(\d+)\/\d+)\r\n\r\n/;
+          let rest = body;
+          for (let head = part.exec(rest.toString('latin1')); head !== null; head = part.exec(rest.toString('latin1'))) {
+            assert.equal(head[1], boundary);
+            const end = head[0].length + Number(head[4]) - Number(head[3]) + 1;
+            take(head[2]!, rest.subarray(head[0].length, end));
+            rest = rest.subarray(end);
+          }
+          assert.equal(rest.toString(), `\r\n--${boundary}--\r\n`);
+        }
+        assert.equal(sent.length, wanted.size, range);
+        assert.ok(sent.every((place) => wanted.has(place)), range);
+      }
+    });
+
+    it('a file that is fetched range by range is the file', async () => {
+      const parts: Buffer[] = [];
+      for (let from = 0; from < big.length;) {
+        // One byte more than a power of two, and past the end at last.
+        const answer = await get(server, '/big.bin', { headers: { Range: `bytes=${from}-${from + 262_144}` } });
+        assert.equal(answer.status, 206);
+        const [, first, last] = /^bytes (\d+)-(\d+)\/6000000$/.exec(answer.headers['content-range'] ?? '') ?? [];
+        assert.equal(Number(first), from);
+        from = Number(last) + 1;
+        parts.push(answer.body);
+      }
+      assert.ok(Buffer.concat(parts).equals(big));
+    });
+
+    it('two Range fields are one list, which is none', async () => {
+      for (const Range of [['bytes=0-3', '0'], ['0', 'bytes=0-3'], ['bytes=0-1', 'bytes=4-5']]) {
+        const answer = await get(server, '/digits.txt', { headers: { Range } });
+        assert.deepEqual([answer.status, answer.body.toString()], [200, '0123456789']);
       }
     });
 
@@ -218,7 +303,10 @@ describe('Flash-Lite: preconditions and ranges', () => {
       [{ 'If-Range': 'Sat, 05 Apr 2025 06:07:09 GMT' }, 200],
       [{ 'If-Range': 'nonsense' }, 200],
       [{ 'If-None-Match': 'ETAG' }, 304],
+      [{ 'If-None-Match': 'W/ETAG' }, 304],
+      [{ 'If-Modified-Since': kModified }, 304],
       [{ 'If-Match': '"other"' }, 412],
+      [{ 'If-Range': '' }, 200],
     ];
     for (const [headers, status] of conditional) {
       it(`with ${JSON.stringify(headers)} is ${status}`, async () => {
