@@ -16,11 +16,15 @@ end
 
 const NATIVE = fileURLToPath(new URL('native/', import.meta.url));
 const PARTS = ['load.c', 'load_base.c', 'load_hold.c', 'load_mix.c', 'load_verify.c'];
+const OPENSSL = ['ssl', 'crypto'].map((name) => ({ name, header: `openssl/${name}.h`, package: 'libssl-dev' }));
 /** Time for 10,000 connections, each of which has been answered. */
 const HOLD_TIMEOUT_MS = 120_000;
 
-/** Compiles the client; resolves to its path. */
-export const compileLoad = (scratch) => compile(PARTS.map((part) => join(NATIVE, part)), 'load', scratch);
+/** Compiles the client, one that speaks TLS if asked for; resolves to its path. */
+export function compileLoad(scratch, { tls = false } = {}) {
+  const parts = [...PARTS, tls ? 'load_tls.c' : 'load_plain.c'];
+  return compile(parts.map((part) => join(NATIVE, part)), 'load', scratch, tls ? OPENSSL : []);
+}
 
 function ownLoad({ cpu, host, connections, program, close = false }) {
   const common = (port) => ['--host', host, '--port', String(port)];

@@ -9,7 +9,7 @@ export async function nginxAvailable() {
 }
 
 /** `locations` goes into the server block; `log` is `{ file, format }` or undefined. */
-export async function startNginx(name, directives, { root, host, place, scratch, log, locations = '' }) {
+export async function startNginx(name, directives, { root, host, place, scratch, log, tls, locations = '' }) {
   const prefix = join(scratch, name);
   const port = await freePort();
   await mkdir(prefix);
@@ -38,7 +38,8 @@ http {
   tcp_nodelay on;
   ${directives}
   server {
-    listen ${host}:${port};
+    listen ${host}:${port}${tls ? ' ssl' : ''};
+    ${tls ? `ssl_protocols TLSv1.3; ssl_certificate ${tls.certFile}; ssl_certificate_key ${tls.keyFile};` : ''}
     root ${root};
     ${locations}
   }

@@ -1,4 +1,4 @@
-// Subjects that are a script in servers/: SCRIPT ROOT HOST.
+// Subjects that are a script in servers/: SCRIPT ROOT HOST, and with TLS CERT KEY.
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { startServer } from '../lib/children.mjs';
@@ -13,8 +13,8 @@ export const needs = (name) => async () => {
   }
 };
 
-export function startScript(script, { root, host, place, command = process.execPath }) {
+export function startScript(script, { root, host, place, tls, command = process.execPath }) {
   const file = fileURLToPath(new URL(`servers/${script}`, import.meta.url));
   const env = { NODE_ENV: 'production' };
-  return startServer({ command, args: [file, root, host], place, env, ready: /ready (\d+)\n/ });
+  return startServer({ command, args: [file, root, host, ...(tls ? [tls.certFile, tls.keyFile] : [])], place, env, ready: /ready (\d+)\n/ });
 }

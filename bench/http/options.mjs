@@ -23,6 +23,8 @@ export const HELP = `bench:http: server CPU per request of static files, as a mu
   --open-loop SHARE    so much of the rate that each subject reaches, whether answers come or not: latency says
                        how long requests wait for the server (default: closed loop)
   --connections N      keep-alive connections (default 64, at most ${MAX_CONNECTIONS})
+  --tls                by HTTPS, beside those that speak it; nginx always runs then, it is the yardstick. With --close
+                       each request has a full handshake
   --veth               through a pair of network namespaces in the place of loopback; needs root
 
   What is held beside it: CPU per request as a multiple of that without them, and memory of each
@@ -47,36 +49,41 @@ export const HELP = `bench:http: server CPU per request of static files, as a mu
   --help               this text
 `;
 
-function checkTogether({ load, close, openLoop, mix, log, sendPaths, all }, values) {
+function checkTogether({ load, close, openLoop, mix, log, sendPaths, all, tls }, values) {
   const held = ['slow-readers', 'idle', 'slow-connections'].filter((name) => values[name] !== '0');
-  if (load === 'wrk' && (close || openLoop > 0 || mix || held.length > 0)) {
-    throw new UsageError('--close, --open-loop, --mix and connections that are held need --load own');
+  if (load === 'wrk' && (close || openLoop > 0 || mix || tls || held.length > 0)) {
+    throw new UsageError('--close, --open-loop, --mix, --tls and connections that are held need --load own');
   }
+  if (tls && held.includes('slow-connections')) throw new UsageError('--slow-connections sends heads without TLS: leave out --tls');
   if (held.length > 1) throw new UsageError(`--${held.join(' and --')}: one of them at a time`);
   if (mix && values.sizes !== undefined) throw new UsageError('--mix has its own sizes: leave out --sizes');
-  if (sendPaths && (mix || log || all)) {
-    throw new UsageError('--send-paths has its own subjects: leave out --mix, --log and --all');
+  if (sendPaths && (mix || log || all || tls)) {
+    throw new UsageError('--send-paths has its own subjects: leave out --mix, --log, --all and --tls');
   }
 }
 
-/** `names`: of all subjects; `onDemand`: of those that run only when they are asked for; `ways`: of --send-paths. */
-export function parseOptions(argv, { names, onDemand, ways }) {
+/**
+ * `names`: of all subjects; `onDemand`: of those that run only when they are asked for; `secure`: of those for --tls;
+ * `ways`: of --send-paths.
+ */
+export function parseOptions(argv, { names, onDemand, secure, ways }) {
   const none = { type: 'string', default: '0' };
   const values = parseValues(argv, {
-    quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text, mix: flag, veth: flag,
+    quick: flag, list: flag, help: flag, sizes: text, only: text, seconds: text, rounds: text, mix: flag, veth: flag, tls: flag,
     close: flag, 'open-loop': none, 'slow-readers': none, idle: none, 'slow-connections': none, all: flag, log: flag,
     'send-paths': flag, repeats: text, files: { type: 'string', default: '10000' }, connections: { type: 'string', default: '64' }, load: { type: 'string', default: 'own' }, json: text,
   });
   const defaults = values.quick ? QUICK : FULL;
-  const { help, list, json, close, mix, veth, all, log, 'send-paths': sendPaths } = values;
+  const { help, list, json, close, mix, tls, veth, all, log, 'send-paths': sendPaths } = values;
   const load = choice('load', values.load, ['own', 'wrk']);
   const openLoop = number('open-loop', values['open-loop'], { min: 0, max: 1 });
-  checkTogether({ load, close, openLoop, mix, log, sendPaths, all }, values);
+  checkTogether({ load, close, openLoop, mix, log, sendPaths, all, tls }, values);
   const count = (name) => wholeNumber(name, values[name], { min: 0, max: MAX_HELD });
-  const known = sendPaths ? ways : names;
-  const usual = all ? names : known.filter((name) => !onDemand.includes(name));
+  const served = tls ? secure : names;
+  const known = sendPaths ? ways : served;
+  const usual = all ? served : known.filter((name) => !onDemand.includes(name));
   return {
-    help, list, json, close, mix, veth, log, sendPaths, load, openLoop,
+    help, list, json, close, mix, tls, veth, log, sendPaths, load, openLoop,
     files: wholeNumber('files', values.files, { max: MAX_FILES }),
     held: heldOf({ slowReaders: count('slow-readers'), idle: count('idle'), slowConnections: count('slow-connections') }),
     only: values.only === undefined ? usual : nameList(values.only, known),

@@ -1,8 +1,10 @@
 // From samples to rows and to tables.
 import { fixed, grouped, median, percent, spread, table } from '../lib/format.mjs';
 
-export const YARDSTICK = 'bare';
+const YARDSTICK = 'bare';
 const RIVAL = 'nginx';
+/** There is no bare server with TLS. */
+export const yardstickOf = ({ tls }) => (tls ? RIVAL : YARDSTICK);
 const BUSY_LOAD_SHARE = 0.95;
 
 const METRICS = [
@@ -23,11 +25,12 @@ const METRICS = [
   ['disturbed_runs', 'runs'],
 ];
 
-function caseName(target, { close, openLoop, held, veth }) {
+function caseName(target, { close, openLoop, held, tls, veth }) {
   return [
     `${target.name} ${close ? 'close' : 'keep-alive'}`,
     openLoop > 0 ? `open loop at ${percent(openLoop)} of its rate` : '',
     held ? `${held.name}` : '',
+    tls ? 'TLS' : '',
     veth ? 'veth' : '',
   ].filter(Boolean).join(', ');
 }
@@ -84,10 +87,10 @@ export function rowsOf(results, options) {
 const ratioText = (value) => (value === null ? '-' : fixed(value, 2));
 
 /** Headings, and what stands below them. */
-function columnsOf({ log, held, openLoop }) {
+function columnsOf({ log, held, openLoop, tls }) {
   return [
     ['us/request', (figures) => fixed(figures.cpu_us_per_request, 2)],
-    ['x bare', (figures) => ratioText(figures.ratio_to_bare)],
+    ...(tls ? [] : [['x bare', (figures) => ratioText(figures.ratio_to_bare)]]),
     ['x nginx', (figures) => ratioText(figures.ratio_to_nginx)],
     ...(log ? [['x no log', (figures) => ratioText(figures.ratio_to_no_log)]] : []),
     ...(held ? [['x alone', (figures) => ratioText(figures.ratio_to_alone)]] : []),
@@ -116,18 +119,23 @@ export function targetTables(results, targets, options) {
   }).join('\n\n');
 }
 
-export function summaryTable(results, targets, subjects) {
+export function summaryTable(results, targets, subjects, { tls }) {
+  const [yardstick, key] = tls ? ['nginx', 'ratio_to_nginx'] : ['the bare server', 'ratio_to_bare'];
   const cell = ({ name }, target) => {
     const result = results.find((each) => each.subject === name && each.target === target);
-    return result ? `${fixed(result.figures.cpu_us_per_request, 1)} (${ratioText(result.figures.ratio_to_bare)})` : '-';
+    return result ? `${fixed(result.figures.cpu_us_per_request, 1)} (${ratioText(result.figures[key])})` : '-';
   };
   const rows = subjects.map((subject) => [subject.name, ...targets.map((target) => cell(subject, target))]);
-  return `Server CPU, us per request (multiple of the bare server)\n${table([['subject', ...targets.map(({ name }) => name)], ...rows])}`;
+  return `Server CPU, us per request (multiple of ${yardstick})\n${table([['subject', ...targets.map(({ name }) => name)], ...rows])}`;
 }
 
 /** What a reader must know about these figures, as sentences. */
-export function remarks(results, { load, rounds }) {
+export function remarks(results, { load, rounds, tls, close }) {
   const lines = [];
+  if (tls) {
+    lines.push(`TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256; a full handshake for each ${close ? 'request' :
+      'connection, at the beginning of each measurement'}; there is no bare server with TLS: the yardstick is nginx`);
+  }
   if (results.some(({ figures }) => figures.load_cpu_share > BUSY_LOAD_SHARE)) {
     lines.push('!  the load used over 95 % of its processor: requests/s and latency show its limit; CPU per request still holds');
   }

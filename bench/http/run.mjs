@@ -8,10 +8,11 @@ import { checkHost, openResults, progress } from '../lib/host.mjs';
 import { machineBlock } from '../lib/machine.mjs';
 import { leaveServersAlone, makeScratch, printList, printMachine, runBench, startAll, writeResults } from '../lib/runner.mjs';
 import { sendPaths } from './bare.mjs';
+import { makeCertificate } from './certificate.mjs';
 import { compileLoad, createLoad } from './load.mjs';
 import { measureAll, printFailures, verifyAll } from './measure.mjs';
 import { HELP, parseOptions } from './options.mjs';
-import { remarks, rowsOf, summarize, summaryTable, targetTables } from './report.mjs';
+import { remarks, rowsOf, summarize, summaryTable, targetTables, yardstickOf } from './report.mjs';
 import { mixTarget, sizeTarget, writeSizes } from './targets.mjs';
 import { expand } from './variants.mjs';
 import { isOutside, removeNamespaces, runThroughVeth, serverPlace } from './veth.mjs';
@@ -30,7 +31,7 @@ async function loadSubjects() {
 
 const wantedOf = (subjects, options) => (options.sendPaths
   ? [...subjects.filter(({ isYardstick }) => isYardstick), ...sendPaths.filter(({ name }) => options.only.includes(name))]
-  : expand(subjects.filter(({ name, isYardstick }) => isYardstick || options.only.includes(name)), options));
+  : expand(subjects.filter(({ name }) => name === yardstickOf(options) || options.only.includes(name)), options));
 
 async function targetsOf(root, scratch, { mix, files, sizes, held, close }) {
   await writeSizes(root, [...sizes, ...(held ? [held.size] : [])]);
@@ -44,7 +45,8 @@ async function bench(subjects, options) {
   const root = join(scratch, 'root');
   const bareServer = ['bare_server.c', 'bare_answers.c'].map((file) => join(HERE, 'native', file));
   const native = { bareServer: await compile(bareServer, 'bare_server', scratch) };
-  const program = await compileLoad(scratch);
+  const program = await compileLoad(scratch, options);
+  const tls = options.tls ? await makeCertificate(scratch) : undefined;
   const machine = await machineBlock(HERE);
   const cpus = chooseCpus();
   const where = serverPlace(cpus.server);
@@ -55,7 +57,7 @@ async function bench(subjects, options) {
 
   console.log(`Subjects, on processor ${cpus.server}; the load (${options.load}) on processor ${cpus.load}`);
   const wanted = wantedOf(subjects, options);
-  const { started, failures: unstarted } = await startAll(wanted, { ...where, root, scratch, native, mix: options.mix });
+  const { started, failures: unstarted } = await startAll(wanted, { ...where, root, scratch, native, tls, mix: options.mix });
   const running = wanted.filter(({ name }) => started.has(name)).map((subject) => ({ ...subject, server: started.get(subject.name) }));
   const failures = [...unstarted].map(([subject, why]) => ({ subject, target: null, why }));
   failures.push(...await verifyAll(running, targets, load, progress));
@@ -64,11 +66,11 @@ async function bench(subjects, options) {
 
   const results = summarize(running, targets, samples, options, failures);
   console.log(`\n${targetTables(results, targets, options)}`);
-  console.log(`\n${summaryTable(results, targets, running)}`);
+  console.log(`\n${summaryTable(results, targets, running, options)}`);
   for (const remark of remarks(results, options)) console.log(remark);
   printFailures(failures);
-  const { load: loadName, connections, seconds, rounds, close, openLoop, held, mix, veth, log } = options;
-  const setting = { load: loadName, connections, seconds, rounds, close, openLoop, held: held?.name, mix, veth, log };
+  const { load: loadName, connections, seconds, rounds, close, openLoop, held, mix, tls: hasTls, veth, log } = options;
+  const setting = { load: loadName, connections, seconds, rounds, close, openLoop, held: held?.name, mix, tls: hasTls, veth, log };
   await writeResults(options.json, { machine, run: setting, rows: rowsOf(results, options) });
   return failures.length === 0 ? 0 : 1;
 }
@@ -77,7 +79,8 @@ async function main() {
   const subjects = await loadSubjects();
   const onDemand = subjects.filter(({ isOnDemand }) => isOnDemand).map(({ name }) => name);
   const names = subjects.map(({ name }) => name);
-  const options = parseOptions(process.argv.slice(2), { names, onDemand, ways: sendPaths.map(({ name }) => name) });
+  const secure = subjects.filter(({ speaksTls }) => speaksTls).map(({ name }) => name);
+  const options = parseOptions(process.argv.slice(2), { names, onDemand, secure, ways: sendPaths.map(({ name }) => name) });
   if (options.help) console.log(HELP);
   else if (options.list) await printList(subjects);
   else return options.veth && isOutside() ? runThroughVeth() : bench(subjects, options);

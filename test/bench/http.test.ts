@@ -1,9 +1,11 @@
 // `npm run bench:http` checks every answer, and measures what it was asked to measure.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+
+import { hasOpenssl } from '../support/certificate';
 
 const root = path.join(__dirname, '..', '..');
 
@@ -51,10 +53,18 @@ describe('npm run bench:http', function () {
     assert.ok(!rows.some(({ subject, metric }) => subject === 'flash-lite' && metric === 'ratio_to_no_log'));
   });
 
+  it('measures HTTPS beside nginx, for there is no bare server with TLS; with --close each request has its handshake', function () {
+    if (!hasOpenssl || !existsSync('/usr/include/openssl/ssl.h')) this.skip();
+    const rows = rowsOf('--tls', '--sizes', '1KiB', '--close', '--only', 'flash-lite,node-http');
+    for (const subject of ['flash-lite', 'node-http']) assertPositive(rows, subject, '1KiB close, TLS', 'cpu_us_per_request');
+    assert.ok(!rows.some(({ subject, metric }) => subject === 'bare' || metric === 'ratio_to_bare'));
+  });
+
   it('refuses what it cannot measure', () => {
     for (const [args, message] of [
       [['--sizes', '0'], /'0' is no size/], [['--only', 'x'], /no subject 'x'/], [['--mix', '--sizes', '1KiB'], /leave out --sizes/],
       [['--idle', '5', '--slow-readers', '5'], /--slow-readers and --idle: one of them/], [['--load', 'wrk', '--mix'], /need --load own/],
+      [['--tls', '--only', 'express'], /no subject 'express'/], [['--tls', '--slow-connections', '5'], /leave out --tls/],
     ] as const) {
       const { status, stderr } = bench(...args);
       assert.equal(status, 2);

@@ -1,6 +1,6 @@
 /*
  * The load client of the HTTP bench: N keep-alive connections on one thread, bodies dropped by the
- * kernel.
+ * kernel. Linked with load_tls.c in the place of load_plain.c it speaks TLS, and decrypts them first.
  *
  * A load generator that copies every byte out of the kernel becomes the limit from some 20 KB on.
  * This one copies only the first kHeadRead bytes of a response, to find Content-Length, and has the
@@ -34,9 +34,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
 enum {
   kHeadRead = 2048,  /* a whole 1 KiB answer in one recv; of a larger body at most this is copied */
@@ -52,9 +50,10 @@ typedef struct {
   unsigned digits;   /* of the counter that were read */
   uint64_t counter, lastCounter;
   bool inBody;
-  bool waiting; /* a request is out */
+  bool waiting; /* a request is out, or waits for its handshake */
+  bool isUnsent;
+  Request request; /* that one */
   uint64_t sentNs;
-  int wantedStatus;
   char head[kHeadMax];
 } Connection;
 
@@ -104,7 +103,7 @@ static double percentileUs(double share) {
 static void ask(Connection* c, uint64_t now) {
   c->headFill = 0;
   c->inBody = false;
-  c->waiting = false;
+  c->waiting = c->isUnsent = false;
   if (now >= deadlineNs || (opt.maxRequests && count.sent >= opt.maxRequests)) return;
   if (intervalNs) {
     if (dueNs > now) return; /* askDue() will */
@@ -113,10 +112,9 @@ static void ask(Connection* c, uint64_t now) {
   } else {
     c->sentNs = now;
   }
-  Request request;
-  nextRequest(&request);
-  c->wantedStatus = request.status;
-  if (!sendRequest(c->fd, &request)) {
+  nextRequest(&c->request);
+  c->isUnsent = !sendRequest(c->fd, &c->request);
+  if (c->isUnsent && !isShakingHands(c->fd)) {
     count.errors++;
     return;
   }
@@ -150,7 +148,7 @@ static void answered(Connection* c, int epoll) {
   count.responses++;
   count.histogram[bucketOf(now - c->sentNs)]++;
   if (opt.closes) {
-    close(c->fd);
+    disconnect(c->fd);
     c->fd = -1;
     c->waiting = false;
     if (now >= deadlineNs || (opt.maxRequests && count.sent >= opt.maxRequests)) return;
@@ -169,7 +167,7 @@ static void askDue(Connection* all, uint64_t now) {
 static void broken(Connection* c, int epoll) {
   if (++count.errors >= kMaxErrors)
     fail("%d errors: cut connections or answers not understood", kMaxErrors);
-  close(c->fd);
+  disconnect(c->fd);
   c->lastCounter = 0;
   watchNew(c, epoll);
   ask(c, nowNs());
@@ -178,7 +176,7 @@ static void broken(Connection* c, int epoll) {
 /* Reads up to the end of the head, or further; false: the connection is of no more use. */
 static bool readHead(Connection* c) {
   size_t room = c->headFill < kHeadRead ? kHeadRead - c->headFill : kHeadMax - 1 - c->headFill;
-  ssize_t got = recv(c->fd, c->head + c->headFill, room, 0);
+  ssize_t got = receive(c->fd, c->head + c->headFill, room);
   if (got < 0 && errno == EAGAIN) return true;
   if (got <= 0 || !c->waiting) return false;
   c->headFill += (size_t)got;
@@ -188,7 +186,7 @@ static bool readHead(Connection* c) {
   int parsed = parseHead(c->head, c->headFill, &head);
   if (parsed < 0) return false;
   if (parsed == 0) return c->headFill < kHeadMax - 1;
-  if (head.status != c->wantedStatus) count.wrongStatus++;
+  if (head.status != c->request.status) count.wrongStatus++;
   if (head.status == 304) count.notModified++;
   size_t bodyHere = c->headFill - head.headSize;
   if (bodyHere > head.length) return false;
@@ -202,7 +200,7 @@ static bool readHead(Connection* c) {
 /* A counter that the first bytes did not have is read, not dropped; false as readHead(). */
 static bool readRestOfCounter(Connection* c) {
   char bytes[kCounterDigits];
-  ssize_t got = recv(c->fd, bytes, kCounterDigits - c->digits, 0);
+  ssize_t got = receive(c->fd, bytes, kCounterDigits - c->digits);
   if (got < 0 && errno == EAGAIN) return true;
   if (got <= 0 || (uint64_t)got > c->bodyLeft) return false;
   count.bytes += (uint64_t)got;
@@ -210,7 +208,17 @@ static bool readRestOfCounter(Connection* c) {
   return readCounter(c, bytes, (size_t)got);
 }
 
-static void onReadable(Connection* c, int epoll) {
+/* The handshake has gone on; false as readHead(). */
+static bool sendLater(Connection* c) {
+  c->isUnsent = !sendRequest(c->fd, &c->request);
+  return !c->isUnsent || isShakingHands(c->fd);
+}
+
+static void readSome(Connection* c, int epoll) {
+  if (c->isUnsent) {
+    if (!sendLater(c)) return broken(c, epoll);
+    if (c->isUnsent) return;
+  }
   if (!c->inBody && !readHead(c)) return broken(c, epoll);
   if (!c->inBody) return;
   if (c->digits < kCounterDigits) {
@@ -218,13 +226,18 @@ static void onReadable(Connection* c, int epoll) {
     if (c->digits < kCounterDigits) return;
   }
   if (c->bodyLeft > 0) {
-    ssize_t dropped = recv(c->fd, NULL, c->bodyLeft, MSG_TRUNC);
+    ssize_t dropped = discard(c->fd, c->bodyLeft);
     if (dropped < 0 && errno == EAGAIN) return;
     if (dropped <= 0) return broken(c, epoll);
     count.bytes += (uint64_t)dropped;
     c->bodyLeft -= (uint64_t)dropped;
   }
   if (c->bodyLeft == 0) answered(c, epoll);
+}
+
+static void onReadable(Connection* c, int epoll) {
+  do readSome(c, epoll);
+  while (hasMore(c->fd));
 }
 
 static int runLoad(void) {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 #include <sys/uio.h>
 
 enum {
@@ -55,8 +56,20 @@ int connectWith(int receiveBuffer);
 const char* headerValue(const char* head, size_t size, const char* name);
 /* 1: parsed; 0: more bytes needed; -1: not an answer this client understands. data[size] is 0. */
 int parseHead(const char* data, size_t size, Head* out);
-/* False: the socket did not take all of it at once. */
+
+/*
+ * load_plain.c, or load_tls.c in its place: the bytes of a connection. Results and errno as of recv(2),
+ * EAGAIN included. A TLS handshake is part of the first send.
+ */
+/* False: not all of it was sent, for the time being if isShakingHands(). */
 bool sendRequest(int fd, const Request* request);
+bool isShakingHands(int fd);
+ssize_t receive(int fd, void* bytes, size_t size);
+/* Of bytes that nobody looks at. */
+ssize_t discard(int fd, uint64_t size);
+/* Bytes are here that epoll knows nothing of. */
+bool hasMore(int fd);
+void disconnect(int fd);
 
 /* load_mix.c: what is asked for, one request after the other. */
 void openRequests(void);

@@ -67,11 +67,3 @@ int parseHead(const char* data, size_t size, Head* out) {
   out->length = strtoull(length, NULL, 10);
   return 1;
 }
-
-bool sendRequest(int fd, const Request* request) {
-  struct msghdr message = {.msg_iov = (struct iovec*)request->parts,
-                           .msg_iovlen = (size_t)request->count};
-  size_t size = 0;
-  for (int i = 0; i < request->count; i++) size += request->parts[i].iov_len;
-  return sendmsg(fd, &message, MSG_NOSIGNAL) == (ssize_t)size;
-}

@@ -43,7 +43,7 @@ static void readWhole(int fd) {
   Head head;
   int state = 0;
   while (state == 0) {
-    ssize_t got = recv(fd, data + fill, sizeof data - 1 - fill, 0);
+    ssize_t got = receive(fd, data + fill, sizeof data - 1 - fill);
     if (got <= 0) fail("an idle connection was cut before its answer");
     fill += (size_t)got;
     data[fill] = 0;
@@ -52,7 +52,7 @@ static void readWhole(int fd) {
   if (state < 0 || head.status != 200) fail("an idle connection got another answer than 200");
   uint64_t left = head.length - (fill - head.headSize);
   while (left > 0) {
-    ssize_t got = recv(fd, NULL, left, MSG_TRUNC);
+    ssize_t got = discard(fd, left);
     if (got <= 0) fail("an idle connection was cut within its answer");
     left -= (uint64_t)got;
   }

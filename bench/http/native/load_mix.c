@@ -18,8 +18,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 enum { kCodings = 4, kTagMax = 256 };
 
@@ -167,7 +165,7 @@ static char* readAnswer(int fd, const Request* request, const char* path, char* 
   int state = 0;
   if (!sendRequest(fd, request)) fail("%s: cannot ask", path);
   while (state == 0) {
-    ssize_t got = recv(fd, head + fill, kHeadMax - 1 - fill, 0);
+    ssize_t got = receive(fd, head + fill, kHeadMax - 1 - fill);
     if (got <= 0) fail("%s: the connection ended within the head", path);
     fill += (size_t)got;
     head[fill] = 0;
@@ -182,7 +180,7 @@ static char* readAnswer(int fd, const Request* request, const char* path, char* 
   if (at > parsed->length || (parsed->length > 0 && !body)) fail("%s: more than its length", path);
   if (at > 0) memcpy(body, head + parsed->headSize, at);
   while (at < parsed->length) {
-    ssize_t got = recv(fd, body + at, parsed->length - at, 0);
+    ssize_t got = receive(fd, body + at, parsed->length - at);
     if (got <= 0) fail("%s: the connection ended at byte %zu", path, at);
     at += (size_t)got;
   }
@@ -207,7 +205,7 @@ static bool isFile(const char* path, const char* bytes, size_t size) {
 }
 
 static int reconnect(int fd) {
-  if (fd >= 0) close(fd);
+  if (fd >= 0) disconnect(fd);
   return connectWith(0);
 }
 
@@ -224,7 +222,7 @@ static void verifyPaths(void) {
     const char* value = headerValue(head, parsed.headSize, "connection");
     if (value && strncmp(value, "close", 5) == 0) fd = reconnect(fd);
   }
-  close(fd);
+  disconnect(fd);
 }
 
 int runLearn(void) {

@@ -45,7 +45,7 @@ static int verifyOnce(int fd, char* want, size_t size, uint64_t* lastCounter) {
   nextRequest(&request);
   if (!sendRequest(fd, &request)) return wrong("cannot send");
   while (parsed == 0) {
-    ssize_t got = recv(fd, data + fill, kHeadMax - fill, 0);
+    ssize_t got = receive(fd, data + fill, kHeadMax - fill);
     if (got <= 0) return wrong("the connection ended within the head");
     fill += (size_t)got;
     data[fill] = 0;
@@ -56,7 +56,7 @@ static int verifyOnce(int fd, char* want, size_t size, uint64_t* lastCounter) {
   if (head.length != size)
     return wrong("Content-Length %llu, not %zu", (unsigned long long)head.length, size);
   while (opt.verifyCounter > 0 && fill - head.headSize < kCounterDigits) {
-    ssize_t got = recv(fd, data + fill, kCounterDigits, 0);
+    ssize_t got = receive(fd, data + fill, kCounterDigits);
     if (got <= 0) return wrong("the connection ended within the counter");
     fill += (size_t)got;
   }
@@ -71,7 +71,7 @@ static int verifyOnce(int fd, char* want, size_t size, uint64_t* lastCounter) {
       if (piece[i] != want[at + i]) return wrong("wrong byte at offset %zu", at + i);
     at += pieceSize;
     if (at == size) return 0;
-    ssize_t got = recv(fd, data, 65536, 0);
+    ssize_t got = receive(fd, data, 65536);
     if (got <= 0) return wrong("the connection ended at byte %zu of %zu", at, size);
     piece = data;
     pieceSize = (size_t)got;

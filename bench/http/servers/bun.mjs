@@ -1,12 +1,14 @@
-// bun.mjs ROOT HOST, run by bun: every file of ROOT from memory by Bun.serve.
+// bun.mjs ROOT HOST [CERT KEY], run by bun: every file of ROOT from memory by Bun.serve.
+import { readTls } from './listen.mjs';
 import { readAll } from './memory.mjs';
 
-const [root, hostname] = process.argv.slice(2);
+const [root, hostname, ...tlsFiles] = process.argv.slice(2);
 const files = readAll(root);
 
 const server = Bun.serve({
   hostname,
   port: 0,
+  tls: readTls(...tlsFiles),
   idleTimeout: 255,
   fetch(request) {
     const file = files.get(request.url.slice(request.url.indexOf('/', 8)));

@@ -1,8 +1,8 @@
-// uws.mjs ROOT HOST: every file of ROOT from memory by uWebSockets.js.
+// uws.mjs ROOT HOST [CERT KEY]: every file of ROOT from memory by uWebSockets.js.
 import uWS from 'uWebSockets.js';
 import { readAll } from './memory.mjs';
 
-const [root, host] = process.argv.slice(2);
+const [root, host, cert_file_name, key_file_name] = process.argv.slice(2);
 const files = readAll(root);
 
 /** A large answer leaves in parts, as its socket takes them. */
@@ -13,7 +13,8 @@ function send(response, body) {
   response.onWritable((offset) => response.tryEnd(body.subarray(offset), body.length)[1]);
 }
 
-uWS.App().get('/*', (response, request) => {
+const app = cert_file_name === undefined ? uWS.App() : uWS.SSLApp({ cert_file_name, key_file_name });
+app.get('/*', (response, request) => {
   const file = files.get(request.getUrl());
   if (file === undefined) response.writeStatus('404 Not Found').endWithoutBody(0);
   else if (request.getHeader('if-none-match') === file.tag) {

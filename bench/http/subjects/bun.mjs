@@ -12,6 +12,7 @@ async function program() {
 
 export const name = 'bun';
 export const about = 'Bun.serve, answers from Buffers in memory';
+export const speaksTls = true;
 export const available = async () => (await program()) !== null ||
   'bun is not installed (npm install --prefix bench --no-save bun)';
 export const start = async (options) => startScript('bun.mjs', { ...options, command: await program() });

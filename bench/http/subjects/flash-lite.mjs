@@ -16,21 +16,23 @@ export const name = 'flash-lite';
 export const about = 'this project: from the window, by reference';
 export const logFormats = { combined: 'combined', json: 'json' };
 export const canCompress = true;
+export const speaksTls = true;
 
 export async function available() {
   return existsSync(`${REPOSITORY}/${SCRIPT}`) || `${SCRIPT} does not exist yet`;
 }
 
-export function start({ root, host, place, mix, compress, log, arguments: more = [] }) {
+export function start({ root, host, place, mix, compress, log, tls, arguments: more = [] }) {
   const args = ['--root', root, '--host', host, '--port', '0', '--connections-max', String(CONNECTIONS_MAX)];
   if (mix) args.push(...MIX, ...(compress ? [] : ['--compress-bytes', '0']));
+  if (tls) args.push('--tls-cert', tls.certFile, '--tls-key', tls.keyFile);
   if (log) args.push('--access-log', log.file, '--log-format', log.format);
   return startServer({
     command: process.execPath,
     args: [SCRIPT, ...args, ...more],
     cwd: REPOSITORY,
     place,
-    ready: /^flash-lite: serving .* on http:\/\/[\d.]+:(\d+)\s/m,
+    ready: /^flash-lite: serving .* on https?:\/\/[\d.]+:(\d+)\s/m,
     readyTimeoutMs: READY_TIMEOUT_MS,
   });
 }

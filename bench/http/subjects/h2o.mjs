@@ -6,14 +6,16 @@ import { exists, freePort, startServer } from '../../lib/children.mjs';
 
 export const name = 'h2o';
 export const about = 'one thread, its defaults, no access log';
+export const speaksTls = true;
 
 export async function available() {
   return (await exists('h2o', ['--version'])) || 'h2o is not installed (Debian: apt install h2o)';
 }
 
-export async function start({ root, host, place, scratch }) {
+export async function start({ root, host, place, scratch, tls }) {
   const directory = join(scratch, name);
   const port = await freePort();
+  const ssl = tls ? `, ssl: { certificate-file: ${tls.certFile}, key-file: ${tls.keyFile} }` : '';
   await mkdir(directory);
   const conf = join(directory, 'h2o.conf');
   await writeFile(conf, `num-threads: 1
@@ -24,7 +26,7 @@ http1-request-timeout: 300
 error-log: ${join(directory, 'error.log')}
 hosts:
   default:
-    listen: { host: ${host}, port: ${port} }
+    listen: { host: ${host}, port: ${port}${ssl} }
     paths:
       /:
         file.dir: ${root}

@@ -4,6 +4,7 @@ import { nginxAvailable, startNginx } from '../nginx.mjs';
 export const name = 'nginx-read';
 export const about = 'one worker, sendfile off';
 export const available = nginxAvailable;
+export const speaksTls = true;
 
 export function start(options) {
   return startNginx(name, 'sendfile off;', options);
