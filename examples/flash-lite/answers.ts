@@ -107,6 +107,14 @@ export class Answers {
     respondText(request, 301, fields, textOf(301));
   }
 
+  // To HTTPS, by the same method. Without HSTS, which is not to be sent by plain HTTP (RFC 6797 section 7.2).
+  respondSecureRedirect(request: HttpRequest, location: string): void {
+    const fields = {
+      ...kPlainText, ...this.#always, 'Strict-Transport-Security': undefined, Location: location,
+    };
+    respondText(request, 308, fields, textOf(308));
+  }
+
   respondPage(request: HttpRequest, fields: Fields, html: string): void {
     respondText(request, 200, { ...fields, ...this.#always }, html);
   }

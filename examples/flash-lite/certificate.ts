@@ -15,7 +15,7 @@ export type Credentials = HttpTlsOptions;
 
 // What is wrong, and with which setting.
 export class CertificateProblem extends Error {
-  constructor(readonly setting: 'tls-cert' | 'tls-key' | 'listen', message: string) {
+  constructor(readonly setting: 'tls-cert' | 'tls-key' | 'listen' | 'redirect-to-https', message: string) {
     super(message);
   }
 }
@@ -27,10 +27,11 @@ export function isSecureByDefault({ tlsCert, tlsKey }: Options): boolean {
 
 // Undefined when nothing of the settings is HTTPS. Throws a CertificateProblem.
 export async function readCredentials(options: Options): Promise<Credentials | undefined> {
-  const { tlsCert, tlsKey, tlsMinVersion, listen } = options;
+  const { tlsCert, tlsKey, tlsMinVersion, listen, redirectsToHttps } = options;
   const isWanted = listen.some(({ isSecure }: Place) => isSecure);
   if (tlsCert === undefined && tlsKey === undefined) {
     if (isWanted) throw new CertificateProblem('listen', 'https:// needs tls-cert and tls-key');
+    if (redirectsToHttps) throw new CertificateProblem('redirect-to-https', 'it needs tls-cert and tls-key');
     return undefined;
   }
   if (tlsCert === undefined) throw new CertificateProblem('tls-key', 'it needs tls-cert, too');

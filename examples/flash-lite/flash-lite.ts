@@ -11,6 +11,7 @@ import type { OwnAnswer } from './answers';
 import { log } from './log';
 import { pathnameOf } from './paths';
 import { Programs } from './programs';
+import { secureLocationOf } from './redirect';
 import { Routes, type RouteMatch } from './routes';
 import type { CgiRoute, Options } from './settings';
 import { StaticFiles } from './static-files';
@@ -111,6 +112,17 @@ export class FlashLite {
       } else {
         void this.#answerByProgram(request, match, undefined, 0);
       }
+    } catch (error) {
+      this.#files.fail(request, error);
+    }
+  }
+
+  // In the place of answer(), for a client that is to come by HTTPS.
+  redirect(request: HttpRequest, port: number): void {
+    try {
+      const location = secureLocationOf(request, port);
+      if (location === undefined) this.answer(request);
+      else this.#files.redirectToHttps(request, location);
     } catch (error) {
       this.#files.fail(request, error);
     }

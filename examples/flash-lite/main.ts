@@ -83,7 +83,12 @@ async function serve(
   const problem = await problemWith(root);
   if (problem !== undefined) return complain(`cannot serve ${root}: ${problem}`, 1);
   const sockets: Bound[] = [];
-  for (const place of placesOf(options)) {
+  const places = placesOf(options);
+  if (options.redirectsToHttps) {
+    const missing = missingForRedirect(places);
+    if (missing !== undefined) return complain(`redirect-to-https needs ${missing}`, 2);
+  }
+  for (const place of places) {
     if (place.isSecure && credentials === undefined) {
       return complain(`${showPlace(place)} needs tls-cert and tls-key`, 1);
     }
@@ -112,6 +117,12 @@ async function serve(
   const shown = server.listeners.map(({ host, port, path, isSecure }) => showPlace(path === undefined
     ? { kind: 'address', host, port, isSecure } : { kind: 'path', path, isSecure }));
   process.stdout.write(`flash-lite: serving ${root} on ${shown.join(', ')}\n`);
+}
+
+function missingForRedirect(places: readonly Place[]): string | undefined {
+  if (!places.some(({ isSecure }) => isSecure)) return 'an https:// place to send clients to';
+  const hasPlain = places.some(({ isSecure, kind }) => !isSecure && kind !== 'path');
+  return hasPlain ? undefined : 'a place for plain HTTP, too, as with --listen';
 }
 
 function placesOf(options: Options): Place[] {

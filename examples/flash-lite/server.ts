@@ -14,6 +14,7 @@ import { FlashLite, Ground, type FlashLiteOptions } from './flash-lite';
 import { logIncident } from './incidents';
 import { log, loggedTo, logTo } from './log';
 import { LogFile } from './log-file';
+import type { Place } from './place';
 import { remover, type Bound } from './places';
 import { kProperties, settingOf, type Options } from './settings';
 import type { ServerFacts } from './status';
@@ -43,7 +44,7 @@ export class Server {
         const tls = socket.place.isSecure && credentials !== undefined ? { tls: credentials } : {};
         server.#listeners.push(await HttpServer.listen(
           { fd: socket.fd, copiesBeforeReference, onIncident: logIncident, ...tls, ...limitsOf(options) },
-          (request) => server.#decider.answer(request)));
+          server.#answererAt(socket.place)));
       }
       await server.#openLogs(options);
       await server.#giveOwnAnswers(server.#decider);
@@ -66,6 +67,18 @@ export class Server {
 
   get finishTimeoutMs(): number {
     return this.#options.finishTimeoutMs;
+  }
+
+  // Who comes by a Unix socket is on this machine: a proxy, say, that speaks HTTPS itself.
+  #answererAt({ isSecure, kind }: Place): (request: HttpRequest) => void {
+    const isRedirected = this.#options.redirectsToHttps && !isSecure && kind !== 'path';
+    if (!isRedirected) return (request) => this.#decider.answer(request);
+    return (request) => this.#decider.redirect(request, this.#securePort());
+  }
+
+  #securePort(): number {
+    const ours = this.#listeners.find(({ isSecure, path }) => isSecure && path === undefined);
+    return this.#options.httpsPort ?? ours?.port ?? 443;
   }
 
   // New settings for the requests that come from now on; rejects, and changes nothing, when they cannot

@@ -45,6 +45,14 @@ export const kSettings = {
   tlsMinVersion: choice({
     name: 'tls-min-version', argument: 'VERSION', help: 'TLSv1.2 (the default) or TLSv1.3',
   }, 'TLSv1.2', ['TLSv1.2', 'TLSv1.3']),
+  redirectsToHttps: fixed(flag({
+    name: 'redirect-to-https',
+    help: 'send what comes by plain HTTP, but through a Unix socket, to the same host, path and query by HTTPS (308)',
+  })),
+  httpsPort: fixed(optional(integer({
+    name: 'https-port', argument: 'N',
+    help: 'where it is sent, if clients see another port than ours (default: that of the first https:// place)',
+  }, 443, 1, 65535))),
   backlog: fixed(integer({
     name: 'backlog', argument: 'N', help: 'connections that wait to be accepted (default: 511)',
   }, 511, 1, 65535)),

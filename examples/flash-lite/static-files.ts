@@ -132,6 +132,10 @@ export class StaticFiles {
     else void this.#refuseByPage(request, status, page, fields, respond);
   }
 
+  redirectToHttps(request: HttpRequest, location: string): void {
+    this.#answers.respondSecureRedirect(request, location);
+  }
+
   // What the connections are to answer by themselves: pages as they are now, else texts.
   ownAnswers(): Promise<OwnAnswer[]> {
     return Promise.all(kOwnStatuses.map(async (status) => {

@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
 import https from 'node:https';
+import net from 'node:net';
 import path from 'node:path';
 import tls from 'node:tls';
 import { promisify } from 'node:util';
@@ -138,6 +140,72 @@ describe('Flash-Lite: HTTPS', () => {
     });
     assert.match(String(failure), /protocol version/);
     assert.equal((await get(server, '/a.txt')).body, 'a');
+  });
+
+  describe('--redirect-to-https', () => {
+    // The status line and the fields of an answer to exactly these bytes.
+    const say = (where: net.NetConnectOpts, bytes: string): Promise<{ status: number; location: string | undefined; text: string }> =>
+      new Promise((resolve, reject) => {
+        let text = '';
+        const socket = net.connect(where, () => socket.write(bytes));
+        socket.setEncoding('latin1').on('data', (part: string) => (text += part)).on('error', reject);
+        socket.on('end', () => resolve({
+          status: Number(text.split(' ')[1]), location: /^Location: (.*)\r$/m.exec(text)?.[1], text,
+        }));
+      });
+    const ask = (method: string, target: string, ...fields: string[]): string =>
+      [`${method} ${target} HTTP/1.1`, 'Connection: close', ...fields, '', ''].join('\r\n');
+    const both = ['--listen', 'https://127.0.0.1:0', '--listen', '127.0.0.1:0', '--redirect-to-https'];
+
+    it('sends what comes by plain HTTP to the same by HTTPS', async () => {
+      const program = runFlashLite('--root', tree.path('www'), ...both, ...credentials(), '--status',
+        '--header', 'Strict-Transport-Security: max-age=60', '--header', 'X-Ours: 1', '--listen', `unix:${tree.path('socket')}`);
+      await until('the ready line', () => program.stdout.includes('unix:') || !program.isRunning);
+      const [secure, plain] = [...program.stdout.matchAll(/https?:\/\/[\d.]+:(\d+)/g)].map(([, port]) => Number(port)) as [number, number];
+      const where = { host: '127.0.0.1', port: plain };
+      const rows: [request: string, location: string][] = [
+        [ask('GET', '/a.txt?x=1&y=%20', 'Host: www.example.com'), `https://www.example.com:${secure}/a.txt?x=1&y=%20`],
+        [ask('HEAD', '/none', `Host: localhost:${plain}`), `https://localhost:${secure}/none`],
+        [ask('POST', '/a.txt', 'Host: [::1]:80', 'Content-Length: 3') + 'abc', `https://[::1]:${secure}/a.txt`],
+        [ask('GET', 'http://h.example?q', 'Host: h.example'), `https://h.example:${secure}/?q`],
+        [ask('GET', '//elsewhere.example/', 'Host: h.example'), `https://h.example:${secure}//elsewhere.example/`],
+        [ask('GET', '/.flash-lite/', 'Host: h.example'), `https://h.example:${secure}/.flash-lite/`],
+        ['GET /a.txt HTTP/1.0\r\n\r\n', `https://127.0.0.1:${secure}/a.txt`],
+      ];
+      for (const [request, location] of rows) {
+        const answer = await say(where, request);
+        assert.deepEqual([answer.status, answer.location], [308, location], request);
+        assert.match(answer.text, /^X-Ours: 1\r$/m);
+        assert.doesNotMatch(answer.text, /Strict-Transport-Security/i);
+        assert.equal(answer.text.endsWith('308 Permanent Redirect\n'), !request.startsWith('HEAD'), request);
+      }
+      assert.equal((await say(where, ask('OPTIONS', '*', 'Host: h.example'))).status, 204);
+      const local = await say({ path: tree.path('socket') }, ask('GET', '/a.txt', 'Host: h.example'));
+      assert.equal(local.status, 200, 'whoever comes by a Unix socket');
+      const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+        https.get({ host: '127.0.0.1', port: secure, path: '/a.txt', ca: first.cert, agent: false }, resolve).on('error', reject);
+      });
+      answer.resume();
+      assert.equal(answer.statusCode, 200);
+      assert.equal(answer.headers['strict-transport-security'], 'max-age=60');
+    });
+
+    it('names the port that clients see, none if it is 443', async () => {
+      const program = runFlashLite('--root', tree.path('www'), ...both, ...credentials(), '--https-port', '443');
+      const [, plain] = await placesOf(program);
+      const { location } = await say({ host: '127.0.0.1', port: Number(new URL(plain).port) }, ask('GET', '/a.txt', 'Host: h:8080'));
+      assert.equal(location, 'https://h/a.txt');
+    });
+
+    it('is refused where there is nothing to be sent to, or from', async () => {
+      tree.write('c.yaml', 'port: 0\nredirect-to-https: true\n');
+      const { code, stderr } = await runFlashLite('--check', '--config', tree.path('c.yaml')).exit;
+      assert.equal(code, 2);
+      assert.match(stderr, /c\.yaml:2:20: redirect-to-https: it needs tls-cert and tls-key/);
+      const alone = await runFlashLite('--root', tree.path('www'), '--port', '0', '--redirect-to-https', ...credentials()).exit;
+      assert.equal(alone.code, 2);
+      assert.match(alone.stderr, /redirect-to-https needs a place for plain HTTP, too/);
+    });
   });
 
   describe('SIGHUP', () => {
