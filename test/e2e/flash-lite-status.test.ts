@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
 
+import { hasCommand } from '../cgi/programs';
 import { get, getStatus, type Answer } from './support/client';
-import { run, start, stop, stopPrograms, type Server } from './support/flash-lite';
+import { run, start, stop, stopPrograms, until, type Server } from './support/flash-lite';
 import { Tree } from './support/tree';
 
 interface Family {
@@ -132,6 +133,45 @@ describe('Flash-Lite: the status', () => {
       assert.equal(status, 404, target);
     }
     await stop(other);
+  });
+
+  it('is metrics that promtool finds nothing wrong with', async function () {
+    if (!hasCommand('promtool')) this.skip();
+    const input = (await get(server, '/.flash-lite/metrics')).body;
+    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });
+    assert.deepEqual({ status, stdout, stderr }, { status: 0, stdout: '', stderr: '' });
+  });
+
+  it('is scraped by Prometheus, every series with its type and value', async function () {
+    if (!hasCommand('prometheus')) this.skip();
+    this.timeout(60_000);
+    tree.write('prometheus.yml', ['scrape_configs:', '- job_name: ours', '  scrape_interval: 1s', '  metrics_path: /.flash-lite/metrics',
+      `  static_configs: [{ targets: ['127.0.0.1:${server.port}'] }]`, ''].join('\n'));
+    const scraper = run('prometheus', [`--config.file=${tree.path('prometheus.yml')}`, `--storage.tsdb.path=${tree.path('tsdb')}`,
+      '--web.listen-address=127.0.0.1:0']);
+    const listening = /msg="Listening on" address=(\S+)/;
+    await until('Prometheus', () => listening.test(scraper.stderr) || !scraper.isRunning);
+    const api = `http://${listening.exec(scraper.stderr)?.[1]}/api/v1`;
+    interface Sample { metric: Record<string, string>; value: [number, string] }
+    const ask = async <T>(target: string): Promise<T> => ((await (await fetch(`${api}/${target}`)).json()) as { data: T }).data;
+    const query = async (text: string): Promise<Sample[]> =>
+      (await ask<{ result: Sample[] }>(`query?query=${encodeURIComponent(text)}`)).result;
+    const all = '{job="ours", __name__!~"up|scrape_.+"}';
+    await until('a scrape', async () => (await query(all)).length > 0);
+
+    const families = parseMetrics((await get(server, '/.flash-lite/metrics')).body.toString());
+    const samples = await query(all);
+    assert.equal(samples.length, [...families.values()].reduce((sum, each) => sum + each.samples.size, 0));
+    const valueOf = (name: string, labels: Record<string, string> = {}): number => Number(samples.find(({ metric }) =>
+      metric['__name__'] === name && Object.entries(labels).every(([key, value]) => metric[key] === value))?.value[1]);
+    assert.equal(valueOf('flash_lite_responses_total', { class: '4xx' }), families.get('flash_lite_responses_total')?.samples.get('class="4xx"'));
+    assert.equal(valueOf('flash_lite_cache_max_bytes'), 256 * 2 ** 20);
+    assert.equal(valueOf('flash_lite_app_workers', { app: String.raw`/a"b\c` }), 0);
+    assert.ok(valueOf('flash_lite_requests_total') > 0);
+    const types = await ask<Record<string, { type: string }[]>>('metadata');
+    for (const [name, { type }] of families) assert.deepEqual(types[name]?.map((each) => each.type), [type], name);
+    scraper.child.kill();
+    await scraper.exit;
   });
 
   it('lives in Chromium', async function () {
