@@ -12,7 +12,7 @@ import { takeIncidents, type HttpIncident } from './http/incidents';
 import { AnswerLog, logFormats, type HttpAnswerRecord, type HttpLogFormat } from './http/log';
 import type { NativeServer } from './http/native';
 import {
-  numbersOf, placeOf, PlaceKind, remover, timeOf, timeoutMsMax,
+  numbersOf, placeOf, PlaceKind, remover, tlsTimesOf, timeoutMsMax,
   type HttpServerLimits, type HttpServerOptions, type Place,
 } from './http/options';
 import { heldHandle, HttpRequest } from './http/request';
@@ -142,9 +142,7 @@ export class HttpServer implements AsyncDisposable {
   ) {
     this.#limits = { ...options };
     if (options.tls !== undefined) {
-      this.#tls = new TlsCarrier(options.tls, {
-        handshakeTimeoutMs: timeOf(options, 'headTimeoutMs'), sendTimeoutMs: timeOf(options, 'sendTimeoutMs'),
-      });
+      this.#tls = new TlsCarrier(options.tls, tlsTimesOf(options), options.onIncident);
     }
     this.#onRequest = onRequest;
     this.#onIncident = options.onIncident;
@@ -174,7 +172,7 @@ export class HttpServer implements AsyncDisposable {
     const changed = { ...this.#limits, ...limits };
     native.httpConfigure(this.#server, numbersOf(changed));
     this.#limits = changed;
-    if (this.#tls !== undefined) this.#tls.sendTimeoutMs = timeOf(changed, 'sendTimeoutMs');
+    if (this.#tls !== undefined) this.#tls.times = tlsTimesOf(changed);
   }
 
   /** Whether this server speaks HTTPS. */

@@ -13,6 +13,7 @@ const kTexts: Record<HttpIncidentKind, string> = {
   'body-too-large': 'was refused: the body of its request is too long',
   'no-memory': 'was refused: there is no memory for its request',
   'queue-full': 'was cut: too much waits for clients that do not read',
+  'handshake-failed': 'was refused: its TLS handshake failed',
   'connections-max': 'nobody more is accepted until a connection ends',
   'accept-failed': 'nobody is accepted for a moment',
 };

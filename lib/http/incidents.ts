@@ -29,21 +29,47 @@ const kinds = [
  * - `no-memory`: the pool was full, the request is answered 503 unread
  * - `queue-full`: cut because of `queuedBytesMax`
  * - `connections-max`, `accept-failed`: nobody is accepted until a connection ends, or for a moment
+ * - `handshake-failed`: of TLS; `reason` is OpenSSL's, or `timeout` (`headTimeoutMs`), or `ECONNRESET`: the
+ *   client has left. Who leaves without a byte, as checks of balancers do, is only counted (`tlsFailures`)
  */
-export type HttpIncidentKind = (typeof kinds)[number];
+export type HttpIncidentKind = (typeof kinds)[number] | 'handshake-failed';
 
 /** One of them. */
 export interface HttpIncident {
   readonly kind: HttpIncidentKind;
   /** Of the answer that the server itself gave; 0: the program's, or none. */
   readonly status: number;
-  /** What is malformed, in words, or the name of a system error (`EMFILE`); else empty. */
+  /** What is malformed or went wrong, in words, or the name of a system error (`EMFILE`); else empty. */
   readonly reason: string;
   /** The client's address; empty when there is none, or nobody knows any more. */
   readonly client: string;
   readonly port: number;
   /** More of this kind since the last one that was told. */
   readonly missed: number;
+}
+
+/** @internal What the addon does not see, as rarely as it tells of its own: kPerSecond in src-native/http/incidents.h. */
+export class IncidentRate {
+  static readonly perSecond = 10;
+  #startMs = -Infinity;
+  #count = 0;
+  #missed = 0;
+
+  /** How many were missed since the last one that was told; `undefined`: so is this one. */
+  admit(nowMs = performance.now()): number | undefined {
+    if (nowMs - this.#startMs >= 1000) {
+      this.#startMs = nowMs;
+      this.#count = 0;
+    }
+    if (this.#count === IncidentRate.perSecond) {
+      this.#missed++;
+      return undefined;
+    }
+    this.#count++;
+    const missed = this.#missed;
+    this.#missed = 0;
+    return missed;
+  }
 }
 
 const fields = 7;

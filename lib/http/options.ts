@@ -56,7 +56,7 @@ export interface HttpServerOptions extends HttpServerLimits {
   onIncident?: (incident: HttpIncident) => void;
   /**
    * HTTPS, through Node's own TLS (no HTTP/2, no renegotiation). Every byte is copied three times
-   * more than without (reason `tls`). A handshake may take `headTimeoutMs`, as it was at the start.
+   * more than without (reason `tls`). A handshake may take `headTimeoutMs` as a whole.
    */
   tls?: HttpTlsOptions;
 }
@@ -137,8 +137,16 @@ const numberOptions = [
   option('bodyBytesPerSecondMin', 500, 0, 1 << 30),
 ] as const;
 
-export function timeOf(limits: HttpServerLimits, name: 'headTimeoutMs' | 'sendTimeoutMs'): number {
-  return limits[name] ?? numberOptions.find((each) => each.name === name)!.fallback;
+/** How long things may take, in ms, of which the engine knows nothing: it is behind TLS. */
+export interface TlsTimes {
+  handshakeTimeoutMs: number;
+  sendTimeoutMs: number;
+}
+
+export function tlsTimesOf(limits: HttpServerLimits): TlsTimes {
+  const timeOf = (name: 'headTimeoutMs' | 'sendTimeoutMs'): number =>
+    limits[name] ?? numberOptions.find((each) => each.name === name)!.fallback;
+  return { handshakeTimeoutMs: timeOf('headTimeoutMs'), sendTimeoutMs: timeOf('sendTimeoutMs') };
 }
 
 export function numbersOf(options: HttpServerOptions): Float64Array {

@@ -15,6 +15,8 @@ import {
 
 import { native } from '../native';
 import { invalidValue, validateObject } from '../validate';
+import { IncidentRate, type HttpIncident } from './incidents';
+import { timeoutMsMax, type TlsTimes } from './options';
 
 declare module '../native' {
   interface NativeAddon {
@@ -28,16 +30,12 @@ declare module '../native' {
 /** Key and certificate as `tls.createSecureContext` takes them, and `SNICallback` of `tls.createServer`. */
 export type HttpTlsOptions = SecureContextOptions & Pick<TlsOptions, 'SNICallback'>;
 
-/** How long things may take, in ms. */
-interface Times {
-  handshakeTimeoutMs: number;
-  sendTimeoutMs: number;
-}
-
 interface Link {
   readonly fd: number;
   readonly network: Socket;
   readonly plain: Socket;
+  /** Of the handshake. */
+  readonly timer: NodeJS.Timeout;
   /** Once the handshake is done. */
   secure: TLSSocket | undefined;
 }
@@ -54,9 +52,15 @@ const ignore = (): void => undefined;
 
 const countChunk = (chunk: Buffer): void => native.httpCountTls(chunk.length);
 
-// As net.Socket and tls.TLSSocket both have it.
-function descriptorOf(socket: TLSSocket): number {
-  return (socket as unknown as { _handle: { fd: number } | null })._handle?.fd ?? -1;
+// What it was made of: nothing that Node documents says so.
+function networkOf(secure: TLSSocket): Socket {
+  return (secure as unknown as { _parent: Socket })._parent;
+}
+
+// As OpenSSL says it, or the system.
+function reasonOf(error: NodeJS.ErrnoException & { reason?: string }): string {
+  const { reason, code, message } = error;
+  return reason ?? (code !== undefined && /^E[A-Z]+$/.test(code) ? code : message);
 }
 
 /** @throws what Node says of a key or certificate that it cannot use. */
@@ -74,25 +78,32 @@ export function validateTls(options: unknown, name: string): asserts options is 
 export class TlsCarrier {
   /** Handshakes that did not succeed. */
   failures = 0;
-  sendTimeoutMs: number;
+  /** From now on. */
+  times: TlsTimes;
   readonly #tls: Server;
+  readonly #tell: ((incident: HttpIncident) => void) | undefined;
+  readonly #rate = new IncidentRate();
   readonly #open = new Set<Link>();
   /** By the engine's slot, until the engine has ended it. */
   readonly #bySlot = new Map<number, Link>();
   /** During the handshake. */
-  readonly #byDescriptor = new Map<number, Link>();
+  readonly #byNetwork = new WeakMap<Socket, Link>();
   #isReferenced = true;
   #tellClosed: (() => void) | undefined;
 
-  constructor(options: HttpTlsOptions, { handshakeTimeoutMs, sendTimeoutMs }: Times) {
-    this.sendTimeoutMs = sendTimeoutMs;
+  /** `tell` is told of handshakes that fail. */
+  constructor(options: HttpTlsOptions, times: TlsTimes, tell?: (incident: HttpIncident) => void) {
+    this.times = times;
+    this.#tell = tell;
+    // Why no timeout of Node's: it cannot be changed, and every byte of a handshake begins it anew.
     this.#tls = createServer({
-      ...options, ALPNProtocols: ['http/1.1', 'http/1.0'], handshakeTimeout: handshakeTimeoutMs,
+      ...options, ALPNProtocols: ['http/1.1', 'http/1.0'], handshakeTimeout: timeoutMsMax,
     });
     this.#tls.on('secureConnection', (secure) => this.#carry(secure));
-    this.#tls.on('tlsClientError', (_error, secure) => {
-      this.failures++;
+    this.#tls.on('tlsClientError', (error, secure) => {
+      const link = this.#endHandshake(networkOf(secure));
       secure.destroy();
+      if (link !== undefined) this.#fail(link, reasonOf(error));
     });
   }
 
@@ -105,6 +116,7 @@ export class TlsCarrier {
   accept(slot: number, record: Uint32Array): void {
     const fd = record[networkAt]!;
     const network = new Socket({ fd });  // Who ends within the handshake has ended.
+    if (this.#tell !== undefined) void network.remoteAddress;  // It is kept: who has left has none.
     record[networkAt] = 0;
     const options: SocketConstructorOpts & { onread: OnReadOpts } = {
       fd: record[plainAt]!, allowHalfOpen: true,
@@ -112,24 +124,48 @@ export class TlsCarrier {
     };
     const plain = new Socket(options);
     record[plainAt] = 0;
-    const link: Link = { fd, network, plain, secure: undefined };
+    const timer = setTimeout(() => this.#timeOut(link), this.times.handshakeTimeoutMs).unref();
+    const link: Link = { fd, network, plain, timer, secure: undefined };
     this.#open.add(link);
     this.#bySlot.set(slot, link);
-    this.#byDescriptor.set(fd, link);
+    this.#byNetwork.set(network, link);
     if (!this.#isReferenced) this.#setReference(link);
     network.on('error', ignore).on('close', () => this.#forget(link));
     plain.on('error', ignore).on('end', () => link.secure?.end()).on('close', () => link.secure?.destroySoon());
     this.#tls.emit('connection', network);
   }
 
+  /** Undefined: it has ended before. */
+  #endHandshake(network: Socket): Link | undefined {
+    const link = this.#byNetwork.get(network);
+    if (link === undefined) return undefined;
+    this.#byNetwork.delete(network);
+    clearTimeout(link.timer);
+    return link;
+  }
+
+  #timeOut(link: Link): void {
+    this.#endHandshake(link.network);
+    this.#cut(link);
+    this.#fail(link, 'timeout');
+  }
+
+  #fail({ network }: Link, reason: string): void {
+    this.failures++;
+    if (this.#tell === undefined || network.bytesRead === 0) return;
+    const missed = this.#rate.admit();
+    if (missed === undefined) return;
+    const { remoteAddress: client = '', remotePort: port = 0 } = network;
+    this.#tell({ kind: 'handshake-failed', status: 0, reason, client, port, missed });
+  }
+
   #carry(secure: TLSSocket): void {
-    const link = this.#byDescriptor.get(descriptorOf(secure));
+    const link = this.#endHandshake(networkOf(secure));
     secure.on('error', () => secure.destroy());  // Not all of Node's own end it.
     if (link === undefined || link.plain.destroyed) {
       secure.destroy();
       return;
     }
-    this.#byDescriptor.delete(link.fd);
     link.secure = secure;
     secure.allowHalfOpen = true;
     secure.disableRenegotiation();
@@ -153,13 +189,14 @@ export class TlsCarrier {
       this.#cut(link);
       return;
     }
-    secure.setTimeout(this.sendTimeoutMs, () => this.#cut(link));
+    secure.setTimeout(this.times.sendTimeoutMs, () => this.#cut(link));
     if (plain.readableEnded) secure.destroySoon();
     else plain.once('end', () => secure.destroySoon());
   }
 
   // Why a reset: an answer that ends with its connection must not look complete.
   #cut({ fd, network, plain, secure }: Link): void {
+    this.#endHandshake(network);
     if (!network.destroyed) native.httpResetAtClose(fd);
     (secure ?? network).destroy();
     plain.destroy();
@@ -168,8 +205,6 @@ export class TlsCarrier {
   #forget(link: Link): void {
     link.plain.destroy();
     this.#open.delete(link);
-    // The number may be another connection's by now.
-    if (this.#byDescriptor.get(link.fd) === link) this.#byDescriptor.delete(link.fd);
     if (this.#open.size === 0) this.#tellClosed?.();
   }
 

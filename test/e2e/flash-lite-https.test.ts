@@ -120,13 +120,15 @@ describe('Flash-Lite: HTTPS', () => {
     return [match[1]!, match[2]!];
   };
 
-  it('logs the address of the client, and counts failed handshakes', async () => {
+  it('logs the address of the client, and tells and counts failed handshakes', async () => {
     const server = await serve('--access-log', '-', '--log-format', 'json', '--status');
     await get(server, '/a.txt');
     await until('a line', () => server.program.stdout.includes('}\n'));
     const line = JSON.parse(server.program.stdout.split('\n')[1]!) as Record<string, unknown>;
     assert.deepEqual([line['client'] ?? line['address'], line['status'], line['bodyBytes']], ['127.0.0.1', 200, 1]);
     await assert.rejects(fetch(`http://127.0.0.1:${server.port}/`));
+    await until('the line of the error log', () => / was refused: its TLS handshake failed: http request\n/.test(server.program.stderr));
+    assert.match(server.program.stderr, /127\.0\.0\.1 port \d+ was refused/);
     await until('the count', async () =>
       /^flash_lite_tls_failures_total 1$/m.test((await get(server, '/.flash-lite/metrics')).body));
     assert.match((await get(server, '/.flash-lite/metrics')).body, /^flash_lite_copied_bytes_total\{reason="tls"\} [1-9]/m);

@@ -8,7 +8,7 @@ import path from 'node:path';
 import tls from 'node:tls';
 
 import { Aggregate, stats } from 'io-lite';
-import { HttpServer, type HttpRequest, type HttpServerOptions } from 'io-lite/http';
+import { HttpServer, type HttpIncident, type HttpRequest, type HttpServerOptions } from 'io-lite/http';
 
 import { hasOpenssl, makeCertificate, type Certificate } from '../support/certificate';
 import { runChild } from '../support/child';
@@ -202,32 +202,65 @@ describe('HttpServer with TLS', () => {
   });
 
   describe('what is no HTTPS', () => {
-    const refused: [what: string, bytes: string | Buffer][] = [
-      ['plain HTTP', get('/')],
-      ['garbage', Buffer.alloc(3000, 0xa5)],
-      ['a record that is too long', Buffer.from([0x16, 3, 1, 0xff, 0xff, ...Buffer.alloc(100)])],
-      ['an alert', Buffer.from([0x15, 3, 1, 0, 2, 2, 40])],
+    const half = Buffer.from([0x16, 3, 1, 0x02, 0, 1]);
+    let told: HttpIncident[];
+    const onIncident = (incident: HttpIncident): void => void told.push(incident);
+    beforeEach(() => (told = []));
+
+    const refused: [what: string, bytes: string | Buffer, reason: RegExp][] = [
+      ['plain HTTP', get('/'), /^http request$/],
+      ['garbage', Buffer.alloc(3000, 0xa5), /^[a-z][a-z0-9/ ]+$/],
+      ['a record that is too long', Buffer.from([0x16, 3, 1, 0xff, 0xff, ...Buffer.alloc(100)]), /^[a-z][a-z0-9/ ]+$/],
+      ['an alert', Buffer.from([0x15, 3, 1, 0, 2, 2, 40]), /^[a-z][a-z0-9/ ]+$/],
     ];
-    for (const [what, bytes] of refused) {
-      it(`ends ${what}, and goes on`, async () => {
-        await listen(hello);
+    for (const [what, bytes, reason] of refused) {
+      it(`ends ${what}, tells why, and goes on`, async () => {
+        await listen(hello, { onIncident });
         const socket = plain();
+        await settled(() => socket.localPort !== undefined);
+        const port = socket.localPort;
         socket.write(bytes);
         await settled(() => socket.isClosed === true);
-        await settled(() => server.stats().connectionsOpen === 0);
+        await settled(() => server.stats().connectionsOpen === 0 && told.length > 0);
         assert.equal(server.stats().tlsFailures, 1);
         assert.equal(server.stats().requests, 0);
+        assert.match(told[0]!.reason, reason);
+        assert.deepEqual(told, [{
+          kind: 'handshake-failed', status: 0, reason: told[0]!.reason, client: '127.0.0.1', port, missed: 0,
+        }]);
         assert.equal(String((await ask()).body), 'hello');
       });
     }
 
+    it('tells of an older version than is spoken here', async () => {
+      const { cert, key } = first;
+      await listen(hello, { tls: { cert, key, minVersion: 'TLSv1.3' }, onIncident });
+      const old = new Peer({ maxVersion: 'TLSv1.2' });
+      await settled(() => old.isClosed && told.length > 0);
+      assert.deepEqual(told.map(({ reason }) => reason), ['unsupported protocol']);
+    });
+
+    it('tells of a client that has left within the handshake, and only counts one that said nothing', async () => {
+      await listen(hello, { onIncident });
+      const [silent, leaving] = [plain(), plain()];
+      leaving.write(half);
+      await settled(() => server.stats().connectionsOpen === 2 && leaving.bytesWritten > 0);
+      const port = leaving.localPort;
+      silent.destroy();
+      leaving.destroy();
+      await settled(() => server.stats().tlsFailures === 2 && told.length > 0);
+      assert.deepEqual(told.map((each) => [each.reason, each.client, each.port]), [['ECONNRESET', '127.0.0.1', port]]);
+    });
+
     it('ends half a handshake in time, and no connection whose handshake is done', async () => {
-      await listen(hello, { headTimeoutMs: 150 });
+      await listen(hello, { headTimeoutMs: 60_000, onIncident });
+      server.configure({ headTimeoutMs: 150 });
       const done = await new Peer().connected();
       const halves = [plain(), plain()];
-      halves[1]!.write(Buffer.from([0x16, 3, 1, 0x02, 0, 1]));
+      halves[1]!.write(half);
       await settled(() => halves.every(({ isClosed }) => isClosed === true));
       assert.equal(server.stats().tlsFailures, 2);
+      assert.deepEqual(told.map(({ reason }) => reason), ['timeout']);
       done.socket.write(get('/'));
       await settled(() => done.text.endsWith('hello'));
     });
