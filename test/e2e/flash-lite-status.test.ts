@@ -175,7 +175,7 @@ describe('Flash-Lite: the status', () => {
   });
 
   it('lives in Chromium', async function () {
-    if (spawnSync('chromium', ['--version']).error !== undefined) this.skip();
+    if (spawnSync('chromium', ['--version']).status !== 0) this.skip();
     this.timeout(60_000);
     const { stdout } = await run('chromium', [
       '--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', `--user-data-dir=${tree.path('profile')}`,
