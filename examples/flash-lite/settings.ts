@@ -167,8 +167,8 @@ export const kSettings = {
   }, 16, 1, 64),
   unsentBytesMax: fixed(byteSize({
     name: 'unsent-max-bytes', argument: 'N',
-    help: 'what the kernel keeps for a reader beside what is under way, 0 to 1G (0: no bound; ' +
-      'default: 128K)',
+    help: 'what the kernel keeps for a slow reader beside what is under way, 0 to 1G (eight times that ' +
+      'for quick ones; 0: no bound; default: 128K)',
   }, 128 << 10, 0, 2 ** 30)),
   queuedBytesMax: byteSize({
     name: 'queued-max-bytes', argument: 'N',

@@ -39,7 +39,8 @@ export interface HttpServerOptions extends HttpServerLimits {
   sendBufferBytes?: number;
   /**
    * What the kernel keeps of each connection beside what is under way (`TCP_NOTSENT_LOWAT`): so
-   * much does a slow reader cost. 0: no bound. Default 128 KiB.
+   * much does a slow reader cost. Eight times that for clients that empty their socket within
+   * 100 ms, and of what is sent by reference. 0: no bound. Default 128 KiB.
    */
   unsentBytesMax?: number;
   /**

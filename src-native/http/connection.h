@@ -85,15 +85,18 @@ struct Connection {
   sys::Fd fd;                           // Of a secure one the near end of a pair: plain text.
   std::optional<sys::Endpoint> client;  // Once it was asked for, and of a secure one always.
   std::optional<sys::Endpoint> server;  // Of a secure one.
-  sys::Interest interest = sys::Interest::Read;
+  sys::Interest interest = sys::Interest::None;  // What the poll set was told,
+  bool isWatched = false;                        // once it knows the connection.
   bool takesRequests = true;     // False: nothing after what was parsed is looked at.
   bool isInputEnded = false;     // The client has shut its side.
   bool needsLinger = false;      // A plain close could destroy the answer by a reset.
   bool isBlocked = false;        // Not all that there is was sent: the socket is full, or
   bool hasSentItsShare = false;  // it has had its share of this turn.
+  bool isEager = false;          // It drains its socket at once and may have more in it.
   bool isProcessing = false;     // Its bytes are being parsed further up the stack.
   bool isReady = false;          // It has bytes to parse or to send and waits for a turn.
   bool isLingering = false;
+  int64_t blockedAtMs = 0;
   TimeoutKind timeout = TimeoutKind::None;
   TimerNode timer;
   Connection* slower = nullptr;  // Its neighbours in the list of those

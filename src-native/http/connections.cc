@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "sys/tcp_unsent.h"
 
 namespace iol::http {
 namespace {
@@ -47,7 +48,8 @@ Connections::Connections(Pool& pool, RequestHandler& handler, sys::Fd listener,
       errors_(pool),
       hot_(sys::isPipeSignalIgnored() ? options.copiesBeforeReference : 0),
       timers_(options.clock->monotonicMs()),
-      isSecure_(options.isSecure) {
+      isSecure_(options.isSecure),
+      unsentBytesMax_(options.isSecure ? 0 : sys::unsentBytesMaxOf(listener_)) {
   setOptions(options);
   acceptTimer_.owner = kAcceptTimer;
   refreshClock();
@@ -125,6 +127,7 @@ void Connections::handleEvent(const sys::Readiness& event) {
     return;
   }
   if (event.isWritable && connection.isBlocked) {
+    noteRoom(connection);
     resumeSending(connection);
     if (tagOf(connection) != event.tag) return;
   }
@@ -177,7 +180,7 @@ void Connections::acceptReady() {
     }
     Result<sys::Fd> fd = sys::acceptConnection(listener_);
     if (fd.isOk()) {
-      isSecure_ ? openSecure(fd.take()) : (void)open(fd.take());
+      isSecure_ ? openSecure(fd.take()) : openPlain(fd.take());
     } else if (fd.status().code() == Code::WouldBlock) {
       return;
     } else if (!sys::isLostConnection(fd.status().systemErrno())) {
@@ -188,29 +191,31 @@ void Connections::acceptReady() {
   }
 }
 
-// Null: the kernel has no memory to watch it.
-Connection* Connections::open(sys::Fd fd) {
+void Connections::openPlain(sys::Fd fd) {
+  Connection& connection = open(std::move(fd));
+  const uint32_t epoch = connection.epoch;
+  receive(connection);
+  if (connection.epoch == epoch && !connection.isWatched) updateInterest(connection, false);
+}
+
+// It is not watched yet: most have sent their request already, and one that ends with the answer
+// never has to be.
+Connection& Connections::open(sys::Fd fd) {
   if (freeConnections_.empty()) {
     const auto slot = static_cast<uint32_t>(connections_.size());
     connections_.push_back(std::make_unique<Connection>(slot, options_.head));
     freeConnections_.push_back(slot);
   }
   Connection& connection = *connections_[freeConnections_.back()];
-  if (Status status = poll_.add(fd, sys::Interest::Read, tagOf(connection)); !status.isOk()) {
-    ++stats_.acceptFailures;
-    note(IncidentKind::AcceptFailed, nullptr, 0, "", status.systemErrno());  // Closes it.
-    return nullptr;
-  }
   freeConnections_.pop_back();
   connection.fd = std::move(fd);
   connection.client.reset();
   connection.server.reset();
   connection.parser = HeadParser(options_.head);
-  connection.interest = sys::Interest::Read;
   ++stats_.connectionsOpen;
   ++stats_.connectionsTotal;
   armTimeout(connection, TimeoutKind::Idle);
-  return &connection;
+  return connection;
 }
 
 // `error` is why the kernel gave none; 0: there are as many as may be.
@@ -353,18 +358,28 @@ void Connections::updateInterest(Connection& connection, bool isExact) {
   const sys::Interest wanted = writes  ? (reads ? sys::Interest::Both : sys::Interest::Write)
                                : reads ? sys::Interest::Read
                                        : sys::Interest::None;
-  if (wanted == connection.interest) return;
+  if (connection.isWatched && wanted == connection.interest) return;
   // Why not at once: most connections that are not read now will be read or closed before another
   // byte comes. If one does come, this is called again.
   const bool isOnlyLess =
       wanted == sys::Interest::None && connection.interest == sys::Interest::Read;
   if (isOnlyLess && !isExact) return;
-  if (!poll_.change(connection.fd, wanted, tagOf(connection)).isOk()) {
-    // No memory in the kernel: we would never hear of it again.
-    destroy(connection, Ending::Reset);
-    return;
+  // No memory in the kernel: we would never hear of it again.
+  if (!watch(connection, wanted).isOk()) destroy(connection, Ending::Reset);
+}
+
+Status Connections::watch(Connection& connection, sys::Interest interest) {
+  if (connection.isWatched) {
+    IOL_TRY(poll_.change(connection.fd, interest, tagOf(connection)));
+  } else if (Status status = poll_.add(connection.fd, interest, tagOf(connection));
+             !status.isOk()) {
+    ++stats_.acceptFailures;
+    note(IncidentKind::AcceptFailed, nullptr, 0, "", status.systemErrno());
+    return status;
   }
-  connection.interest = wanted;
+  connection.isWatched = true;
+  connection.interest = interest;
+  return {};
 }
 
 void Connections::finishClosing(Connection& connection) {
@@ -379,12 +394,9 @@ void Connections::finishClosing(Connection& connection) {
   releaseInput(connection);
   sys::shutdownSending(connection.fd);
   armTimeout(connection, TimeoutKind::Linger);
-  if (connection.interest != sys::Interest::Read) {
-    if (!poll_.change(connection.fd, sys::Interest::Read, tagOf(connection)).isOk()) {
-      destroy(connection, Ending::Close);
-      return;
-    }
-    connection.interest = sys::Interest::Read;
+  const bool isWatched = connection.isWatched && connection.interest == sys::Interest::Read;
+  if (!isWatched && !watch(connection, sys::Interest::Read).isOk()) {
+    destroy(connection, Ending::Close);
   }
 }
 
@@ -417,7 +429,8 @@ void Connections::destroy(Connection& connection, Ending ending) {
   connection.takesRequests = true;
   connection.isInputEnded = connection.needsLinger = connection.isBlocked = false;
   connection.isProcessing = connection.isReady = connection.isLingering = false;
-  connection.hasSentItsShare = false;
+  connection.hasSentItsShare = connection.isEager = connection.isWatched = false;
+  connection.interest = sys::Interest::None;
   connection.lingerBytes = 0;
   setTimeoutKind(connection, TimeoutKind::None);
   if (++connection.epoch == 0) connection.epoch = 1;

@@ -206,7 +206,8 @@ class Connections {
 
   // connections.cc: accepting, events, time, ending.
   void acceptReady();
-  Connection* open(sys::Fd fd);
+  void openPlain(sys::Fd fd);
+  Connection& open(sys::Fd fd);
   void pauseAccepting(int64_t forMs, int error);
   void resumeAccepting();
   void handleEvent(const sys::Readiness& event);
@@ -218,6 +219,7 @@ class Connections {
   void expireAnswer(Connection& connection);
   void settle(Connection& connection);
   void updateInterest(Connection& connection, bool isExact);
+  Status watch(Connection& connection, sys::Interest interest);
   void updateTimeout(Connection& connection);
   void armTimeout(Connection& connection, TimeoutKind kind);
   void setTimeoutKind(Connection& connection, TimeoutKind kind);
@@ -285,6 +287,9 @@ class Connections {
                 Persistence persistence);
   Result<net::SendCount> send(Connection& connection, std::span<const Aggregate* const> parts,
                               sys::More more);
+  void trust(Connection& connection, const Aggregate& part);
+  void noteRoom(Connection& connection);
+  void setEager(Connection& connection, bool isEager);
   void flush(Connection& connection);
   bool sendQueued(Connection& connection, Exchange& exchange);
   void afterAnswer(Connection& connection);
@@ -313,6 +318,7 @@ class Connections {
   TimerNode acceptTimer_;
   int64_t nowMs_ = 0;
   const bool isSecure_;
+  const uint32_t unsentBytesMax_;
   sys::StreamPair spare_;  // For the next secure connection.
   bool isInTurn_ = false;
   bool isAcceptPaused_ = false;

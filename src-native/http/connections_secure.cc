@@ -20,12 +20,14 @@ void Connections::openSecure(sys::Fd network) {
   // Of a client that has left already they are unknown; nobody will ask.
   const Result<sys::Endpoint> client = sys::remoteEndpoint(network);
   const Result<sys::Endpoint> server = sys::localEndpoint(network);
-  Connection* connection = open(std::move(spare_.near));
+  Connection& connection = open(std::move(spare_.near));
   sys::Fd plain = std::move(spare_.far);
-  if (connection == nullptr) return;
-  connection->client = client.isOk() ? client.value() : sys::Endpoint{};
-  connection->server = server.isOk() ? server.value() : sys::Endpoint{};
-  handler_.onSecure(connection->id(), std::move(network), std::move(plain));
+  const uint32_t epoch = connection.epoch;
+  updateInterest(connection, false);
+  if (connection.epoch != epoch) return;
+  connection.client = client.isOk() ? client.value() : sys::Endpoint{};
+  connection.server = server.isOk() ? server.value() : sys::Endpoint{};
+  handler_.onSecure(connection.id(), std::move(network), std::move(plain));
 }
 
 Result<sys::Endpoint> Connections::endpointOf(RequestId id, Side side) {

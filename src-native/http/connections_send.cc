@@ -1,13 +1,27 @@
 // Connections, from answers to bytes. See connections.h.
+#include <algorithm>
 #include <utility>
 
 #include "http/connections.h"
+#include "sys/tcp_unsent.h"
 
 namespace iol::http {
 namespace {
 
-// What a connection may send in one turn while others wait: some 50 us of the processor.
-constexpr uint64_t kTurnBytes = 512 << 10;
+// What a connection may send in one turn while others wait: so much that the packets of all are
+// still in the processor's caches when they leave. A rest that is small beside it goes along.
+constexpr uint64_t kTurnBytes = 256 << 10;
+constexpr uint64_t kTurnBytesMax = kTurnBytes + kTurnBytes / 4;
+// What ends with its answer has all of that sent by the kernel alone, if it is not more than this:
+// some 100 us of the processor.
+constexpr uint64_t kLastBytesMax = 5 << 18;
+// Who empties its socket in so much time is eager, until it once takes so much longer.
+constexpr int64_t kEagerMs = 100;
+constexpr int64_t kTardyMs = 1'000;
+// The kernel may keep so many times more unsent for who is eager.
+constexpr uint32_t kEagerTimes = 8;
+// A client with a smaller window gets packets so small that naming pages costs as much as they do.
+constexpr uint32_t kEagerWindowMin = 32 << 10;
 constexpr uint64_t kUnbounded = Connections::kSelfDelimited;  // Nobody counts.
 
 // The number after "HTTP/1.1 ", for statistics and log only; 0 when it is none.
@@ -35,7 +49,10 @@ Result<net::SendCount> Connections::send(Connection& connection,
                                          std::span<const Aggregate* const> parts, sys::More more) {
   uint64_t wanted = 0;
   for (const Aggregate* part : parts) wanted += part->byteLength();
-  Result<net::SendCount> sent = net::sendAggregates(connection.fd, parts, hot_, kTurnBytes, more);
+  trust(connection, *parts.back());
+  const uint64_t wholeMax = connection.first->closesAfter ? kLastBytesMax : kTurnBytesMax;
+  const uint64_t share = wanted <= wholeMax ? wanted : kTurnBytes;
+  Result<net::SendCount> sent = net::sendAggregates(connection.fd, parts, hot_, share, more);
   if (!sent.isOk()) {
     ++stats_.sends;
     return sent;
@@ -46,12 +63,35 @@ Result<net::SendCount> Connections::send(Connection& connection,
   if (sent.value().bytes == wanted) return sent;
   ++stats_.partialSends;
   connection.isBlocked = true;
+  connection.blockedAtMs = nowMs_;
   // Who waits for the socket already is told at the next turn that there is room.
   const bool isTold =
       connection.interest == sys::Interest::Write || connection.interest == sys::Interest::Both;
   connection.hasSentItsShare = !sent.value().isSocketFull && !isTold;
   if (connection.hasSentItsShare) scheduleTurn(connection);
   return sent;
+}
+
+// Large buffers that are sent by reference cost the kernel only the names of their pages: a client
+// that can take large packets need not show first that it is eager.
+void Connections::trust(Connection& connection, const Aggregate& part) {
+  if (connection.isEager || unsentBytesMax_ == 0 || part.byteLength() <= unsentBytesMax_) return;
+  if (!net::beginsByReference(part, hot_)) return;
+  if (sys::clientWindowOf(connection.fd) >= kEagerWindowMin) setEager(connection, true);
+}
+
+// The socket that was full has room again: how long did that take?
+void Connections::noteRoom(Connection& connection) {
+  const int64_t tookMs = nowMs_ - connection.blockedAtMs;
+  const bool isEager = tookMs <= (connection.isEager ? kTardyMs : kEagerMs);
+  if (unsentBytesMax_ != 0 && isEager != connection.isEager) setEager(connection, isEager);
+}
+
+void Connections::setEager(Connection& connection, bool isEager) {
+  connection.isEager = isEager;
+  const uint64_t wanted = uint64_t{unsentBytesMax_} * (isEager ? kEagerTimes : 1);
+  sys::setUnsentBytesMax(connection.fd,
+                         static_cast<uint32_t>(std::min<uint64_t>(wanted, INT32_MAX)));
 }
 
 // Sends `parts`, which are the first unsent bytes of the connection; what the socket does not take

@@ -27,6 +27,10 @@ struct Run {
   uint64_t skip = 0;  // Of that slice.
 };
 
+bool isReferable(const Slice& slice, uint64_t skip) {
+  return slice.length - skip >= kReferenceBytesMin && slice.segment->canGiveUpStorage();
+}
+
 Run nextRun(std::span<const Aggregate* const> parts, Position from, HotBuffers& hot,
             uint64_t bytesMax) {
   Run run;
@@ -41,7 +45,7 @@ Run nextRun(std::span<const Aggregate* const> parts, Position from, HotBuffers& 
       uint64_t sliceFrom = 0;
       const Slice slice = part.sliceOf(from.offset, &sliceFrom);
       const uint64_t skip = from.offset - sliceFrom;
-      if (slice.length - skip >= kReferenceBytesMin && slice.segment->canGiveUpStorage()) {
+      if (isReferable(slice, skip)) {
         if (hot.isHot(slice)) {
           run.referenced = slice;
           run.skip = skip;
@@ -117,6 +121,11 @@ Result<SendCount> sendAggregates(const sys::Fd& socket, std::span<const Aggregat
     position.advance(parts, sent.value());
   }
   return done;
+}
+
+bool beginsByReference(const Aggregate& part, const HotBuffers& hot) {
+  const Slice& slice = part.sliceAt(0);
+  return isReferable(slice, 0) && hot.isHot(slice);
 }
 
 }  // namespace iol::net

@@ -39,4 +39,7 @@ struct SendCount {
 Result<SendCount> sendAggregates(const sys::Fd& socket, std::span<const Aggregate* const> parts,
                                  HotBuffers& hot, uint64_t bytesMax, sys::More more);
 
+// Whether the first bytes of `part`, which is not empty, would be sent by reference.
+bool beginsByReference(const Aggregate& part, const HotBuffers& hot);
+
 }  // namespace iol::net

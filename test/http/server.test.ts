@@ -106,8 +106,10 @@ describe('HttpServer', () => {
     const texts = await Promise.all(targets.map(ask));
     assert.deepEqual(texts, targets.map((target) => target.repeat(50)));
     const { connectionsTotal, requests, receives, sends, responses2xx } = world.server.stats();
-    assert.deepEqual({ connectionsTotal, requests, receives, sends, responses2xx },
-      { connectionsTotal: 5, requests: 200, receives: 200, sends: 200, responses2xx: 200 });
+    assert.deepEqual({ connectionsTotal, requests, sends, responses2xx },
+      { connectionsTotal: 5, requests: 200, sends: 200, responses2xx: 200 });
+    // Each connection is asked once when it is accepted, whether its request is there already or not.
+    assert(receives >= 200 && receives <= 205, String(receives));
     agent.destroy();
   });
 
