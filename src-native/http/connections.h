@@ -204,12 +204,14 @@ class Connections {
               sys::PollSet poll, sys::Wakeup wakeup);
   void refreshClock();
 
-  // connections.cc: accepting, events, time, ending.
+  // connections_accept.cc: from the listener to the first byte.
   void acceptReady();
   void openPlain(sys::Fd fd);
   Connection& open(sys::Fd fd);
   void pauseAccepting(int64_t forMs, int error);
   void resumeAccepting();
+
+  // connections.cc: events, time, ending.
   void handleEvent(const sys::Readiness& event);
   void resumeReady();
   void resumeSending(Connection& connection);
