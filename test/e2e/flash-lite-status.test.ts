@@ -151,9 +151,10 @@ describe('Flash-Lite: the status', () => {
       '--web.listen-address=127.0.0.1:0']);
     const listening = /msg="Listening on" address=(\S+)/;
     await until('Prometheus', () => listening.test(scraper.stderr) || !scraper.isRunning);
-    const api = `http://${listening.exec(scraper.stderr)?.[1]}/api/v1`;
+    const base = `http://${listening.exec(scraper.stderr)?.[1]}`;
+    await until('Prometheus, ready', async () => (await fetch(`${base}/-/ready`)).ok);
     interface Sample { metric: Record<string, string>; value: [number, string] }
-    const ask = async <T>(target: string): Promise<T> => ((await (await fetch(`${api}/${target}`)).json()) as { data: T }).data;
+    const ask = async <T>(target: string): Promise<T> => ((await (await fetch(`${base}/api/v1/${target}`)).json()) as { data: T }).data;
     const query = async (text: string): Promise<Sample[]> =>
       (await ask<{ result: Sample[] }>(`query?query=${encodeURIComponent(text)}`)).result;
     const all = '{job="ours", __name__!~"up|scrape_.+"}';
