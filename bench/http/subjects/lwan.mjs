@@ -17,7 +17,8 @@ export async function start({ root, host, place, scratch }) {
   const conf = join(directory, 'lwan.conf');
   await writeFile(conf, `threads = 1
 keep_alive_timeout = 300
-listener ${host}:${port} {
+listener ${host}:${port}
+site {
   serve_files / {
     path = ${root}
   }
