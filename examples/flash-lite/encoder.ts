@@ -1,5 +1,7 @@
 // Files in codings that nobody made beforehand: encoded once, off the loop, and kept in the window
 // within a budget. The least recently used ones go first; a new version of a file ends the old one's.
+// Once the budget is used up, one takes the place of another only so fast: a site that does not fit
+// would else be encoded for ever. What is declined is sent as it is.
 
 import { once } from 'node:events';
 import zlib from 'node:zlib';
@@ -17,8 +19,11 @@ type Stream = zlib.Gzip | zlib.BrotliCompress;
 export const kEncodedBytesMin = 256;
 // What does not get smaller than this share is sent as it is.
 const kWorthwhileShare = 0.9;
-// Of the budget; beyond it something will soon be dropped.
+// So much of the budget is left when something had to be dropped: each time answers are forgotten.
 const kRoomyShare = 0.9;
+// Of files that are encoded beyond that share: some 3 % of a processor.
+const kTurnoverBytesPerMs = 2 ** 20 / 1000;
+const kTurnoverBytesMax = 2 ** 20;
 // At a time: libuv's four threads serve the disk, too.
 const kJobsMax = 2;
 const kWaitingMax = 256;
@@ -87,6 +92,9 @@ export class Encoder {
   #bytes = 0;
   #encoded = 0;
   #evictions = 0;
+  #declined = 0;
+  #turnoverBytes = kTurnoverBytesMax;
+  #turnoverAtMs = 0;
   #isClosed = false;
   #hasRepeats = false;
 
@@ -103,8 +111,9 @@ export class Encoder {
       byteLength <= Math.min(this.fileBytesMax, this.bytesMax);
   }
 
-  // A promise while it is being made, which never rejects; undefined when too many wait.
-  get(file: CachedFile, coding: Coding): Outcome | Promise<Outcome> | undefined {
+  // A promise while it is being made, which never rejects; undefined when too many wait. Declined: not in
+  // the next seconds.
+  get(file: CachedFile, coding: Coding): Outcome | 'declined' | Promise<Outcome> | undefined {
     const { outcomes } = this.#versionOf(file);
     const known = outcomes.get(coding);
     if (known instanceof Encoded) {
@@ -113,6 +122,10 @@ export class Encoder {
     }
     if (known !== undefined) return known;
     if (this.#waiting.length === kWaitingMax) return undefined;
+    if (!this.#hasRoomFor(file.byteLength)) {
+      this.#declined++;
+      return 'declined';
+    }
     const job = this.#make(file, coding).then((outcome) => {
       if (outcomes.get(coding) === job) {
         outcomes.set(coding, outcome);
@@ -129,7 +142,7 @@ export class Encoder {
   stats(): Record<string, number> {
     return {
       bytes: this.#bytes, bytesMax: this.bytesMax, files: this.#versions.size,
-      encoded: this.#encoded, evictions: this.#evictions, jobs: this.#jobs,
+      encoded: this.#encoded, evictions: this.#evictions, declined: this.#declined, jobs: this.#jobs,
       jobsWaiting: this.#waiting.length,
     };
   }
@@ -165,22 +178,33 @@ export class Encoder {
     this.#hasRepeats = false;
   }
 
-  // Whether an answer with something encoded may be repeated: not while one takes the place of another, for
-  // a repeated answer holds its bytes.
-  mayRepeat(): boolean {
-    if (this.#bytes > this.bytesMax * kRoomyShare) return false;
-    return this.#hasRepeats = true;
+  // An answer with something encoded is about to be repeated: it holds the bytes until it is forgotten.
+  noteRepeat(): void {
+    this.#hasRepeats = true;
+  }
+
+  // The last one may take more than is left: else a large file would never have its turn.
+  #hasRoomFor(byteLength: number): boolean {
+    if (this.#bytes <= this.bytesMax * kRoomyShare) return true;
+    const nowMs = performance.now();
+    const more = (nowMs - this.#turnoverAtMs) * kTurnoverBytesPerMs;
+    this.#turnoverBytes = Math.min(kTurnoverBytesMax, this.#turnoverBytes + more);
+    this.#turnoverAtMs = nowMs;
+    if (this.#turnoverBytes <= 0) return false;
+    this.#turnoverBytes -= byteLength;
+    return true;
   }
 
   #add(encoded: Encoded): void {
     this.#bytes += encoded.byteLength;
     this.#encoded++;
     encoded.isTouched = true;
+    if (this.#bytes <= this.bytesMax) return;
     // Second chance, as in the resource map: whatever is passed over comes last. Two rounds at most: then
     // all marks are gone.
     let left = 2 * this.#versions.size;
     for (const [path, version] of this.#versions) {
-      if (this.#bytes <= this.bytesMax || left-- === 0) return;
+      if (this.#bytes <= this.bytesMax * kRoomyShare || left-- === 0) return;
       const outcomes = [...version.outcomes.values()];
       const kept = outcomes.filter((each) => each instanceof Encoded);
       const isWanted = kept.includes(encoded) || kept.some(({ isTouched }) => isTouched) ||

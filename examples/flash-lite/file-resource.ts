@@ -18,20 +18,23 @@ export const kDecisive = kConditional | Interest.Range;
 
 // How long a sibling that appears, or goes, may be unnoticed.
 const kLookAgainMs = 1000;
+// How long a file is sent as it is, once the encoder has declined it.
+const kDeclinedMs = 10_000;
 // Forms that were siblings once; they go with the resource.
 const kOthersMax = 16;
 
 export interface ResourceFacts {
   contentType: string;
   fields: Fields;
-  isNegotiated: boolean;  // There may be other forms than the file as it is.
-  isEncodable: boolean;   // They may be made here.
+  isNegotiated: boolean;     // There may be other forms than the file as it is:
+  isEncodable: boolean;      // made here,
+  mayHaveSiblings: boolean;  // or beforehand.
 }
 
 export class FileResource {
   readonly identity: Representation;
   // Of answers that are given to everybody who asks in the same way.
-  readonly repeat: RespondOptions;
+  repeat: RespondOptions;
   // What a client gets by the index of its preference, as far as that was asked for.
   readonly choices: (Representation | undefined)[] = [];
   isTouched = true;  // Since the map last looked for something to drop.
@@ -41,14 +44,14 @@ export class FileResource {
   readonly #others: Representation[] = [];
   #users = 1;  // The map's own use.
   #lookedAtMs = performance.now();
+  #lookAgainMs: number;  // After so long.
 
   constructor(readonly file: CachedFile, readonly facts: ResourceFacts) {
     // A date after that of the response would be a lie (RFC 9110 section 8.8.2.1).
     const lastModified = file.mtimeMs <= Date.now() ? formatHttpDate(file.mtimeMs) : undefined;
     const { contentType, isNegotiated } = facts;
-    const uses = isNegotiated ? kDecisive | Interest.AcceptEncoding : kDecisive;
-    const forMs = isNegotiated ? kLookAgainMs : undefined;
-    this.repeat = { repeat: { uses, whileFresh: file, forMs } };
+    this.#lookAgainMs = facts.mayHaveSiblings ? kLookAgainMs : Infinity;
+    this.repeat = this.#repeatFor(this.#lookAgainMs);
     const fields = isNegotiated ? { Vary: 'Accept-Encoding', ...facts.fields } : facts.fields;
     this.#facts = { lastModified, contentType, fields };
     const { etag } = file;
@@ -58,7 +61,17 @@ export class FileResource {
 
   // What is beside the file was last looked for too long ago.
   get isDue(): boolean {
-    return this.facts.isNegotiated && performance.now() - this.#lookedAtMs >= kLookAgainMs;
+    return this.#lookAgainMs !== Infinity && performance.now() - this.#lookedAtMs >= this.#lookAgainMs;
+  }
+
+  // The file as it is, for a while.
+  decline(index: number): Representation {
+    if (this.#lookAgainMs === Infinity) {
+      this.#lookAgainMs = kDeclinedMs;
+      this.#lookedAtMs = performance.now();
+      this.repeat = this.#repeatFor(kDeclinedMs);
+    }
+    return this.choices[index] = this.identity;
   }
 
   // The file is still this one, but what is beside it is to be looked for again. False: all of it is to be
@@ -68,6 +81,10 @@ export class FileResource {
     this.siblings = undefined;
     this.choices.length = 0;
     this.#lookedAtMs = performance.now();
+    if (!this.facts.mayHaveSiblings) {
+      this.#lookAgainMs = Infinity;
+      this.repeat = this.#repeatFor(Infinity);
+    }
     return true;
   }
 
@@ -104,6 +121,11 @@ export class FileResource {
     this.identity.dispose();
     for (const other of this.#others) other.dispose();
     this.choices.length = 0;
+  }
+
+  #repeatFor(ms: number): RespondOptions {
+    const uses = this.facts.isNegotiated ? kDecisive | Interest.AcceptEncoding : kDecisive;
+    return { repeat: { uses, whileFresh: this.file, forMs: ms === Infinity ? undefined : ms } };
   }
 
   #add(representation: Representation): Representation {

@@ -111,7 +111,8 @@ export const kFileSettings = {
   })),
   compressBytes: fixed(byteSize({
     name: 'compress-bytes', argument: 'N',
-    help: 'memory for files that are compressed here, like --cache-bytes; 0: none is (default: 32M)',
+    help: 'memory for files that are compressed here, like --cache-bytes; what does not fit is sent as it ' +
+      'is; 0: none is (default: 32M)',
   }, 32 * kMebi, 0, 2 ** 40)),
   ignoresPrecompressed: flag({
     name: 'no-precompressed', help: 'do not send the .br, .zst or .gz beside a file in its place',

@@ -122,6 +122,8 @@ function addCache(metrics: Metrics, { cache, resources, compression }: Status): 
     'Compressed forms that are kept.', compression['bytes'] ?? 0);
   metrics.add('flash_lite_compressed_max_bytes',
     'What they may have.', compression['bytesMax'] ?? 0);
+  metrics.add('flash_lite_compressions_declined_total',
+    'Files sent as they are for want of room, since the last reload.', compression['declined'] ?? 0);
 }
 
 function addMemory(metrics: Metrics, { memory }: Status): void {

@@ -35,6 +35,7 @@ export class Negotiation {
     }
     const outcome = await soon(this.encoder.get(file, coding));
     if (outcome === 'useless') return resource.choices[index] = resource.identity;
+    if (outcome === 'declined') return resource.decline(index);
     if (outcome === undefined || outcome.isGone) return resource.identity;
     return resource.choices[index] = resource.addEncoded(outcome, coding);
   }

@@ -190,7 +190,8 @@ export class StaticFiles {
     const { repeat } = resource;
     if (file !== resource.file && !resource.file.isFresh) return false;
     if (file !== undefined) return request.respondFile(whole.head, file, 0, whole.length, repeat);
-    request.respond(whole.head, encoded?.body, this.#encoder.mayRepeat() ? repeat : undefined);
+    this.#encoder.noteRepeat();
+    request.respond(whole.head, encoded?.body, repeat);
     return true;
   }
 
@@ -369,11 +370,13 @@ export class StaticFiles {
     const type = contentType(configured ?? `.${ending}`) || configured || kUnknownType;
     const isCompressible = isCompressibleType(type);
     const isEncodable = isCompressible && compressBytes > 0 && type !== kUnknownType;
+    const mayHaveSiblings = isCompressible && !ignoresPrecompressed;
     return new FileResource(file, {
       contentType: type,
       fields: this.#rules.fieldsFor(this.#site.nameOf(file)),
-      isNegotiated: isEncodable || (isCompressible && !ignoresPrecompressed),
+      isNegotiated: isEncodable || mayHaveSiblings,
       isEncodable,
+      mayHaveSiblings,
     });
   }
 

@@ -291,5 +291,32 @@ describe('Flash-Lite: negotiation', () => {
       await stop(other);
       folder.remove();
     });
+
+    it('what does not fit --compress-bytes is not compressed for ever, but sent as it is', async () => {
+      const kBytes = 1_000_000;
+      const noise = (seed: number): string => {
+        const numbers: number[] = [];
+        for (let state = seed; numbers.length < kBytes / 8; state = state * 48_271 % 0x7fff_ffff) numbers.push(state);
+        return numbers.join(' ').slice(0, kBytes);
+      };
+      const texts = Array.from({ length: 20 }, (_, i) => noise(i + 1));
+      const folder = new Tree(Object.fromEntries(texts.map((text, i) => [`${i}.txt`, text])));
+      const other = await start(folder.root, '--status', '--compress-bytes', '1M');
+      const codings: (string | undefined)[] = [];
+      for (const [i, text] of texts.entries()) {
+        const answer = await get(other, `/${i}.txt`, { headers: { 'Accept-Encoding': 'gzip' } });
+        assert.equal(decoded(answer), text);
+        codings.push(answer.headers['content-encoding']);
+      }
+      const { body } = await get(other, '/.flash-lite/status');
+      const { compression } = JSON.parse(body.toString()) as
+        { compression: { bytes: number; bytesMax: number; encoded: number; declined: number; jobs: number } };
+      assert.ok(compression.declined > 0, codings.join());
+      assert.ok(compression.encoded + compression.jobs < texts.length - 1);
+      assert.ok(compression.bytes <= compression.bytesMax);
+      assert.ok(codings.includes(undefined));
+      await stop(other);
+      folder.remove();
+    });
   });
 });
