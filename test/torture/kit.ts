@@ -12,14 +12,30 @@ export function randomFrom(seed: number): (below: number) => number {
   };
 }
 
-/** `--name N` for each of `fallbacks`, what was not given as it is there; and `--seed N`, else any. */
+/**
+ * `--name N` for each of `fallbacks`, what was not given as it is there; and `--seed N`, else any. `--help`
+ * and what is wrong end the process.
+ */
 export function numbersFrom<Name extends string>(
   fallbacks: Readonly<Record<Name, number>>, args = process.argv.slice(2),
 ): Record<Name | 'seed', number> {
   const known = { ...fallbacks, seed: Date.now() % 1_000_000 } as Record<Name | 'seed', number>;
-  const options = Object.fromEntries(Object.keys(known).map((name) => [name, { type: 'string' as const }]));
-  for (const [name, text] of Object.entries(parseArgs({ options, args }).values)) {
-    if (!/^\d+$/.test(String(text))) throw new Error(`--${name} must be a number, not ${String(text)}`);
+  const usage = Object.entries(fallbacks).map(([name, fallback]) => `[--${name} N (${String(fallback)})]`);
+  const end = (text: string, code: number): never => {
+    console[code === 0 ? 'log' : 'error'](`${text}options: ${usage.join(' ')} [--seed N (any)]`);
+    process.exit(code);
+  };
+  const option = (name: string): [string, { type: 'string' }] => [name, { type: 'string' }];
+  const options = { ...Object.fromEntries(Object.keys(known).map(option)), help: { type: 'boolean' as const } };
+  let values: Record<string, string | boolean | undefined> = {};
+  try {
+    ({ values } = parseArgs({ options, args }));
+  } catch (error) {
+    end(`${(error as Error).message}\n`, 2);
+  }
+  if (values['help'] === true) end('', 0);
+  for (const [name, text] of Object.entries(values)) {
+    if (!/^\d+$/.test(String(text))) end(`--${name} must be a number, not ${String(text)}\n`, 2);
     known[name as Name] = Number(text);
   }
   return known;
