@@ -18,14 +18,11 @@ export function multipartOf(
 ): Multipart {
   // What nobody can foresee is in no file.
   const boundary = `flash-lite-${randomBytes(15).toString('hex')}`;
-  const pieces: Piece[] = [];
-  let before = '';
-  for (const range of ranges) {
-    pieces.push(
-      `${before}--${boundary}\r\nContent-Type: ${contentType}\r\n` +
-      `Content-Range: ${contentRange(range, byteLength)}\r\n\r\n`, range);
-    before = '\r\n';
-  }
+  // Why an empty line before the first, too: others send one, and zsync takes no answer without.
+  const pieces = ranges.flatMap((range): Piece[] => [
+    `\r\n--${boundary}\r\nContent-Type: ${contentType}\r\n` +
+    `Content-Range: ${contentRange(range, byteLength)}\r\n\r\n`, range,
+  ]);
   pieces.push(`\r\n--${boundary}--\r\n`);
   return {
     contentType: `multipart/byteranges; boundary=${boundary}`,

@@ -46,6 +46,14 @@ export function decodePath(
   return `/${segments.join('/')}`;
 }
 
+// `/a/./b` -> `/a/b`, which is the same (RFC 3986 section 5.2.4); undefined when no name is one dot.
+export function withoutDots(pathname: string): string | undefined {
+  const segments = pathname.split('/');
+  if (!segments.includes('.')) return undefined;
+  const end = segments.at(-1) === '.' ? [''] : [];
+  return [...segments.filter((segment) => segment !== '.'), ...end].join('/');
+}
+
 // The decoded path of a request for a program, whose segments may be any but those that lead
 // elsewhere; else the status that refuses it. An encoded slash would be another path (RFC 3875
 // section 4.1.5).

@@ -8,12 +8,13 @@ import type { CachedFile, FileCache } from 'io-lite';
 import { isMissing, isNotRegular } from './failures';
 import { readListing, type Listing } from './listing';
 import {
-  decodePath, isServedBelow, isServedName, type DotfilePolicy, type SymlinkPolicy,
+  decodePath, isServedBelow, isServedName, withoutDots, type DotfilePolicy, type SymlinkPolicy,
 } from './paths';
 
 export type Found =
   | { kind: 'file'; file: CachedFile }
   | { kind: 'directory' }                // Asked for without its slash.
+  | { kind: 'moved'; pathname: string }  // Asked for by another spelling.
   | { kind: 'listing'; listing: Listing }
   | { kind: 'refused'; status: 400 | 403 | 404 };
 
@@ -35,7 +36,13 @@ export class Site {
   }
 
   async find(pathname: string): Promise<Found> {
-    const decoded = decodePath(pathname, this.options.dotfiles);
+    const { dotfiles } = this.options;
+    // Why told, and not served: a file has one spelling, by which rules and routes know it.
+    const moved = withoutDots(pathname);
+    if (moved !== undefined && typeof decodePath(moved, dotfiles) === 'string') {
+      return { kind: 'moved', pathname: moved };
+    }
+    const decoded = decodePath(pathname, dotfiles);
     if (typeof decoded === 'number') return { kind: 'refused', status: decoded };
     const root = await realpath(this.options.root);
     if (!decoded.endsWith('/')) return this.#findFile(root, decoded);

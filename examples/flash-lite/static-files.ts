@@ -397,6 +397,10 @@ export class StaticFiles {
         this.#answers.respondRedirect(request, `${pathnameOf(url)}/${queryOf(url)}`);
         break;
       }
+      case 'moved': {
+        this.#answers.respondRedirect(request, `${found.pathname}${queryOf(url)}`);
+        break;
+      }
       case 'listing': {
         const html = renderListing(found.listing, queryOf(url));
         this.#answers.respondPage(request, kListingFields, html);

@@ -87,8 +87,11 @@ interface Span {
   readonly end: number;
 }
 
-/** More ranges than this in one request are nobody's need: the whole is sent. */
-const rangesMax = 16;
+/**
+ * More ranges than this in one request are nobody's need: the whole is sent. As in Apache's httpd; those
+ * who fetch what is new of a large file ask for 20 at once (zsync) and more.
+ */
+const rangesMax = 200;
 const rangeUnit = /^[\t ]*bytes=/i;
 const blank = /^[\t ]*$/;
 const oneRange = /^[\t ]*(\d*)-(\d*)[\t ]*$/;
@@ -96,7 +99,7 @@ const oneRange = /^[\t ]*(\d*)-(\d*)[\t ]*$/;
 /**
  * What a Range header asks for of `byteLength` bytes: the ranges in the order in which they were
  * asked for, those that overlap or touch joined in the place of their first; `'unsatisfiable'` (416); or
- * `'ignored'` for other units, rubbish, an empty resource and more than 16 list elements, which are
+ * `'ignored'` for other units, rubbish, an empty resource and more than 200 list elements, which are
  * answered as if nothing had been asked.
  */
 export function parseRange(
@@ -108,7 +111,7 @@ export function parseRange(
   if (unit === null) return 'ignored';
   const parts = text.slice(unit[0].length).split(',', rangesMax + 1);
   if (parts.length > rangesMax) return 'ignored';
-  let joined: Span[] = [];
+  const spans: Span[] = [];
   let isUnsatisfiable = false;
   for (const part of parts) {
     // Section 5.6.1: a list may have empty elements, and they mean nothing.
@@ -116,27 +119,26 @@ export function parseRange(
     const range = rangeOf(part, byteLength);
     if (range === 'ignored') return 'ignored';
     if (range === 'unsatisfiable') isUnsatisfiable = true;
-    else joined = join(joined, range);
+    else spans.push(range);
   }
-  if (joined.length === 0) return isUnsatisfiable ? 'unsatisfiable' : 'ignored';
-  return joined.map(({ offset, end }) => ({ offset, length: end - offset }));
+  if (spans.length === 0) return isUnsatisfiable ? 'unsatisfiable' : 'ignored';
+  return joined(spans).map(({ offset, end }) => ({ offset, length: end - offset }));
 }
 
-/** The spans, which neither overlap nor touch, and one more; those that it meets become one with it. */
-function join(spans: readonly Span[], { offset, end }: Span): Span[] {
-  const joined: Span[] = [];
-  let place = -1;
-  for (const span of spans) {
-    if (span.offset > end || span.end < offset) {
-      joined.push(span);
-      continue;
+/** Those that overlap or touch are one, in the place of their first. */
+function joined(spans: readonly Span[]): Span[] {
+  const byOffset = spans.map(({ offset, end }, place) => ({ offset, end, place }));
+  const groups: typeof byOffset = [];
+  for (const span of byOffset.sort((a, b) => a.offset - b.offset)) {
+    const last = groups.at(-1);
+    if (last === undefined || span.offset > last.end) {
+      groups.push(span);
+    } else {
+      last.end = Math.max(last.end, span.end);
+      last.place = Math.min(last.place, span.place);
     }
-    offset = Math.min(offset, span.offset);
-    end = Math.max(end, span.end);
-    if (place === -1) place = joined.length;
   }
-  joined.splice(place === -1 ? joined.length : place, 0, { offset, end });
-  return joined;
+  return groups.sort((a, b) => a.place - b.place);
 }
 
 function rangeOf(

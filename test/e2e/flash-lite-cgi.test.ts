@@ -71,6 +71,8 @@ describe('Flash-Lite: CGI', () => {
       ['/cgi-bin/plain.txt', 403],
       ['/cgi-bin/nph-x', 501],
       ['/cgi-bin/escape', 404],
+      ['/./cgi-bin/hello', 301],
+      ['/cgi-bin/./hello', 301],
       ['/cgi-bin/nothing', 404],
       ['/cgi-bin/', 404],
       ['/cgi-bin', 404],

@@ -56,9 +56,29 @@ describe('Flash-Lite: nothing but what is below the root', () => {
     assert.ok(seen.has('a'));
   });
 
+  describe('names of one dot', () => {
+    const moved: [target: string, location: string][] = [
+      ['/./a.txt', '/a.txt'], ['/sub/./b.txt?x=./y', '/sub/b.txt?x=./y'], ['/././sub/./', '/sub/'], ['/sub/.', '/sub/'],
+      ['/.', '/'], ['/./', '/'], ['/./nothing', '/nothing'], ['/./100%25.txt', '/100%25.txt'],
+    ];
+    for (const [target, location] of moved) {
+      it(`${target} leads to ${location}`, async () => {
+        const text = await getRaw(server, target);
+        assert.equal(statusOf(text), 301);
+        assert.equal(/\r\nLocation: ([^\r]*)\r\n/.exec(text)?.[1], location);
+      });
+    }
+
+    for (const target of ['/.//evil.example/', '/./../secret.txt', '/.././secret.txt', '/./.env', '/%2e/a.txt', '/sub/.%2f', '/./up/../a.txt']) {
+      it(`${target} leads nowhere`, async () => {
+        assert.ok([403, 404].includes(statusOf(await getRaw(server, target))));
+      });
+    }
+  });
+
   describe('ways out of the root', () => {
     const traversals = [
-      '/../secret.txt', '/sub/../../secret.txt', '/sub/../a.txt', '/./a.txt', '/a.txt/..', '/..', '/../',
+      '/../secret.txt', '/sub/../../secret.txt', '/sub/../a.txt', '/a.txt/..', '/..', '/../',
       '/%2e%2e/secret.txt', '/%2E%2E/secret.txt', '/.%2e/secret.txt', '/%2e./secret.txt',
       '/sub/%2e%2e/%2e%2e/secret.txt', '/..%2fsecret.txt', '/..%2Fsecret.txt', '/%2e%2e%2fsecret.txt',
       '/sub%2f..%2f..%2fsecret.txt', '/sub%2fb.txt', '/..%5csecret.txt', '/..\\secret.txt',
