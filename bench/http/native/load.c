@@ -113,10 +113,12 @@ static void ask(Connection* c, uint64_t now) {
     c->sentNs = now;
   }
   nextRequest(&c->request);
-  c->isUnsent = !sendRequest(c->fd, &c->request);
-  if (c->isUnsent && !isShakingHands(c->fd)) {
-    count.errors++;
-    return;
+  if (!sendRequest(c->fd, &c->request)) {
+    c->isUnsent = isShakingHands(c->fd);
+    if (!c->isUnsent) {
+      count.errors++;
+      return;
+    }
   }
   c->waiting = true;
   count.sent++;
