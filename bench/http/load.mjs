@@ -26,7 +26,7 @@ export function compileLoad(scratch, { tls = false } = {}) {
   return compile(parts.map((part) => join(NATIVE, part)), 'load', scratch, tls ? OPENSSL : []);
 }
 
-function ownLoad({ cpu, host, connections, program, close = false }) {
+function ownLoad({ cpu, host, connections, program, close = false, tls = false }) {
   const common = (port) => ['--host', host, '--port', String(port)];
   const modes = close ? ['--close', '1'] : [];
   const verify = async (args) => {
@@ -34,12 +34,18 @@ function ownLoad({ cpu, host, connections, program, close = false }) {
     if (code !== 0) throw new Error(stderr.trim() || `load ended with status ${code}`);
   };
   return {
-    /** `what`: arguments that say what to ask for. Resolves to what native/load.c prints. */
-    async run(port, what, seconds) {
-      const args = [...common(port), ...modes, ...what, '--connections', String(connections), '--seconds', String(seconds)];
-      const { code, stdout, stderr } = await run(program, args, { cpu });
-      if (code > 1 || stdout === '') throw new Error(stderr.trim() || `load ended with status ${code}`);
-      return JSON.parse(stdout);
+    /**
+     * `what`: arguments that say what to ask for. Resolves to what native/load.c prints. `onBegun`: the handshakes of
+     * kept TLS connections are over; never called when there are none.
+     */
+    async run(port, what, seconds, onBegun) {
+      const first = tls && !close ? ['--begin', '1'] : [];
+      const args = [...common(port), ...modes, ...first, ...what, '--connections', String(connections), '--seconds', String(seconds)];
+      const onOutput = (text) => { if (text.includes('begun')) onBegun?.(); };
+      const { code, stdout, stderr } = await run(program, args, { cpu, onOutput });
+      const report = /^\{.*$/m.exec(stdout)?.[0];
+      if (code > 1 || report === undefined) throw new Error(stderr.trim() || `load ended with status ${code}`);
+      return JSON.parse(report);
     },
     /** Connections that are held (held.mjs), until `stop()` of what it resolves to. */
     hold(port, { kind, count, size }) {
@@ -74,7 +80,7 @@ async function wrkLoad({ cpu, host, connections, scratch, own }) {
   };
 }
 
-export async function createLoad(kind, { cpu, host, connections, program, scratch, close }) {
-  const own = ownLoad({ cpu, host, connections, program, close });
+export async function createLoad(kind, { cpu, host, connections, program, scratch, close, tls }) {
+  const own = ownLoad({ cpu, host, connections, program, close, tls });
   return kind === 'wrk' ? wrkLoad({ cpu, host, connections, scratch, own }) : own;
 }

@@ -13,8 +13,8 @@ const QUIET_LOOK_SECONDS = 0.4;
 const SETTLE_MS = 500;
 
 /** `rate`: an open loop of so many requests a second. */
-const ask = (subject, target, load, seconds, rate = 0) => load.run(
-  subject.server.port, [...target.argsOf(subject), ...(rate > 0 ? ['--rate', String(rate)] : [])], seconds);
+const ask = (subject, target, load, seconds, { rate = 0, onBegun } = {}) => load.run(
+  subject.server.port, [...target.argsOf(subject), ...(rate > 0 ? ['--rate', String(rate)] : [])], seconds, onBegun);
 
 /** Asks every subject for every target and compares every byte. Returns the failures; those pairs are not measured. */
 export async function verifyAll(subjects, targets, load, progress) {
@@ -53,12 +53,14 @@ async function measureOnce(subject, target, load, { seconds, openLoop = 0 }, cpu
   const { server } = subject;
   const warm = await ask(subject, target, load, WARM_UP_SECONDS);
   const rate = openLoop * (warm.responses / warm.seconds);
-  const busyBefore = [cpus.server, cpus.load].map(busySeconds);
-  const [before, heldBefore] = [server.pids, holders].map(sampleTree);
-  const result = await ask(subject, target, load, seconds, rate);
-  const used = usedBetween(before, sampleTree(server.pids));
-  const loadSeconds = result.loadCpuSeconds + usedBetween(heldBefore, sampleTree(holders)).seconds;
-  const [busyServer, busyLoad] = [cpus.server, cpus.load].map((cpu, i) => busySeconds(cpu) - busyBefore[i]);
+  const look = () => ({
+    busy: [cpus.server, cpus.load].map(busySeconds), server: sampleTree(server.pids), held: sampleTree(holders),
+  });
+  let before = look();
+  const result = await ask(subject, target, load, seconds, { rate, onBegun: () => { before = look(); } });
+  const used = usedBetween(before.server, sampleTree(server.pids));
+  const loadSeconds = result.loadCpuSeconds + usedBetween(before.held, sampleTree(holders)).seconds;
+  const [busyServer, busyLoad] = [cpus.server, cpus.load].map((cpu, i) => busySeconds(cpu) - before.busy[i]);
   if (result.errors > 0 || result.wrongStatus > 0) {
     throw new Error(`${result.errors} lost answers, ${result.wrongStatus} with a wrong status`);
   }

@@ -133,8 +133,8 @@ export function summaryTable(results, targets, subjects, { tls }) {
 export function remarks(results, { load, rounds, tls, close }) {
   const lines = [];
   if (tls) {
-    lines.push(`TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256; a full handshake for each ${close ? 'request' :
-      'connection, at the beginning of each measurement'}; there is no bare server with TLS: the yardstick is nginx`);
+    lines.push(`TLS 1.3, TLS_AES_128_GCM_SHA256, X25519, ECDSA P-256; ${close ? 'a full handshake for each request' :
+      'handshakes come before what is measured'}; there is no bare server with TLS: the yardstick is nginx`);
   }
   if (results.some(({ figures }) => figures.load_cpu_share > BUSY_LOAD_SHARE)) {
     lines.push('!  the load used over 95 % of its processor: requests/s and latency show its limit; CPU per request still holds');

@@ -57,8 +57,8 @@ export async function startServer({ command, args, place, ready, host, port, cwd
   throw new Error(`${command} ${outcome.why}${output ? `\n${output.trim()}` : ''}`);
 }
 
-/** Runs a program to its end on `cpu`; resolves to `{ code, stdout, stderr }`. */
-export function run(command, args, { cpu } = {}) {
+/** Runs a program to its end on `cpu`; resolves to `{ code, stdout, stderr }`. `onOutput` is told when it has said something. */
+export function run(command, args, { cpu, onOutput = () => {} } = {}) {
   if (stopping) return never;
   const [file, argv] = cpu === undefined ? [command, args] : ['taskset', ['-c', String(cpu), command, ...args]];
   return new Promise((resolve, reject) => {
@@ -67,7 +67,7 @@ export function run(command, args, { cpu } = {}) {
     running.add(entry);
     let stdout = '';
     let stderr = '';
-    child.stdout.setEncoding('utf8').on('data', (text) => { stdout += text; });
+    child.stdout.setEncoding('utf8').on('data', (text) => { stdout += text; onOutput(text); });
     child.stderr.setEncoding('utf8').on('data', (text) => { stderr += text; });
     child.once('error', (error) => { running.delete(entry); reject(error); });
     child.once('close', (code) => { running.delete(entry); resolve({ code, stdout, stderr }); });

@@ -12,6 +12,8 @@
  * after the end belongs to exactly the responses counted here.
  *
  * --close 1       asks for Connection: close and opens a new connection for each request.
+ * --begin 1       first asks once on each connection, which is not counted, and says `begun`: handshakes
+ *                 are over then.
  * --rate N        open loop: N requests a second, whether answers come or not; a request that finds no
  *                 free connection waits, and its latency counts from when it was due.
  * --mix FILE      asks for a sequence of files with the heads of browsers (load_mix.c) in the place of
@@ -242,17 +244,9 @@ static void onReadable(Connection* c, int epoll) {
   while (hasMore(c->fd));
 }
 
-static int runLoad(void) {
-  int epoll = epoll_create1(EPOLL_CLOEXEC);
-  Connection* all = calloc((size_t)opt.connections, sizeof *all);
-  if (epoll < 0 || !all) fail("no memory for %d connections", opt.connections);
-  for (int i = 0; i < opt.connections; i++) {
-    watchNew(&all[i], epoll);
-  }
-  double cpuStart = ownCpuSeconds();
-  uint64_t start = startNs = dueNs = nowNs();
-  intervalNs = opt.rate > 0 ? (uint64_t)(1e9 / opt.rate) : 0;
-  deadlineNs = opt.maxRequests ? UINT64_MAX : start + (uint64_t)(opt.seconds * 1e9);
+/* All ask, and ask again, until the time is up or all requests are answered. */
+static void askAll(Connection* all, int epoll) {
+  const uint64_t start = nowNs();
   for (int i = 0; i < opt.connections; i++) ask(&all[i], start);
   struct epoll_event events[64];
   for (;;) {
@@ -269,6 +263,34 @@ static int runLoad(void) {
     if (intervalNs) askDue(all, nowNs());
     if (intervalNs && nowNs() > deadlineNs + kStallMs * 1000000ull) fail("answers are missing");
   }
+}
+
+/* One request on each connection, which is not counted. */
+static void begin(Connection* all, int epoll) {
+  const uint64_t wanted = opt.maxRequests;
+  opt.maxRequests = (uint64_t)opt.connections;
+  deadlineNs = UINT64_MAX;
+  askAll(all, epoll);
+  if (count.errors || count.wrongStatus) fail("the first answers are wrong");
+  opt.maxRequests = wanted;
+  memset(&count, 0, sizeof count);
+  puts("begun");
+  fflush(stdout);
+}
+
+static int runLoad(void) {
+  int epoll = epoll_create1(EPOLL_CLOEXEC);
+  Connection* all = calloc((size_t)opt.connections, sizeof *all);
+  if (epoll < 0 || !all) fail("no memory for %d connections", opt.connections);
+  for (int i = 0; i < opt.connections; i++) {
+    watchNew(&all[i], epoll);
+  }
+  if (opt.begins) begin(all, epoll);
+  double cpuStart = ownCpuSeconds();
+  uint64_t start = startNs = dueNs = nowNs();
+  intervalNs = opt.rate > 0 ? (uint64_t)(1e9 / opt.rate) : 0;
+  deadlineNs = opt.maxRequests ? UINT64_MAX : start + (uint64_t)(opt.seconds * 1e9);
+  askAll(all, epoll);
   double seconds = (double)(nowNs() - start) / 1e9;
   printf("{\"responses\":%llu,\"bytes\":%llu,\"errors\":%llu,\"wrongStatus\":%llu,"
          "\"notModified\":%llu,\"seconds\":%.6f,"
@@ -293,6 +315,7 @@ int main(int argc, char** argv) {
     else if (!strcmp(name, "--counter")) opt.counter = atoi(value) != 0;
     else if (!strcmp(name, "--verify-counter")) opt.verifyCounter = strtoull(value, NULL, 10);
     else if (!strcmp(name, "--close")) opt.closes = atoi(value) != 0;
+    else if (!strcmp(name, "--begin")) opt.begins = atoi(value) != 0;
     else if (!strcmp(name, "--rate")) opt.rate = atof(value);
     else if (!strcmp(name, "--slow")) opt.slow = atoi(value);
     else if (!strcmp(name, "--idle")) opt.idle = atoi(value);
@@ -307,7 +330,7 @@ int main(int argc, char** argv) {
       (opt.mix && !opt.tags))
     fail("usage: load --port N [--host A] --path /F | --mix FILE --tags FILE [--learn ROOT]"
          " [--connections N] [--seconds S | --requests N] [--verify FILE | --verify-counter SIZE]"
-         " [--counter 1] [--close 1] [--rate N] [--slow N | --idle N | --trickle N]");
+         " [--counter 1] [--close 1] [--begin 1] [--rate N] [--slow N | --idle N | --trickle N]");
   if (opt.verifyCounter > 0 && opt.verifyCounter < kCounterDigits)
     fail("--verify-counter is too small");
   openRequests();

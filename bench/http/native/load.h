@@ -42,6 +42,7 @@ typedef struct {
   bool counter;
   size_t verifyCounter;
   bool closes;
+  bool begins;
   double rate;
   int slow, idle, trickle;
 } Options;
