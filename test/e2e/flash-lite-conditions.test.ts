@@ -253,12 +253,12 @@ describe('Flash-Lite: preconditions and ranges', () => {
       }
     });
 
-    it('200 ranges, which who updates a large file may ask for at once, are 200 parts', async () => {
-      const range = `bytes=${Array.from({ length: 200 }, (_, i) => `${5000 * i}-${5000 * i + 9}`).join()}`;
+    it('64 ranges, which who updates a large file may ask for at once, are 64 parts', async () => {
+      const range = `bytes=${Array.from({ length: 64 }, (_, i) => `${5000 * i}-${5000 * i + 9}`).join()}`;
       const { status, body } = await get(server, '/big.bin', { headers: { Range: range } });
       assert.equal(status, 206);
-      assert.equal(body.toString('latin1').split('Content-Range: ').length, 201);
-      assert.ok(body.includes(big.subarray(995_000, 995_010)));
+      assert.equal(body.toString('latin1').split('Content-Range: ').length, 65);
+      assert.ok(body.includes(big.subarray(315_000, 315_010)));
     });
 
     it('more ranges than anybody needs are the whole file', async () => {

@@ -68,8 +68,8 @@ describe('ranges of a request', () => {
     ['bytes=', 'ignored'],
     ['bytes=0-9,x', 'ignored'],
     ['lines=0-9', 'ignored'],
-    [`bytes=${'0-0,'.repeat(199)}1-1`, [at(0, 2)]],
-    [`bytes=${'0-0,'.repeat(200)}1-1`, 'ignored'],
+    [`bytes=${'0-0,'.repeat(63)}1-1`, [at(0, 2)]],
+    [`bytes=${'0-0,'.repeat(64)}1-1`, 'ignored'],
   ];
   for (const [text, wanted] of table) {
     it(text, () => assert.deepEqual(parseRange(text, 100), wanted));
