@@ -231,8 +231,8 @@ Aggregate Aggregate::range(uint64_t from, uint64_t to, Parts parts) const {
         first.part(static_cast<uint32_t>(from - start), static_cast<uint32_t>(to - from)));
     return part;
   }
-  const bool isPut = (parts == Parts::Allowed && part.putPart(*this, from, to)) ||
-                     part.putFew(*this, from, to);
+  const bool isPut =
+      (parts == Parts::Allowed && part.putPart(*this, from, to)) || part.putFew(*this, from, to);
   if (!isPut) part.put(Editor(*domain_).cut(share(), from, to));
   return part;
 }

@@ -34,13 +34,6 @@ describe('Flash-Lite: preconditions and ranges', () => {
     Object.fromEntries(Object.entries(headers).map(([name, value]) =>
       [name, value.replace('ETAG', etag).replace('UNQUOTED', etag.slice(1, -1))]));
 
-  it('a list of tags that is mostly white space is looked through in no time', async () => {
-    const start = performance.now();
-    const headers = { 'If-None-Match': `"a",${' '.repeat(15_000)}x` };
-    assert.equal((await get(server, '/digits.txt', { headers })).status, 200);
-    assert.ok(performance.now() - start < 100);
-  });
-
   describe('preconditions', () => {
     const kBefore = 'Sat, 05 Apr 2025 06:07:07 GMT';
     const kAfter = 'Sat, 05 Apr 2025 06:07:09 GMT';

@@ -154,8 +154,7 @@ class Program {
       CHECK(isSame(it.slice(), bytes.sliceAt(index)));
       CHECK(it.slice().length > 0);
       if (index > 0) {
-        CHECK(!before.sameBuffer(it.slice()) ||
-              before.offset + before.length != it.slice().offset);
+        CHECK(!before.sameBuffer(it.slice()) || before.offset + before.length != it.slice().offset);
       }
       before = it.slice();
       at += it.slice().length;
