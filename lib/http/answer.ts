@@ -42,7 +42,7 @@ export interface RespondOptions {
   /**
    * The server may give this answer again, without asking, to requests that are alike: as long as the
    * files that it depends on are fresh, and until `HttpServer.forgetAnswers`. It keeps some
-   * 16,000 answers, with holds of its own on head and body. Only for `respond` and
+   * 32,000 answers, with holds of its own on head and body. Only for `respond` and
    * `respondFile`; requests with bodies are always asked about.
    */
   repeat?: AnswerRepeat;

@@ -37,6 +37,12 @@ uint16_t statusOf(const Aggregate& head) {
   return status >= 100 && status < 600 ? static_cast<uint16_t>(status) : uint16_t{0};
 }
 
+// What the end of the connection follows at once waits for it in the kernel: one packet less.
+sys::More endOf(const Exchange& exchange) {
+  const bool isLast = exchange.phase == Phase::Complete && exchange.closesAfter;
+  return isLast ? sys::More::Follows : sys::More::No;
+}
+
 Status appendAll(Aggregate& to, std::span<const Aggregate* const> parts) {
   for (const Aggregate* part : parts) IOL_TRY(to.append(*part));
   return {};
@@ -157,7 +163,7 @@ Status Connections::answer(Exchange& exchange, const Aggregate& head, const Aggr
     return {};
   }
   exchange.phase = Phase::Complete;
-  switch (sendNow(connection, exchange, parts, sys::More::No)) {
+  switch (sendNow(connection, exchange, parts, endOf(exchange))) {
     case Sent::Lost: return {};
     case Sent::Part: afterAnswer(connection); break;
     case Sent::All: flush(connection); break;
@@ -300,7 +306,7 @@ void Connections::flush(Connection& connection) {
 // False: not all of it went, or the connection is no more.
 bool Connections::sendQueued(Connection& connection, Exchange& exchange) {
   const Aggregate* parts[] = {&exchange.out};
-  const Result<net::SendCount> sent = send(connection, parts, sys::More::No);
+  const Result<net::SendCount> sent = send(connection, parts, endOf(exchange));
   if (!sent.isOk()) {
     destroy(connection, Ending::Close);
     return false;

@@ -67,7 +67,7 @@ class Repeats {
   uint64_t given() const { return given_; }
 
  private:
-  static constexpr uint32_t kSets = 4096;
+  static constexpr uint32_t kSets = 8192;
   static constexpr uint32_t kWays = 4;
 
   struct Answer {

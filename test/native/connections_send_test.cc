@@ -245,6 +245,19 @@ TEST(whatEndsWithItsAnswerIsLeftToTheKernelAtOnce) {
   CHECK_EQ(world.stats().bytesByReference >= kLarge, true);
 }
 
+TEST(theEndOfAConnectionTravelsWithTheLastBytes) {
+  HttpWorld world;
+  world.answerEverything("x");
+  Client kept(world.port);
+  kept.send(get("/"));
+  REQUIRE(world.until([&] { return !kept.input.empty(); }, {&kept}));
+  Client client(world.port);
+  client.send(get("/", "Connection: close\r\n"));
+  REQUIRE(world.until([&] { return client.isEnded; }, {&client}));
+  CHECK(client.input == HttpWorld::answerText("x", "close"));
+  CHECK_EQ(client.packetsReceived(), kept.packetsReceived());
+}
+
 TEST(whoHasConnectedAndAskedIsAnsweredInTheSameTurn) {
   HttpWorld world;
   world.answerEverything("x");

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <arpa/inet.h>
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/resource.h>
@@ -71,6 +72,12 @@ class Client {
   void leave() { fd_.reset(); }
   void leaveWithReset() { sys::closeAbortively(std::move(fd_)); }
   bool isOver() const { return isEnded || isReset; }
+  uint32_t packetsReceived() const {
+    tcp_info info{};
+    socklen_t size = sizeof info;
+    getsockopt(fd_.get(), IPPROTO_TCP, TCP_INFO, &info, &size);
+    return info.tcpi_segs_in;
+  }
 
   std::string input;
   bool isEnded = false;
