@@ -122,7 +122,7 @@ export class Encoder {
     }
     if (known !== undefined) return known;
     if (this.#waiting.length === kWaitingMax) return undefined;
-    if (!this.#hasRoomFor(file.byteLength)) {
+    if (!this.#admit(file.byteLength)) {
       this.#declined++;
       return 'declined';
     }
@@ -184,7 +184,7 @@ export class Encoder {
   }
 
   // The last one may take more than is left: else a large file would never have its turn.
-  #hasRoomFor(byteLength: number): boolean {
+  #admit(byteLength: number): boolean {
     if (this.#bytes <= this.bytesMax * kRoomyShare) return true;
     const nowMs = performance.now();
     const more = (nowMs - this.#turnoverAtMs) * kTurnoverBytesPerMs;

@@ -34,7 +34,7 @@ export interface ResourceFacts {
 export class FileResource {
   readonly identity: Representation;
   // Of answers that are given to everybody who asks in the same way.
-  repeat: RespondOptions;
+  repeat: RespondOptions = {};
   // What a client gets by the index of its preference, as far as that was asked for.
   readonly choices: (Representation | undefined)[] = [];
   isTouched = true;  // Since the map last looked for something to drop.
@@ -43,15 +43,14 @@ export class FileResource {
   readonly #facts: Omit<RepresentationFacts, 'etag' | 'coding'>;
   readonly #others: Representation[] = [];
   #users = 1;  // The map's own use.
-  #lookedAtMs = performance.now();
-  #lookAgainMs: number;  // After so long.
+  #lookedAtMs = 0;
+  #lookAgainMs = Infinity;  // After so long.
 
   constructor(readonly file: CachedFile, readonly facts: ResourceFacts) {
     // A date after that of the response would be a lie (RFC 9110 section 8.8.2.1).
     const lastModified = file.mtimeMs <= Date.now() ? formatHttpDate(file.mtimeMs) : undefined;
     const { contentType, isNegotiated } = facts;
-    this.#lookAgainMs = facts.mayHaveSiblings ? kLookAgainMs : Infinity;
-    this.repeat = this.#repeatFor(this.#lookAgainMs);
+    this.#noteLook();
     const fields = isNegotiated ? { Vary: 'Accept-Encoding', ...facts.fields } : facts.fields;
     this.#facts = { lastModified, contentType, fields };
     const { etag } = file;
@@ -66,11 +65,7 @@ export class FileResource {
 
   // The file as it is, for a while.
   decline(index: number): Representation {
-    if (this.#lookAgainMs === Infinity) {
-      this.#lookAgainMs = kDeclinedMs;
-      this.#lookedAtMs = performance.now();
-      this.repeat = this.#repeatFor(kDeclinedMs);
-    }
+    if (this.#lookAgainMs === Infinity) this.#noteLook(kDeclinedMs);
     return this.choices[index] = this.identity;
   }
 
@@ -80,11 +75,7 @@ export class FileResource {
     if (this.#facts.lastModified === undefined || this.#others.length >= kOthersMax) return false;
     this.siblings = undefined;
     this.choices.length = 0;
-    this.#lookedAtMs = performance.now();
-    if (!this.facts.mayHaveSiblings) {
-      this.#lookAgainMs = Infinity;
-      this.repeat = this.#repeatFor(Infinity);
-    }
+    this.#noteLook();
     return true;
   }
 
@@ -123,9 +114,12 @@ export class FileResource {
     this.choices.length = 0;
   }
 
-  #repeatFor(ms: number): RespondOptions {
+  // What is there was found now, and is good for so long.
+  #noteLook(forMs = this.facts.mayHaveSiblings ? kLookAgainMs : Infinity): void {
+    this.#lookedAtMs = performance.now();
+    this.#lookAgainMs = forMs;
     const uses = this.facts.isNegotiated ? kDecisive | Interest.AcceptEncoding : kDecisive;
-    return { repeat: { uses, whileFresh: this.file, forMs: ms === Infinity ? undefined : ms } };
+    this.repeat = { repeat: { uses, whileFresh: this.file, forMs: forMs === Infinity ? undefined : forMs } };
   }
 
   #add(representation: Representation): Representation {

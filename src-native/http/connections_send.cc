@@ -14,7 +14,7 @@ constexpr uint64_t kTurnBytes = 256 << 10;
 constexpr uint64_t kTurnBytesMax = kTurnBytes + kTurnBytes / 4;
 // What ends with its answer has all of that sent by the kernel alone, if it is not more than this:
 // some 100 us of the processor.
-constexpr uint64_t kLastBytesMax = 5 << 18;
+constexpr uint64_t kLastBytesMax = 5 * kTurnBytes;
 // Who empties its socket in so much time is eager, until it once takes so much longer.
 constexpr int64_t kEagerMs = 100;
 constexpr int64_t kTardyMs = 1'000;
