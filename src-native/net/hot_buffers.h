@@ -5,12 +5,15 @@
 // A buffer whose pages the kernel has seen is never refilled in place (I4): giving its memory back
 // and fetching other costs some 90 us a 64 KiB once, and a send by reference saves a part of that
 // each time. Who sends copies until as much was lost as the price, and references from then on, is
-// at no time more than twice as dear as the better of the two.
+// at no time more than twice as dear as the better of the two. A buffer whose pages are huge, or could
+// be made so, is always copied: they are not given back one by one (sys/small_pages.h).
 //
-// Ownership   remembers names, holds nothing.
+// Ownership   remembers names, holds no buffer; of a hot one it keeps a descriptor and a page for
+//             every 2 MiB: at most kEntries descriptors.
 // Threads     the domain's own.
 // Failure     none: what is forgotten is copied for a while.
-// Cost        a few instructions for each send of a large buffer; none for small ones.
+// Cost        a few instructions for each send of a large buffer; none for small ones; some 50 us
+//             when one becomes hot.
 // May include base/ sys/ window/ pool/
 #pragma once
 
@@ -19,6 +22,7 @@
 
 #include "pool/size_classes.h"
 #include "pool/slice.h"
+#include "sys/fd.h"
 
 namespace iol::net {
 
@@ -33,18 +37,10 @@ class HotBuffers {
 
   bool isHot(const Slice& slice) const {
     const Entry& entry = entries_[indexOf(slice)];
-    return copiesBefore_ != 0 && entry.isOf(slice) && entry.sends > copiesBefore_;
+    return entry.isOf(slice) && slice.offset + slice.length <= entry.referableBytes;
   }
   // Its first byte is about to be sent.
-  void noteSend(const Slice& slice) {
-    Entry& entry = entries_[indexOf(slice)];
-    if (entry.isOf(slice)) {
-      if (entry.sends < UINT32_MAX) ++entry.sends;
-    } else if (entry.sends == 0 || --entry.sends == 0) {
-      // Why not at once: of two that share a place the one that is sent more often shall keep it.
-      entry = {slice.segment, slice.slot, 1, slice.generation};
-    }
-  }
+  void noteSend(const Slice& slice);
 
  private:
   struct Entry {
@@ -52,14 +48,16 @@ class HotBuffers {
     uint32_t slot = 0;
     uint32_t sends = 0;
     uint64_t generation = 0;
+    uint64_t referableBytes = 0;  // From the buffer's start; 0: not hot.
+    sys::Fd smallPages;           // Of these bytes.
     bool isOf(const Slice& slice) const {
       return segment == slice.segment && slot == slice.slot && generation == slice.generation;
     }
   };
-  static constexpr uint32_t kEntries = 1024;
+  static constexpr uint32_t kEntries = 256;
   static uint32_t indexOf(const Slice& slice) {
     const uint64_t hash = (slice.address() - slice.offset) * 0x9e3779b97f4a7c15ull;
-    return static_cast<uint32_t>(hash >> 54);
+    return static_cast<uint32_t>(hash >> 56);
   }
 
   uint32_t copiesBefore_;

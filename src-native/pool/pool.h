@@ -146,6 +146,7 @@ class Pool {
                           uint64_t spanBytes, ClassList* list);
   Result<Span*> tryCarveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t bufferBytes,
                              uint64_t spanBytes, ClassList* list);
+  bool giveUpStorage(OwnSegment& own, uint32_t first, uint32_t chunks);
   void releaseSpan(Span& span);
   bool makeRoom(const Status& shortage);
   void listSpan(Span& span);

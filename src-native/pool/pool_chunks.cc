@@ -134,6 +134,16 @@ void Pool::unlistSpan(Span& span) {
   span.listIndex = SIZE_MAX;
 }
 
+// The kernel may still read the old pages: it keeps them, we get new ones (I4). Not in a sealed
+// segment, which cannot be punched, nor where a page turned out to be a part of a huge one.
+bool Pool::giveUpStorage(OwnSegment& own, uint32_t first, uint32_t chunks) {
+  if (options_.sealed) return false;
+  const uint64_t offset = own.segment->dataOffset() + first * kChunkBytes;
+  const Status punched = sys::punchHole(own.segment->memory(), offset, chunks * kChunkBytes);
+  IOL_CHECK(punched.isOk());
+  return sys::isHole(own.segment->memory(), offset, chunks * kChunkBytes);
+}
+
 void Pool::releaseSpan(Span& span) {
   IOL_DCHECK(span.live == 0);
   OwnSegment& own = *span.segment;
@@ -147,19 +157,14 @@ void Pool::releaseSpan(Span& span) {
   }
   own.spans[first].reset();
   setUsed(own, first, chunks, false);
-  if (mustPunch && !options_.sealed) {
-    // The kernel may still read the old pages: it keeps them, we get new ones (I4).
-    const Status punched =
-        sys::punchHole(own.segment->memory(), own.segment->dataOffset() + first * kChunkBytes,
-                       chunks * kChunkBytes);
+  if (mustPunch && giveUpStorage(own, first, chunks)) {
     const uint64_t bytes = committedIn(own, first, chunks);
-    IOL_CHECK(punched.isOk());
     std::fill_n(own.pagesCommitted.begin() + first, chunks, uint8_t{0});
     stats_.bytesCommitted -= bytes;
     stats_.bytesReturned += bytes;
     domain_.window().unreserve(bytes);
   } else if (mustPunch) {
-    setUsed(own, first, chunks, true);  // A sealed segment cannot be punched: it retires whole.
+    setUsed(own, first, chunks, true);  // Until the segment retires, whole.
   }
   if (own.usedChunks == 0 && segments_.size() > 1 &&
       stats_.bytesCommitted > stats_.bytesInUse + options_.idleBytesMax) {

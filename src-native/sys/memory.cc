@@ -145,6 +145,11 @@ Status punchHole(const Fd& memory, uint64_t offset, uint64_t bytes) {
   return uninterrupted(give) != 0 ? Status::system("fallocate(PUNCH_HOLE)", errno) : Status();
 }
 
+bool isHole(const Fd& memory, uint64_t offset, uint64_t bytes) {
+  const off_t data = ::lseek(memory.get(), static_cast<off_t>(offset), SEEK_DATA);
+  return data < 0 ? errno == ENXIO : static_cast<uint64_t>(data) >= offset + bytes;
+}
+
 Result<uint64_t> allocatedBytes(const Fd& memory) {
   struct stat facts;
   if (::fstat(memory.get(), &facts) != 0) return Status::system("fstat", errno);

@@ -43,6 +43,8 @@ void replaceByZeros(uint8_t* address, uint64_t bytes);
 Status commit(const Fd& memory, uint64_t offset, uint64_t bytes);
 // Gives the pages of [offset, offset + bytes) back; they read as zeros. 80-100 us per 64 KiB.
 Status punchHole(const Fd& memory, uint64_t offset, uint64_t bytes);
+// No page of it is there. After punchHole it is not so where a huge page could not be divided.
+bool isHole(const Fd& memory, uint64_t offset, uint64_t bytes);
 // Bytes of the memfd that are allocated now.
 Result<uint64_t> allocatedBytes(const Fd& memory);
 

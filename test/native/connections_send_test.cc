@@ -4,6 +4,7 @@
 #include "cache_world.h"
 #include "http/connections.h"
 #include "http_world.h"
+#include "huge_pages.h"
 
 namespace iol::test {
 namespace {
@@ -18,6 +19,7 @@ WorldOptions referencingAfter(uint32_t copies) {
 }
 
 TEST(aLargeBufferIsSentByReferenceOnceItWasCopiedOften) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
   HttpWorld world(referencingAfter(2));
   const std::string body = patternText(kLarge);
   {
@@ -62,6 +64,7 @@ TEST(copiesBeforeReferenceZeroCopiesForEver) {
 
 // I4: the kernel reads the pages after everybody has let go of them, and after the connection.
 TEST(whatWasSentByReferenceIsNotFilledAgain) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
   HttpWorld world(referencingAfter(1));
   const std::string body = patternText(kLarge);
   Client warm(world.port);
@@ -99,8 +102,9 @@ TEST(whatWasSentByReferenceIsNotFilledAgain) {
 
 // An answer that is with the kernel as a whole, its client yet to read it, and everybody else has
 // let go of it: `changed` is called then, and what the client reads must be `body`.
-void expectUnchanged(HttpWorld& world, const Aggregate& bytes, const std::string& body,
-                     const std::function<void()>& changed) {
+void expectUnchanged(
+    HttpWorld& world, const Aggregate& bytes, const std::string& body,
+    const std::function<void()>& changed, const std::function<void()>& beforeSent = [] {}) {
   std::unique_ptr<Aggregate> head =
       std::make_unique<Aggregate>(world.make(HttpWorld::headText(body.size())));
   world.decide = [&](const http::RequestView& request) {
@@ -114,6 +118,7 @@ void expectUnchanged(HttpWorld& world, const Aggregate& bytes, const std::string
     warm.send(get("/"));
     REQUIRE(world.until([&] { return warm.input.size() >= expected.size(); }, {&warm}));
   }
+  beforeSent();
   const uint64_t before = world.stats().bytesSent;
   const uint64_t byReference = world.stats().bytesByReference;
   Client slow(world.port, 4096);
@@ -131,6 +136,7 @@ void expectUnchanged(HttpWorld& world, const Aggregate& bytes, const std::string
 constexpr uint32_t kQueued = 160 << 10;  // The kernel takes it as a whole.
 
 TEST(whatALivingConnectionSentByReferenceIsNotFilledAgain) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
   WorldOptions options = referencingAfter(1);
   options.sendBufferBytes = 1 << 20;
   options.isUnsentUnlimited = true;
@@ -140,7 +146,57 @@ TEST(whatALivingConnectionSentByReferenceIsNotFilledAgain) {
   expectUnchanged(world, bytes, body, [&] { bytes.clear(); });
 }
 
+// As any process may that can read them. Of those that are huge nothing could be given up.
+void mergeAllPages(const Segment& segment) {
+  for (uint64_t at = 0; at < segment.totalBytes() / sys::kHugePageBytes; ++at) {
+    (void)mergePages(segment.readOnlyFd(), at);
+  }
+}
+
+TEST(whatWasSentByReferenceIsNotFilledAgainWhenAReaderMergesItsPages) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
+  WorldOptions options = referencingAfter(1);
+  options.sendBufferBytes = 1 << 20;
+  options.isUnsentUnlimited = true;
+  HttpWorld world(options);
+  const std::string body = patternText(kQueued);
+  Aggregate bytes = world.make(body);
+  const Segment& segment = *bytes.sliceAt(0).segment;
+  expectUnchanged(
+      world, bytes, body,
+      [&] {
+        mergeAllPages(segment);
+        bytes.clear();
+      },
+      [&] { mergeAllPages(segment); });
+}
+
+TEST(aBufferOfHugePagesIsCopied) {
+  HttpWorld world(referencingAfter(1));
+  const std::string body = patternText(kQueued);
+  const Aggregate head = world.make(HttpWorld::headText(body.size()));
+  const Aggregate bytes = world.make(body);
+  const Segment& segment = *bytes.sliceAt(0).segment;
+  const uint64_t offset = bytes.sliceAt(0).address() - segment.address();
+  if (mergePages(segment.readOnlyFd(), offset / sys::kHugePageBytes) != 0) {
+    SKIP("nobody's pages are merged here");
+  }
+  world.decide = [&](const http::RequestView& request) {
+    (void)world.connections->respond(request.id, head, &bytes, http::Persistence::KeepAlive).isOk();
+  };
+  Client client(world.port);
+  const std::string expected = HttpWorld::answerText(body);
+  for (int i = 1; i <= 4; ++i) {
+    client.input.clear();
+    client.send(get("/"));
+    REQUIRE(world.until([&] { return client.input.size() >= expected.size(); }, {&client}));
+    CHECK(client.input == expected);
+  }
+  CHECK_EQ(world.stats().bytesByReference, 0u);
+}
+
 TEST(aFileThatChangesAndLeavesTheCacheIsSentAsItWas) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
   WorldOptions options = referencingAfter(1);
   options.sendBufferBytes = 1 << 20;
   options.isUnsentUnlimited = true;
@@ -224,6 +280,7 @@ TEST(aConnectionSendsItsShareAndThenOthersHaveTheirTurn) {
 }
 
 TEST(whatEndsWithItsAnswerIsLeftToTheKernelAtOnce) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
   HttpWorld world(referencingAfter(1));
   const std::string body = patternText(kLarge);
   const Aggregate head = world.make(HttpWorld::headText(kLarge));
@@ -326,6 +383,7 @@ TEST(theKernelKeepsMoreForWhoEmptiesTheSocketQuickly) {
 }
 
 TEST(theKernelKeepsMoreAtOnceOfWhatIsSentByReferenceUnlessTheClientsWindowIsSmall) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
   HttpWorld world(referencingAfter(1));
   const Aggregate head = world.make(HttpWorld::headText(kLarge));
   const Aggregate bytes = world.make(patternText(kLarge));

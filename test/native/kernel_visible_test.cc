@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "holds_world.h"
+#include "sys/small_pages.h"
 
 namespace iol {
 namespace {
@@ -100,6 +101,7 @@ Sent sendAndReuse(const char* how, const std::string& end, bool isMarked, bool i
 }
 
 TEST(whatTheKernelMayStillReadIsNotFilledAgain) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
   for (const char* how : {"sendfile", "zerocopy"}) {
     for (const char* end : {"slow", "killed", "closed"}) {
       for (const bool isSealed : {false, true}) {
@@ -123,6 +125,7 @@ TEST(withoutTheMarkTheQueueIsOverwritten) {
 
 // A domain's own holds, nobody else's: the same rule in the same table.
 TEST(anOwnersOwnSendIsProtectedLikeAnyOther) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
   for (const bool isMarked : {true, false}) {
     Owner owner;
     const Slice slice = owner.make(kBytes, kSent);
