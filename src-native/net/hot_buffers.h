@@ -5,8 +5,8 @@
 // A buffer whose pages the kernel has seen is never refilled in place (I4): giving its memory back
 // and fetching other costs some 90 us a 64 KiB once, and a send by reference saves a part of that
 // each time. Who sends copies until as much was lost as the price, and references from then on, is
-// at no time more than twice as dear as the better of the two. A buffer whose pages are huge, or could
-// be made so, is always copied: they are not given back one by one (sys/small_pages.h).
+// at no time more than twice as dear as the better of the two. A buffer whose pages are huge, or
+// could be made so, is always copied: they are not given back one by one (sys/small_pages.h).
 //
 // Ownership   remembers names, holds no buffer; of a hot one it keeps a descriptor and a page for
 //             every 2 MiB: at most kEntries descriptors.

@@ -1,7 +1,7 @@
 // sys/small_pages.h: pages of shared memory that nobody can merge into huge ones.
 //
-//   a hole in small pages:     a socket that reads them keeps them, who fills the range gets others
-//   a hole in a part of a huge page (2 MiB) that is being read:     zeroed and kept, for both
+//   a hole in small pages         a socket that reads them keeps them, who fills the range has others
+//   in a part of a huge (2 MiB)   that is being read: zeroed and kept, for both
 //
 // So only small pages may be sent by reference (I4). Where shmem_enabled says `never` all are small,
 // but whoever may map a memfd, if only for reading, may have its pages merged (MADV_COLLAPSE). No
@@ -27,8 +27,8 @@ constexpr uint64_t kHugePageBytes = 2 << 20;
 // neighbours. Also when that cannot be found out.
 bool areNewPagesLarge();
 
-// At most 16 MiB, since a pipe has 16 places, and written: of a page that is only allocated the kernel
-// hands out another, of zeros, and the pages are merged by the very question.
+// At most 16 MiB, since a pipe has 16 places, and written: of a page that is only allocated the
+// kernel hands out another, of zeros, and the pages are merged by the very question.
 Result<Fd> keepPagesSmall(const Fd& memory, uint64_t offset, uint64_t bytes);
 
 }  // namespace iol::sys

@@ -153,15 +153,13 @@ describe('a store into sealed bytes, in a process of its own', () => {
       const buffer = sealed(20000);
       const view = buffer.view();
       const slice = buffer.slice();
-      const end = Date.now() + 500;
-      let rounds = 0;
-      for (; Date.now() < end; rounds++) {
+      for (let rounds = 0; rounds < 300; rounds++) {
         for (let i = 0; i < view.length; i++) view[i] = rounds;
         if (slice.toString('latin1') !== 'a'.repeat(20000)) throw new Error('changed bytes');
       }
-      console.log(rounds > 10, stats().storesHealed > 0);
+      console.log(stats().storesHealed > 0);
     `);
-    assertClean(result, /^true true\n$/);
+    assertClean(result, /^true\n$/);
   });
 
   for (const [how, options, strict] of [
