@@ -1,7 +1,7 @@
 // sys/small_pages.h: pages of shared memory that nobody can merge into huge ones.
 //
-//   a hole in small pages         a socket that reads them keeps them, who fills the range has others
-//   in a part of a huge (2 MiB)   that is being read: zeroed and kept, for both
+//   a hole in small pages        a socket that reads them keeps them, new pages fill the range
+//   in a part of a huge one      (2 MiB) that is being read: it is zeroed and kept, for both
 //
 // So only small pages may be sent by reference (I4). Where shmem_enabled says `never` all are small,
 // but whoever may map a memfd, if only for reading, may have its pages merged (MADV_COLLAPSE). No
