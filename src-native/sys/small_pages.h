@@ -3,7 +3,7 @@
 //   a hole in small pages        a socket that reads them keeps them, new pages fill the range
 //   in a part of a huge one      (2 MiB) that is being read: it is zeroed and kept, for both
 //
-// So only small pages may be sent by reference (I4). Where shmem_enabled says `never` all are small,
+// So only small pages may be sent by reference (I4). Where shmem_enabled is `never` all are small,
 // but whoever may map a memfd, if only for reading, may have its pages merged (MADV_COLLAPSE). No
 // page of 2 MiB can be as long as one of them is in a pipe, or on its way through a socket.
 //
