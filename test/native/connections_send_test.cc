@@ -133,14 +133,19 @@ void expectUnchanged(
   CHECK(slow.input == expected);
 }
 
-constexpr uint32_t kQueued = 160 << 10;  // The kernel takes it as a whole.
+constexpr uint32_t kQueued = 160 << 10;
 
-TEST(whatALivingConnectionSentByReferenceIsNotFilledAgain) {
-  if (sys::areNewPagesLarge()) SKIP("pages are large here");
+// The kernel takes that as a whole.
+WorldOptions queueing() {
   WorldOptions options = referencingAfter(1);
   options.sendBufferBytes = 1 << 20;
   options.isUnsentUnlimited = true;
-  HttpWorld world(options);
+  return options;
+}
+
+TEST(whatALivingConnectionSentByReferenceIsNotFilledAgain) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
+  HttpWorld world(queueing());
   const std::string body = patternText(kQueued);
   Aggregate bytes = world.make(body);
   expectUnchanged(world, bytes, body, [&] { bytes.clear(); });
@@ -155,10 +160,7 @@ void mergeAllPages(const Segment& segment) {
 
 TEST(whatWasSentByReferenceIsNotFilledAgainWhenAReaderMergesItsPages) {
   if (sys::areNewPagesLarge()) SKIP("pages are large here");
-  WorldOptions options = referencingAfter(1);
-  options.sendBufferBytes = 1 << 20;
-  options.isUnsentUnlimited = true;
-  HttpWorld world(options);
+  HttpWorld world(queueing());
   const std::string body = patternText(kQueued);
   Aggregate bytes = world.make(body);
   const Segment& segment = *bytes.sliceAt(0).segment;
@@ -197,10 +199,7 @@ TEST(aBufferOfHugePagesIsCopied) {
 
 TEST(aFileThatChangesAndLeavesTheCacheIsSentAsItWas) {
   if (sys::areNewPagesLarge()) SKIP("pages are large here");
-  WorldOptions options = referencingAfter(1);
-  options.sendBufferBytes = 1 << 20;
-  options.isUnsentUnlimited = true;
-  HttpWorld world(options);
+  HttpWorld world(queueing());
   ManualQueue queue;
   Folder folder("/tmp");
   FakeClock clock;
