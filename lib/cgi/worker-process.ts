@@ -96,6 +96,10 @@ export class WorkerProcess implements RequestWorker {
     return this.#channel !== undefined && !this.#isEnding && this.#pingSweep === 0;
   }
 
+  get hasConnected(): boolean {
+    return this.#channel !== undefined;
+  }
+
   async #run(): Promise<void> {
     const { launcher, launch, pool, startTimeoutMs, log } = this.#context;
     try {

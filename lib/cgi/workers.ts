@@ -56,7 +56,7 @@ export interface CgiWorkersOptions {
   timeoutMs?: number;
   /**
    * How long a worker may take to connect. A request waits that long for one, or `timeoutMs` if that is
-   * longer; then it is answered 503. Default 10 s.
+   * longer; then it is answered 503, as it is when three in a row have ended before they connected. Default 10 s.
    */
   startTimeoutMs?: number;
   /** From SIGTERM to SIGKILL. Default 1 s. */
@@ -95,6 +95,8 @@ const backoffMsMin = 100;
 const backoffMsMax = 10_000;
 // Who lived so long is started anew as if nothing had happened.
 const stableMs = 10_000;
+// So many that ended one after the other before they had connected: nobody need wait for the next one.
+const failedStartsMax = 3;
 const sweepMsMax = 250;
 const pingMs = 2000;
 
@@ -121,6 +123,8 @@ function check(options: CgiWorkersOptions): Checked {
   return { workers, requestsMax, queueMax, timeoutMs, startTimeoutMs, killDelayMs, software, log };
 }
 
+const whyHopeless = 'the workers end before they have connected';
+
 interface Waiting {
   readonly request: HttpRequest;
   readonly sweep: number;
@@ -136,7 +140,7 @@ interface Waiting {
  *
  * - 502, or a cut connection when the answer has begun: the worker ended, failed, or broke the rules.
  *   504: nothing happened for `timeoutMs`; if it answers nothing at all, it is killed. 503: too many
- *   wait, or no worker came for too long.
+ *   wait, no worker came for too long, or each ends before it has connected.
  * - When the client leaves, the worker is told ({@link CgiRequest.signal}).
  *
  * @example
@@ -162,6 +166,7 @@ export class CgiWorkers implements AsyncDisposable {
   #server: string | undefined;
   #sweep = 0;
   #failures = 0;
+  #failedStarts = 0;
   #requests = 0;
   #refused = 0;
   #restarts = 0;
@@ -192,7 +197,9 @@ export class CgiWorkers implements AsyncDisposable {
     if (!request.isOpen) return;
     const worker = this.#isClosed ? undefined : this.#idlest();
     if (worker !== undefined) return this.#give(worker, request);
-    if (!this.#isClosed && this.#waiting.length < this.#checked.queueMax) {
+    if (this.#isHopeless()) {
+      this.#refuse(request, whyHopeless);
+    } else if (!this.#isClosed && this.#waiting.length < this.#checked.queueMax) {
       this.#waiting.push({ request, sweep: this.#sweep });
     } else {
       this.#refuse(request, 'too many requests wait for a worker');
@@ -229,6 +236,16 @@ export class CgiWorkers implements AsyncDisposable {
     return best;
   }
 
+  #isHopeless(): boolean {
+    return this.#failedStarts >= failedStartsMax && ![...this.#workers].some((worker) => worker.isReady);
+  }
+
+  #refuseWaiting(why: string): void {
+    for (const { request } of this.#waiting.splice(0)) {
+      if (request.isOpen) this.#refuse(request, why);
+    }
+  }
+
   #flush(): void {
     while (this.#waiting.length > 0) {
       const worker = this.#idlest();
@@ -257,7 +274,10 @@ export class CgiWorkers implements AsyncDisposable {
       files: this.#files,
       bodyPool: this.#options.bodyPool,
       log,
-      onReady: () => this.#flush(),
+      onReady: () => {
+        this.#failedStarts = 0;
+        this.#flush();
+      },
       onEnded: (worker) => this.#onEnded(worker),
     };
     this.#workers.add(new WorkerProcess(name, context));
@@ -288,6 +308,8 @@ export class CgiWorkers implements AsyncDisposable {
     this.#workers.delete(worker);
     if (this.#isClosed) return;
     this.#failures = Date.now() - worker.startedAt >= stableMs ? 0 : this.#failures + 1;
+    if (!worker.hasConnected) this.#failedStarts++;
+    if (this.#isHopeless()) this.#refuseWaiting(whyHopeless);
     const delayMs = this.#failures <= 1
       ? 0 : Math.min(backoffMsMax, backoffMsMin * 2 ** (this.#failures - 2));
     const timer = setTimeout(() => {
@@ -331,9 +353,7 @@ export class CgiWorkers implements AsyncDisposable {
     clearInterval(this.#sweepTimer);
     this.#window.off('channel', this.#onChannel);
     for (const timer of this.#restartTimers) clearTimeout(timer);
-    for (const { request } of this.#waiting.splice(0)) {
-      if (request.isOpen) this.#refuse(request, 'the workers are closed');
-    }
+    this.#refuseWaiting('the workers are closed');
     const workers = [...this.#workers];
     for (const worker of workers) worker.end();
     await Promise.all(workers.map((worker) => worker.ended));

@@ -36,7 +36,8 @@ export interface BodyReadOptions {
  * The body of a request: aggregates in the order in which their bytes were sent, chunked coding
  * removed, in the server's pool or the one that a read names. Nothing is received before it is asked for: the client waits, so no
  * more than one read's bytes are in memory. The first read sends `100 Continue` to a client that
- * waits for it. What is not read when the answer is complete is dropped.
+ * waits for it, as does a `start` before it, unless its status is 400 or more: then the body is given up.
+ * What is not read when the answer is complete is dropped.
  *
  * Reads reject with `ERR_IOL_TOO_LARGE` beyond `bodyBytesMax` (answer 413), `ERR_IOL_BAD_BODY` when
  * the body is malformed (400), `ERR_IOL_TIMED_OUT` after `bodyTimeoutMs` without a byte (408),

@@ -179,8 +179,15 @@ Status Connections::start(RequestId id, const Aggregate& head, std::optional<uin
   }
   if (!isInTurn_) refreshClock();
   Connection& connection = *exchange->connection;
-  // Why: "100 Continue" cannot follow this head, and without it the body may never come.
-  if (exchange->owesContinue) abandonBody(*exchange);
+  // Now or never: "100 Continue" cannot follow this head. Who begins an answer may go on reading;
+  // who refuses the request does not want its body.
+  if (exchange->owesContinue) {
+    if (statusOf(head) < 400) {
+      IOL_TRY(goOn(connection, *exchange));
+    } else {
+      abandonBody(*exchange);
+    }
+  }
   const bool closes = persistence == Persistence::Close || !bodyBytes;
   if (closes && !exchange->closesAfter) {
     exchange->closesAfter = true;

@@ -292,14 +292,16 @@ describe('workers', function () {
   it('that cannot start: 503, with pauses between', async () => {
     const missing = tree.path('missing.mjs');
     const begun = Date.now();
-    server = await start(tree.root, '--status', '--app', `/app=${missing}`, '--app-start-timeout-ms', '700',
-      '--cgi-timeout-ms', '700');
-    assert.equal((await ask('x')).status, 503);  // After the time in which one may come.
+    server = await start(tree.root, '--status', '--app', `/app=${missing}`, '--app-start-timeout-ms', '3600000',
+      '--cgi-timeout-ms', '3600000');
+    assert.equal((await ask('x')).status, 503);  // After some have come and gone,
+    assert.equal((await ask('x')).status, 503);  // and then at once.
     await until('pauses', async () => (await status()).restarts >= 3);
     // The first comes at once, then after 100, 200, 400 ms...
     const { restarts } = await status();
     assert.ok(Date.now() - begun >= 100 * (2 ** (restarts - 1) - 1), `${restarts} times`);
     assert.match(server.program.stderr, /Cannot find module/);
+    assert.match(server.program.stderr, /503: the workers end before they have connected/);
     assert.equal((await get(server, '/a.txt')).body.toString(), 'a file');
   });
 

@@ -147,6 +147,29 @@ describe('HttpRequest.body', () => {
     assert.match(peer.text, /Connection: keep-alive/);
   });
 
+  it('is asked for by an answer that begins first, and read beside it', async () => {
+    const { request, peer } = await ask(post('', 'Content-Length: 4\r\nExpect: 100-continue\r\n'));
+    using head = Aggregate.from('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n');
+    request.start(head, 4);
+    await peer.until(() => peer.text.startsWith('HTTP/1.1 100 Continue\r\n\r\n'));
+    peer.socket.write('body');
+    for await (using part of request.body!) await request.write(part);
+    await request.end();
+    await peer.until(() => peer.text.endsWith('\r\n\r\nbody'));
+    assert.match(peer.text, /^HTTP\/1\.1 100 Continue\r\n\r\nHTTP\/1\.1 200 OK[^]*Connection: keep-alive/);
+  });
+
+  it('is not asked for by an answer of 400 or more that begins first: the connection ends', async () => {
+    const { request, peer } = await ask(post('', 'Content-Length: 4\r\nExpect: 100-continue\r\n'));
+    using head = Aggregate.from('HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n');
+    request.start(head, 2);
+    using part = Aggregate.from('no');
+    await request.write(part);
+    await request.end();
+    await peer.untilClosed();
+    assert.match(peer.text, /^HTTP\/1\.1 403 [^]*Connection: close[^]*no$/);
+  });
+
   it('is not asked for when the answer comes first: the connection ends', async () => {
     const { request, peer } = await ask(post('', 'Content-Length: 4\r\nExpect: 100-continue\r\n'));
     answer(request, 'no');
