@@ -3,10 +3,10 @@
 //   HTTP/1.1 200 OK CRLF  Name: value CRLF ...      without the empty line: Date, Connection and
 //                                                   that line come from the connection
 //
-// Why checked: a head without its last CRLF, or with the empty line, would put the next header
-// into a value or the body, and the connection out of step.
+// Why checked: a head without its last CRLF, or with an empty line anywhere, would put the next
+// header into a value or the body, and the connection out of step; so would a line end in a value.
 //
-// Cost        a look at the first seven and the last four bytes.
+// Cost        a look at each byte of it.
 // May include base/ sys/ window/ pool/ aggregate/
 #pragma once
 
