@@ -100,7 +100,11 @@ async function serve(
     }
   }
   let removePidFile = (): void => undefined;
-  let server: Server;
+  let server: Server | undefined;
+  // Before anybody can know our process id: without a listener SIGUSR1 opens Node's inspector, and
+  // the others end us.
+  reopenOnSignals(() => server);
+  reloadOnHangup(() => server, commandLine, defaultRoot);
   try {
     if (options.pidFile !== undefined) removePidFile = writePidFile(options.pidFile);
     dropPrivileges(options, sockets);
@@ -110,10 +114,6 @@ async function serve(
     return complain(`cannot start: ${explain(error)}`, 1);
   }
   stopOnSignals(server, removePidFile);
-  process.on('SIGUSR2', () => server.reopenLogs());
-  if (commandLine.configFile !== undefined || credentials !== undefined) {
-    reloadOnHangup(server, commandLine, defaultRoot);
-  }
   const shown = server.listeners.map(({ host, port, path, isSecure }) => showPlace(path === undefined
     ? { kind: 'address', host, port, isSecure } : { kind: 'path', path, isSecure }));
   process.stdout.write(`flash-lite: serving ${root} on ${shown.join(', ')}\n`);
@@ -133,11 +133,19 @@ function placesOf(options: Options): Place[] {
   return [{ kind: 'address', host, port, isSecure }];
 }
 
-// One after the other. Wrong settings are told, and the old ones stay.
-function reloadOnHangup(server: Server, commandLine: Serve, defaultRoot: string): void {
+// After a rotation; nginx's signal for it, too.
+function reopenOnSignals(server: () => Server | undefined): void {
+  for (const signal of ['SIGUSR1', 'SIGUSR2'] as const) process.on(signal, () => server()?.reopenLogs());
+}
+
+// One after the other. Wrong settings are told, and the old ones stay. Who only starts has just read them.
+function reloadOnHangup(
+  server: () => Server | undefined, commandLine: Serve, defaultRoot: string,
+): void {
   let last = Promise.resolve();
   process.on('SIGHUP', () => {
-    last = last.then(() => reload(server, commandLine, defaultRoot));
+    const running = server();
+    if (running !== undefined) last = last.then(() => reload(running, commandLine, defaultRoot));
   });
 }
 
@@ -156,7 +164,7 @@ async function reload(server: Server, commandLine: Serve, defaultRoot: string): 
     if (problem !== undefined) return refuse([`cannot serve ${root}: ${problem}`]);
     const ignored = await server.reload({ ...options, root }, credentials);
     for (const name of ignored) log(`${name} has changed: that takes a new start`);
-    log(file === undefined ? 'the certificate was read again' : `the settings are those of ${file} again`);
+    log(file === undefined ? 'what the command line names was read again' : `the settings are those of ${file} again`);
   } catch (error) {
     refuse([explain(error)]);
   }
@@ -170,12 +178,18 @@ async function problemWith(root: string): Promise<string | undefined> {
   }
 }
 
-// A signal may come twice, from npm and from the terminal; the second one changes nothing.
+// A second signal ends the waiting. One that comes at once is the first again: npm passes on what the
+// terminal has sent to both.
+const kSameSignalMs = 1000;
+
 function stopOnSignals(server: Server, removePidFile: () => void): void {
-  let isStopping = false;
+  let stoppedAt: number | undefined;
   const stop = (): void => {
-    if (isStopping) return;
-    isStopping = true;
+    if (stoppedAt !== undefined) {
+      if (performance.now() - stoppedAt > kSameSignalMs) server.cut();
+      return;
+    }
+    stoppedAt = performance.now();
     server.close(server.finishTimeoutMs).then(() => {
       removePidFile();
       process.exit(0);

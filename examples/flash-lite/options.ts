@@ -21,7 +21,7 @@ const kCommands: readonly { usage: string; help: string }[] = [
   },
   { usage: '--check', help: 'say whether the settings are right, and exit' },
   { usage: '--schema', help: 'print the JSON schema of a configuration file and exit' },
-  { usage: '--help', help: 'print this and exit' },
+  { usage: '-h, --help', help: 'print this and exit' },
   { usage: '--version', help: 'print the version and exit' },
 ];
 
@@ -53,7 +53,8 @@ Serves the files below a directory. Each byte is read once into the window and s
 
 ${kOptionsHelp}
 
-SIGTERM and SIGINT stop it: what is being sent is finished (see --finish-timeout-ms).
+SIGTERM and SIGINT stop it: what is being sent is finished (see --finish-timeout-ms); a second one, a
+second later or more, cuts that. SIGHUP reads files again, SIGUSR1 and SIGUSR2 open the logs anew.
 `;
 
 class WrongOption extends Error {}
@@ -91,6 +92,7 @@ function parse(argv: readonly string[]): CommandLine {
       case '--config': configFile = nonEmpty(name, valueOf(name, given, rest)); break;
       case '--check': flagOf(name, given); isCheck = true; break;
       case '--schema': flagOf(name, given); asked ??= 'schema'; break;
+      case '-h':
       case '--help': flagOf(name, given); asked ??= 'help'; break;
       case '--version': flagOf(name, given); asked ??= 'version'; break;
       default: throw new WrongOption(

@@ -118,10 +118,7 @@ export class Server {
 
   // Accepts nothing more and finishes what is being sent; what is not done by then is cut.
   async close(timeoutMs: number): Promise<void> {
-    const cut = (): void => {
-      for (const listener of this.#listeners) listener.destroy();
-    };
-    const timer = setTimeout(cut, timeoutMs);
+    const timer = setTimeout(() => this.cut(), timeoutMs);
     await Promise.all(this.#listeners.map((listener) => listener.close()));
     clearTimeout(timer);
     for (const remove of this.#removers) remove();
@@ -129,6 +126,11 @@ export class Server {
     this.#ground.close();
     await this.#accessLog?.close();
     await this.#logErrorsTo(undefined);
+  }
+
+  // All connections, whatever is being sent.
+  cut(): void {
+    for (const listener of this.#listeners) listener.destroy();
   }
 
   // Pages of the operator's for what the connections answer by themselves. They are read now, and not

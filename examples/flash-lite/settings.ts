@@ -71,14 +71,14 @@ export const kSettings = {
   }, ''))),
   accessLog: optional(path({
     name: 'access-log', argument: 'FILE',
-    help: 'a line for each request; - is stdout. SIGUSR2 opens it anew, after a rotation',
+    help: 'a line for each request; - is stdout. SIGUSR2 or SIGUSR1 opens it anew, after a rotation',
   }, '')),
   logFormat: choice({
     name: 'log-format', argument: 'FORMAT', help: `of its lines: ${kLogFormats.join(', ')} (default: combined)`,
   }, 'combined', kLogFormats),
   errorLog: optional(path({
     name: 'error-log', argument: 'FILE',
-    help: 'what an operator must know (default: stderr). SIGUSR2 opens it anew, too',
+    help: 'what an operator must know (default: stderr). Opened anew, too',
   }, '')),
   cacheBytes: fixed(byteSize({
     name: 'cache-bytes', argument: 'N',

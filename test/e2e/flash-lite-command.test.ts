@@ -34,8 +34,9 @@ describe('Flash-Lite: the command', () => {
   });
 
   describe('flash-lite options', () => {
-    it('--help names every option and exits with 0', async () => {
+    it('--help and -h name every option and exit with 0', async () => {
       const exit = await runFlashLite('--help').exit;
+      assert.equal((await runFlashLite('-h').exit).stdout, exit.stdout);
       assert.equal(exit.code, 0);
       assert.equal(exit.stderr, '');
       for (const option of ['help', 'version', 'root', 'host', 'port', 'cache-bytes', 'listing', 'status']) {
@@ -179,6 +180,16 @@ describe('Flash-Lite: the command', () => {
       await client.closed();
       assert.ok(client.split()?.body.equals(big), 'the transfer was cut');
       assert.equal((await server.program.exit).code, 0);
+    });
+
+    it('a second signal, later, ends the waiting', async () => {
+      const server = await start(tree.root, '--finish-timeout-ms', '86400000');
+      const client = new RawClient(server).send('GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n');
+      await until('the first bytes', () => client.byteLength > 0);
+      client.socket.pause();
+      await until('the end', () => !server.program.isRunning || !server.program.child.kill('SIGINT'));
+      assert.deepEqual((await server.program.exit).code, 0);
+      client.destroy();
     });
 
     it('a client that never reads is cut in the end', async () => {

@@ -49,6 +49,20 @@ describe('Flash-Lite: operation', () => {
       assert.equal((await get(server, '/d/')).status, 200);
     });
 
+    it('without a file reads again what the command line names, and ends nothing', async () => {
+      tree.write('www/page.html', 'first');
+      const server = await start(tree.path('www'), '--error-page', '431=/page.html', '--pid-file', tree.path('pid'));
+      const refused = (): Promise<Buffer> =>
+        new RawClient(server).send(`GET / HTTP/1.1\r\nX: ${'x'.repeat(20_000)}\r\n\r\n`).closed();
+      assert.match(String(await refused()), /\r\n\r\nfirst$/);
+      tree.write('www/page.html', 'second');
+      server.program.child.kill('SIGHUP');
+      await until('the word of it', () => server.program.stderr.includes('what the command line names was read again\n'));
+      assert.match(String(await refused()), /\r\n\r\nsecond$/);
+      assert.deepEqual((await stop(server)).code, 0);
+      assert.equal(existsSync(tree.path('pid')), false);
+    });
+
     it('fails no request of a busy connection', async () => {
       const server = await configured('');
       const agent = new http.Agent({ keepAlive: true, maxSockets: 4 });
@@ -83,6 +97,17 @@ describe('Flash-Lite: operation', () => {
     await get(server, '/a.txt');
     assert.equal((await stop(server)).code, 0);
     assert.match(read('access.log'), /"GET \/a\.txt HTTP\/1\.1" 200 1 /);
+  });
+
+  it('SIGUSR1 opens logs anew, and not the inspector of Node', async () => {
+    const server = await start(tree.path('www'), '--access-log', tree.path('usr1.log'));
+    renameSync(tree.path('usr1.log'), tree.path('usr1.log.1'));
+    server.program.child.kill('SIGUSR1');
+    await until('a new file', () => existsSync(tree.path('usr1.log')));
+    await get(server, '/a.txt');
+    const { code, stderr } = await stop(server);
+    assert.deepEqual([code, stderr], [0, '']);
+    assert.match(read('usr1.log'), /"GET \/a\.txt /);
   });
 
   it('loses no line, and writes none twice, when logs are rotated under load', async () => {
