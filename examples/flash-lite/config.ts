@@ -59,10 +59,11 @@ export function parseConfig(content: string, file: string): Config {
   return { kind: 'right', values: Object.fromEntries(values) };
 }
 
-// Where a setting is in the file.
-export async function placeInConfig(file: string, name: string): Promise<string> {
+// Where a setting is in the file, if it is there.
+export async function placeInConfig(file: string, name: string): Promise<string | undefined> {
   const lines = new LineCounter();
   const document = parseDocument(await readFile(file, 'utf8'), { lineCounter: lines });
+  if (!document.has(name)) return undefined;
   const { line, col } = lines.linePos(offsetOf(document, { path: [name], isOfKey: false, message: '' }));
   return `${file}:${line}:${col}`;
 }

@@ -52,6 +52,13 @@ export function hasChanged(error: unknown): boolean {
   return reasonOf(error) === 'ERR_IOL_FILE_CHANGED';
 }
 
+// What is wrong with a setting, told by whoever knows where it was set.
+export class SettingProblem extends Error {
+  constructor(readonly setting: string, message: string) {
+    super(message);
+  }
+}
+
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
@@ -60,6 +67,7 @@ const kExplanations: Record<string, string> = {
   EADDRINUSE: 'the address is in use',
   EADDRNOTAVAIL: 'this machine has no such address',
   EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
   ENOENT: 'it does not exist',
   ENOTDIR: 'it does not exist',
 };

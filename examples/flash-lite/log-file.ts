@@ -4,6 +4,10 @@
 import { close, open, write } from 'node:fs';
 import { promisify } from 'node:util';
 
+import { explain, SettingProblem } from './failures';
+import { log } from './log';
+import type { Options } from './settings';
+
 const openFile = promisify(open);
 const closeFile = promisify(close);
 const writeFile = promisify(write);
@@ -113,4 +117,35 @@ export class LogFile {
     this.fd = fd;
     await closeFile(old);
   }
+}
+
+export interface Logs {
+  access: LogFile | undefined;
+  errors: LogFile | undefined;
+}
+
+// Those that are named; none is open when it throws a SettingProblem.
+export async function openLogs({ accessLog, errorLog }: Pick<Options, 'accessLog' | 'errorLog'>): Promise<Logs> {
+  const access = await openLog('access-log', accessLog, log);
+  try {
+    return { access, errors: await openLog('error-log', errorLog, complainOnStderr) };
+  } catch (error) {
+    await access?.close();
+    throw error;
+  }
+}
+
+async function openLog(
+  setting: string, path: string | undefined, complain: (message: string) => void,
+): Promise<LogFile | undefined> {
+  if (path === undefined) return undefined;
+  try {
+    return await LogFile.open(path, complain);
+  } catch (error) {
+    throw new SettingProblem(setting, `cannot write ${path}: ${explain(error)}`);
+  }
+}
+
+function complainOnStderr(message: string): void {
+  process.stderr.write(`flash-lite: ${message}\n`);
 }

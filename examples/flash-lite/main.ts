@@ -1,20 +1,22 @@
 // The command: options, one line when ready, signals, exit codes (0 stopped, 1 failed, 2 misused).
 
-import { stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 
 import { version } from 'io-lite';
 
-import { CertificateProblem, isSecureByDefault, readCredentials, type Credentials } from './certificate';
+import { isSecureByDefault, readCredentials, type Credentials } from './certificate';
+import { findMissing } from './checks';
 import { placeInConfig, readConfig } from './config';
-import { explain } from './failures';
+import { explain, SettingProblem } from './failures';
+import type { FlashLiteOptions } from './flash-lite';
 import { log } from './log';
+import { openLogs } from './log-file';
 import { kHelp, parseCommandLine, type CommandLine } from './options';
 import { showAddress, showPlace, type Place } from './place';
 import { bindPlace, takeInherited, type Bound } from './places';
 import { dropPrivileges, writePidFile } from './privileges';
 import { Server } from './server';
-import { combine, kConfigSchema, propertyOf, type Options } from './settings';
+import { combine, kConfigSchema, propertyOf, settingOf, type Options } from './settings';
 
 type Serve = Extract<CommandLine, { kind: 'serve' }>;
 
@@ -35,36 +37,65 @@ export async function main(argv: readonly string[], defaultRoot = '.'): Promise<
       process.stdout.write(`${JSON.stringify(kConfigSchema, null, 2)}\n`);
       return;
     case 'serve': {
-      const settings = await settingsOf(commandLine);
-      if ('problems' in settings) for (const problem of settings.problems) complain(problem, 2);
-      else if (commandLine.isCheck) process.stdout.write('flash-lite: the settings are right\n');
+      const settings = await settingsOf(commandLine, defaultRoot);
+      const problems = settings.kind === 'wrong' || commandLine.isCheck ? settings.problems : [];
+      const exitCode = settings.kind === 'wrong' ? settings.exitCode : 1;
+      for (const problem of problems) complain(problem, exitCode);
+      if (settings.kind === 'wrong' || problems.length > 0) return;
+      if (commandLine.isCheck) process.stdout.write('flash-lite: the settings are right\n');
       else await serve(commandLine, settings, defaultRoot);
     }
   }
 }
 
 interface Settings {
-  options: Options;
+  kind: 'right';
+  options: FlashLiteOptions;
   credentials: Credentials | undefined;
+  problems: string[];  // With what can be done without.
 }
 
-// What the command line and the files say, and the files that those name.
-async function settingsOf(commandLine: Serve): Promise<Settings | { problems: string[] }> {
-  const options = await optionsOf(commandLine);
-  if ('problems' in options) return options;
-  try {
-    return { options, credentials: await readCredentials(options) };
-  } catch (error) {
-    if (!(error instanceof CertificateProblem)) throw error;
-    const { setting, message } = error;
-    return { problems: [`${await placeOfSetting(commandLine, setting)}: ${message}`] };
-  }
+interface WrongSettings {
+  kind: 'wrong';
+  problems: string[];
+  exitCode: 1 | 2;
 }
 
-async function placeOfSetting({ configFile, values }: Serve, name: string): Promise<string> {
-  const isGiven = values[propertyOf(name) as keyof Options] !== undefined;
-  if (configFile === undefined || isGiven) return `--${name}`;
-  return `${await placeInConfig(configFile, name)}: ${name}`;
+// What the command line and the files say, and the files that those name. While we serve, what only a
+// new start changes may be missing.
+async function settingsOf(
+  commandLine: Serve, defaultRoot: string, isServing = false,
+): Promise<Settings | WrongSettings> {
+  const given = await optionsOf(commandLine);
+  if ('problems' in given) return { kind: 'wrong', ...given, exitCode: 2 };
+  const options = { ...given, root: resolve(given.root ?? defaultRoot) };
+  const missing = await findMissing(options);
+  const needed = missing.needed.filter(({ setting }) => !isServing || !isFixed(setting));
+  const credentials = await readCredentials(options).catch(asProblem);
+  const isWrong = credentials instanceof SettingProblem;
+  if (isWrong) needed.unshift(credentials);
+  const problems = await Promise.all(
+    [...needed, ...missing.others].map((each) => explainAt(commandLine, each)));
+  if (isWrong || needed.length > 0) return { kind: 'wrong', problems, exitCode: isWrong ? 2 : 1 };
+  return { kind: 'right', options, credentials, problems };
+}
+
+function asProblem(error: unknown): SettingProblem {
+  if (error instanceof SettingProblem) return error;
+  throw error;
+}
+
+function isFixed(name: string): boolean {
+  return settingOf(propertyOf(name) as keyof Options).isFixed;
+}
+
+// With the place where the setting is given.
+async function explainAt({ configFile, values }: Serve, error: unknown): Promise<string> {
+  if (!(error instanceof SettingProblem)) return explain(error);
+  const { setting, message } = error;
+  const isGiven = values[propertyOf(setting) as keyof Options] !== undefined;
+  const place = configFile === undefined || isGiven ? undefined : await placeInConfig(configFile, setting);
+  return `${place === undefined ? '--' : `${place}: `}${setting}: ${message}`;
 }
 
 async function optionsOf({ values, configFile }: Serve): Promise<Options | { problems: string[] }> {
@@ -77,11 +108,8 @@ async function optionsOf({ values, configFile }: Serve): Promise<Options | { pro
 }
 
 async function serve(
-  commandLine: Serve, { options, credentials }: Settings, defaultRoot: string,
+  commandLine: Serve, { options, credentials, problems }: Settings, defaultRoot: string,
 ): Promise<void> {
-  const root = resolve(options.root ?? defaultRoot);
-  const problem = await problemWith(root);
-  if (problem !== undefined) return complain(`cannot serve ${root}: ${problem}`, 1);
   const sockets: Bound[] = [];
   const places = placesOf(options);
   if (options.redirectsToHttps) {
@@ -107,16 +135,17 @@ async function serve(
   reloadOnHangup(() => server, commandLine, defaultRoot);
   try {
     if (options.pidFile !== undefined) removePidFile = writePidFile(options.pidFile);
-    dropPrivileges(options, sockets);
-    server = await Server.listen({ ...options, root }, sockets, credentials);
+    const logs = await dropPrivileges(options, sockets, () => openLogs(options));
+    server = await Server.listen(options, sockets, credentials, logs);
   } catch (error) {
     removePidFile();
-    return complain(`cannot start: ${explain(error)}`, 1);
+    return complain(`cannot start: ${await explainAt(commandLine, error)}`, 1);
   }
+  for (const problem of problems) log(problem);
   stopOnSignals(server, removePidFile);
   const shown = server.listeners.map(({ host, port, path, isSecure }) => showPlace(path === undefined
     ? { kind: 'address', host, port, isSecure } : { kind: 'path', path, isSecure }));
-  process.stdout.write(`flash-lite: serving ${root} on ${shown.join(', ')}\n`);
+  process.stdout.write(`flash-lite: serving ${options.root} on ${shown.join(', ')}\n`);
 }
 
 function missingForRedirect(places: readonly Place[]): string | undefined {
@@ -156,25 +185,15 @@ async function reload(server: Server, commandLine: Serve, defaultRoot: string): 
     log(`${file === undefined ? '' : `${file} is wrong: `}the settings stay as they were`);
   };
   try {
-    const settings = await settingsOf(commandLine);
-    if ('problems' in settings) return refuse(settings.problems);
-    const { options, credentials } = settings;
-    const root = resolve(options.root ?? defaultRoot);
-    const problem = await problemWith(root);
-    if (problem !== undefined) return refuse([`cannot serve ${root}: ${problem}`]);
-    const ignored = await server.reload({ ...options, root }, credentials);
+    const settings = await settingsOf(commandLine, defaultRoot, true);
+    if (settings.kind === 'wrong') return refuse(settings.problems);
+    const { options, credentials, problems } = settings;
+    const ignored = await server.reload(options, credentials);
+    for (const problem of problems) log(problem);
     for (const name of ignored) log(`${name} has changed: that takes a new start`);
     log(file === undefined ? 'what the command line names was read again' : `the settings are those of ${file} again`);
   } catch (error) {
-    refuse([explain(error)]);
-  }
-}
-
-async function problemWith(root: string): Promise<string | undefined> {
-  try {
-    return (await stat(root)).isDirectory() ? undefined : 'it is not a directory';
-  } catch (error) {
-    return explain(error);
+    refuse([await explainAt(commandLine, error)]);
   }
 }
 

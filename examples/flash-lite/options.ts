@@ -19,7 +19,7 @@ const kCommands: readonly { usage: string; help: string }[] = [
     help: 'read settings from FILE, YAML or JSON: `name: value`, with the names of these options; ' +
       'the command line wins. SIGHUP reads it again',
   },
-  { usage: '--check', help: 'say whether the settings are right, and exit' },
+  { usage: '--check', help: 'say whether the settings are right and what they name is there, and exit' },
   { usage: '--schema', help: 'print the JSON schema of a configuration file and exit' },
   { usage: '-h, --help', help: 'print this and exit' },
   { usage: '--version', help: 'print the version and exit' },

@@ -12,8 +12,8 @@ import { AccessLog } from './access-log';
 import type { Credentials } from './certificate';
 import { FlashLite, Ground, type FlashLiteOptions } from './flash-lite';
 import { logIncident } from './incidents';
-import { log, loggedTo, logTo } from './log';
-import { LogFile } from './log-file';
+import { loggedTo, logTo } from './log';
+import { openLogs, type LogFile, type Logs } from './log-file';
 import type { Place } from './place';
 import { remover, type Bound } from './places';
 import { kProperties, settingOf, type Options } from './settings';
@@ -31,9 +31,9 @@ export class Server {
   #accessLog: AccessLog | undefined;
   #reloads = 0;
 
-  // Takes the sockets over. Those that speak HTTPS need credentials.
+  // Takes the sockets over, and the logs. Sockets that speak HTTPS need credentials.
   static async listen(
-    options: FlashLiteOptions, sockets: readonly Bound[], credentials: Credentials | undefined,
+    options: FlashLiteOptions, sockets: readonly Bound[], credentials: Credentials | undefined, logs: Logs,
   ): Promise<Server> {
     if (options.apps.length > 0) await Window.create({ label: 'flash-lite' });
     const server = new Server(options);
@@ -46,7 +46,8 @@ export class Server {
           { fd: socket.fd, copiesBeforeReference, onIncident: logIncident, ...tls, ...limitsOf(options) },
           server.#answererAt(socket.place)));
       }
-      await server.#openLogs(options);
+      await server.#logErrorsTo(logs.errors);
+      server.#logAnswersTo(logs.access, options);
       await server.#giveOwnAnswers(server.#decider);
     } catch (error) {
       await server.close(0);
@@ -161,28 +162,22 @@ export class Server {
     const { accessLog, logFormat, errorLog } = options;
     const current = this.#accessLog;
     const isSame = current?.file.path === accessLog && (!current || current.format === logFormat);
-    const errorsNow = loggedTo();
-    let access: AccessLog | undefined;
-    let errors = errorsNow;
-    if (!isSame && accessLog !== undefined) {
-      access = new AccessLog(await LogFile.open(accessLog, log), logFormat);
-    }
-    try {
-      if (errorsNow?.path !== errorLog) {
-        errors = errorLog === undefined ? undefined : await LogFile.open(errorLog, complainOnStderr);
-      }
-    } catch (error) {
-      await access?.close();
-      throw error;
-    }
-    if (errors !== errorsNow) await this.#logErrorsTo(errors);
+    const isSameForErrors = loggedTo()?.path === errorLog;
+    const { access, errors } = await openLogs({
+      accessLog: isSame ? undefined : accessLog, errorLog: isSameForErrors ? undefined : errorLog,
+    });
+    if (!isSameForErrors) await this.#logErrorsTo(errors);
     if (isSame) {
       this.reopenLogs();
       return;
     }
-    this.#accessLog = access;
     await current?.close();
-    for (const listener of this.#listeners) access?.add(listener);
+    this.#logAnswersTo(access, options);
+  }
+
+  #logAnswersTo(file: LogFile | undefined, { logFormat }: Options): void {
+    this.#accessLog = file && new AccessLog(file, logFormat);
+    for (const listener of this.#listeners) this.#accessLog?.add(listener);
   }
 
   async #logErrorsTo(next: LogFile | undefined): Promise<void> {
@@ -212,10 +207,6 @@ export class Server {
       memory,
     };
   }
-}
-
-function complainOnStderr(message: string): void {
-  process.stderr.write(`flash-lite: ${message}\n`);
 }
 
 function sumOf(figures: readonly object[]): Record<string, number> {

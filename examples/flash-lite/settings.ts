@@ -61,7 +61,7 @@ export const kSettings = {
     help: 'permissions of Unix sockets, like 660 (default: by umask)',
   })),
   user: fixed(optional(text({
-    name: 'user', argument: 'NAME', help: 'whom to become once the sockets are bound',
+    name: 'user', argument: 'NAME', help: 'whom to become once the sockets are bound and the pid file is written; logs are opened by that user',
   }, ''))),
   group: fixed(optional(text({
     name: 'group', argument: 'NAME', help: 'the same of the group (default: that of the user)',

@@ -19,7 +19,7 @@ import { contentType } from 'mime-types';
 
 import { Answers, kOwnStatuses, type Fields, type OwnAnswer } from './answers';
 import { Encoder } from './encoder';
-import { hasChanged, isShortOfDescriptors, messageOf, statusOf } from './failures';
+import { hasChanged, isMissing, isShortOfDescriptors, messageOf, statusOf } from './failures';
 import { FileResource, kConditional, kDecisive } from './file-resource';
 import { HeaderRules } from './header-rules';
 import { kListingFields, renderListing } from './listing';
@@ -136,14 +136,15 @@ export class StaticFiles {
     this.#answers.respondSecureRedirect(request, location);
   }
 
-  // What the connections are to answer by themselves: pages as they are now, else texts.
+  // What the connections are to answer by themselves: pages as they are now, else texts. That one is
+  // missing has been told (checks.ts).
   ownAnswers(): Promise<OwnAnswer[]> {
     return Promise.all(kOwnStatuses.map(async (status) => {
       const page = this.#pageOf(status);
       try {
         if (page !== undefined) return await this.#ownPage(status, page);
       } catch (error) {
-        log(`the page for ${status} cannot be sent: ${messageOf(error)}`);
+        if (!isMissing(error)) log(`the page for ${status} cannot be sent: ${messageOf(error)}`);
       }
       return this.#answers.ownAnswer(status);
     }));

@@ -6,7 +6,7 @@ import { parseConfig } from '../../examples/flash-lite/config';
 import { parseCommandLine } from '../../examples/flash-lite/options';
 import { combine, kConfigSchema, kProperties, settingOf } from '../../examples/flash-lite/settings';
 import { get } from './support/client';
-import { ready, runFlashLite, stopPrograms } from './support/flash-lite';
+import { ready, runFlashLite, stopPrograms, until } from './support/flash-lite';
 import { Tree } from './support/tree';
 
 describe('Flash-Lite: the configuration file', () => {
@@ -141,9 +141,43 @@ describe('Flash-Lite: the configuration file', () => {
     });
 
     it('--check says whether it is right', async () => {
-      tree.write('check.yaml', 'port: 80\n');
+      tree.write('check.yaml', 'port: 80\nerror-page: { "404": /a.txt }\nfallback: /a.txt\ncgi: { /x: www }\n' +
+        'app: { /y: www/a.txt }\naccess-log: new.log\npid-file: pid\nroot: www\n');
       const exit = await runFlashLite('--check', '--config', tree.path('check.yaml')).exit;
       assert.deepEqual([exit.code, exit.stdout, exit.stderr], [0, 'flash-lite: the settings are right\n', '']);
+    });
+
+    it('--check tells all that is not there, with its setting; a start lives without some of it', async () => {
+      const pages = ['error-page:', '  "404": /none.html', '  "403": /.a.txt', 'fallback: /d/'];
+      const programs = ['cgi:', '  /x: bin', 'app:', '  /y: y.mjs'];
+      tree.write('check.yaml', [...pages, ...programs, 'root: www', ''].join('\n'));
+      const file = tree.path('check.yaml');
+      const problems = [
+        `${file}:8:3: app: /y: there is no module ${tree.path('y.mjs')}`,
+        `${file}:6:3: cgi: /x: cannot run ${tree.path('bin')}: it does not exist (ENOENT)`,
+        `${file}:2:3: error-page: 403: /.a.txt is never served`,
+        `${file}:2:3: error-page: 404: /none.html is no file below ${tree.path('www')}`,
+        `${file}:4:11: fallback: /d/ is no file below ${tree.path('www')}`,
+      ].map((line) => `flash-lite: ${line}\n`);
+      const options = ['--config', file, '--port', '0'];
+      const exit = await runFlashLite('--check', ...options).exit;
+      assert.deepEqual([exit.code, exit.stdout, exit.stderr], [1, '', problems.join('')]);
+      const server = await ready(runFlashLite(...options));
+      assert.equal((await get(server, '/a.txt')).body.toString(), 'a');
+      await until('the same lines', () => problems.every((line) => server.program.stderr.includes(line)));
+
+      const none = tree.path('none');
+      const needed = ['--root', none, '--user', 'nobody-of-that-name', '--access-log', `${none}/a`, '--error-log', tree.root,
+        '--pid-file', tree.path('www/a.txt/pid')];
+      const places = [
+        `--root: cannot serve ${none}: it does not exist (ENOENT)`, '--user: there is no user "nobody-of-that-name"',
+        `--access-log: cannot write to ${none}: it does not exist (ENOENT)`, `--error-log: ${tree.root} is a directory`,
+        `--pid-file: cannot write to ${tree.path('www/a.txt')}: it is not a directory`,
+      ].map((line) => `flash-lite: ${line}\n`).join('');
+      for (const more of [['--check'], ['--port', '0']]) {
+        const { code, stdout, stderr } = await runFlashLite(...needed, ...more).exit;
+        assert.deepEqual([code, stdout, stderr], [1, '', places]);
+      }
     });
 
     it('--schema prints the schema', async () => {

@@ -9,7 +9,8 @@ import path from 'node:path';
 import tls from 'node:tls';
 import { promisify } from 'node:util';
 
-import { readCredentials, type CertificateProblem } from '../../examples/flash-lite/certificate';
+import { readCredentials } from '../../examples/flash-lite/certificate';
+import type { SettingProblem } from '../../examples/flash-lite/failures';
 import { parseCommandLine } from '../../examples/flash-lite/options';
 import { combine } from '../../examples/flash-lite/settings';
 import { hasCommand } from '../cgi/programs';
@@ -266,7 +267,7 @@ describe('Flash-Lite: HTTPS', () => {
     const complaintOf = async (...options: string[]): Promise<string> => {
       const line = parseCommandLine(options);
       if (line.kind !== 'serve') return line.kind === 'wrong' ? line.message : '';
-      return readCredentials(combine(line.values)).then(() => '', ({ setting, message }: CertificateProblem) =>
+      return readCredentials(combine(line.values)).then(() => '', ({ setting, message }: SettingProblem) =>
         `--${setting}: ${message}`);
     };
     const check = async (...options: string[]): Promise<string> => {

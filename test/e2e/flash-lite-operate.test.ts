@@ -148,7 +148,7 @@ describe('Flash-Lite: operation', () => {
     assert.equal(stderr, '');
     const exit = await runFlashLite('--root', tree.path('www'), '--port', '0', '--error-log', tree.path('none/e.log')).exit;
     assert.equal(exit.code, 1);
-    assert.match(exit.stderr, /^flash-lite: cannot start: .*ENOENT/);
+    assert.match(exit.stderr, /^flash-lite: --error-log: cannot write to .*none: it does not exist \(ENOENT\)\n$/);
   });
 
   it('logs JSON to stdout', async () => {

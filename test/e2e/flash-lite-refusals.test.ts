@@ -155,7 +155,8 @@ describe('Flash-Lite: what it refuses', function () {
     const tooLong = ask('/', `X: ${long(20_000)}\r\n`);
     assert.equal(await refused(tooLong), '<p>page for 431');
     assert.match(await refused('GET / HTTP/3.0\r\n\r\n'), /^505 /);
-    assert.match(readFileSync(tree.path('error.log'), 'utf8'), /the page for 505 cannot be sent: /);
+    await until('the word of it', () => /c\.yaml:3:3: error-page: 505: \/pages\/none\.html is no file below .*\n/.test(
+      readFileSync(tree.path('error.log'), 'utf8')));
     tree.write('www/pages/431.html', 'another');
     server.program.child.kill('SIGHUP');
     await until('the new page', async () => await refused(tooLong) === 'another');

@@ -196,7 +196,7 @@ describe('Flash-Lite: the system', () => {
       const missing = runFlashLite('--root', tree.path('www'), '--port', '0', '--pid-file', tree.path('no/pid'));
       const { code, stdout, stderr } = await missing.exit;
       assert.deepEqual([code, stdout], [1, '']);
-      assert.match(stderr, /cannot start: it does not exist \(ENOENT\)/);
+      assert.match(stderr, /^flash-lite: --pid-file: cannot write to .*\/no: it does not exist \(ENOENT\)\n$/);
       const program = runFlashLite('--root', tree.path('www'), '--port', '0', '--pid-file', tree.path('pid'));
       await listeners(program);
       tree.write('pid', '1\n');
@@ -205,11 +205,18 @@ describe('Flash-Lite: the system', () => {
       assert.equal(readFileSync(tree.path('pid'), 'utf8'), '1\n');
     });
 
-    it('goes when the server cannot start after it was written', async function () {
+    it('goes when the server cannot start after it was written, although the user may not remove it', async function () {
       if (process.getuid!() !== 0) this.skip();
-      const program = runFlashLite('--root', tree.path('www'), '--port', '0', '--pid-file', tree.path('pid2'), '--user', 'nobody-of-that-name');
-      assert.equal((await program.exit).code, 1);
-      assert.equal(existsSync(tree.path('pid2')), false);
+      chmodSync(tree.root, 0o755);
+      for (const log of ['access-log', 'error-log']) {
+        const program = runFlashLite('--root', tree.path('www'), '--port', '0', '--pid-file', tree.path('pid2'),
+          '--user', 'nobody', `--${log}`, tree.path('theirs.log'));
+        const { code, stderr } = await program.exit;
+        assert.equal(code, 1);
+        assert.equal(stderr,
+          `flash-lite: cannot start: --${log}: cannot write ${tree.path('theirs.log')}: permission denied (EACCES)\n`);
+        assert.equal(existsSync(tree.path('pid2')), false);
+      }
     });
   });
 });
