@@ -46,7 +46,8 @@ export interface HttpServerOptions extends HttpServerLimits {
   /**
    * How often a buffer above 128 KiB is copied to sockets before it is sent by reference
    * (`sendfile`), which is cheaper, but its memory is given back to the system and not filled again.
-   * Keeps a descriptor for each, at most 256; buffers in huge pages are copied (CAVEATS.md).
+   * Keeps a descriptor for each, at most 256 or a sixteenth of the process's; buffers in huge pages
+   * are copied (CAVEATS.md).
    * 0: always copied. Default 32.
    */
   copiesBeforeReference?: number;

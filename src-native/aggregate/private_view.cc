@@ -62,8 +62,10 @@ uint32_t bestLead(const std::vector<Run>& runs) {
 
 Status checkRoom(uint64_t bytes) {
   if (bytes < kAskBytesMin) return {};
-  const uint64_t room = sys::memoryRoom().availableBytes;
-  return bytes <= room ? Status() : Status(Code::NoMemory, "mapping", bytes, room);
+  const Result<sys::MemoryRoom> room = sys::memoryRoom();
+  if (!room.isOk()) return room.status();
+  const uint64_t available = room.value().availableBytes;
+  return bytes <= available ? Status() : Status(Code::NoMemory, "mapping", bytes, available);
 }
 
 void copyRun(uint8_t* base, const Run& run, uint64_t lead, uint64_t from, uint64_t to) {

@@ -1,4 +1,5 @@
 // Connections, from the listener to the first byte. See connections.h.
+#include <cerrno>
 #include <memory>
 #include <utility>
 
@@ -63,6 +64,7 @@ void Connections::pauseAccepting(int64_t forMs, int error) {
   isAcceptPaused_ = true;
   ++stats_.acceptPauses;
   if (error != 0) ++stats_.acceptFailures;
+  if (error == EMFILE || error == ENFILE) hot_.forget();
   note(error == 0 ? IncidentKind::ConnectionsMax : IncidentKind::AcceptFailed, nullptr, 0, "",
        error);
   (void)poll_.change(listener_, sys::Interest::None, kListenerTag).isOk();

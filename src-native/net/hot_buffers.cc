@@ -1,10 +1,17 @@
 #include "net/hot_buffers.h"
 
+#include <algorithm>
+
 #include "base/check.h"
+#include "sys/limits.h"
 #include "sys/small_pages.h"
 #include "window/segment.h"
 
 namespace iol::net {
+
+HotBuffers::HotBuffers(uint32_t copiesBefore)
+    : copiesBefore_(copiesBefore),
+      keptMax_(static_cast<uint32_t>(std::min<uint64_t>(kEntries, sys::descriptorsMax() / 16))) {}
 
 void HotBuffers::noteSend(const Slice& slice) {
   IOL_DCHECK(slice.offset == 0);
@@ -16,7 +23,10 @@ void HotBuffers::noteSend(const Slice& slice) {
       --entry.sends;
       return;
     }
-    entry = Entry{slice.segment, slice.slot, 1, slice.generation, 0, {}};
+    clear(entry);
+    entry.address = startOf(slice);
+    entry.generation = slice.generation;
+    entry.sends = 1;
     return;
   }
   // Why no more: one that is gone shall make room as soon as another is hot.
@@ -27,14 +37,33 @@ void HotBuffers::noteSend(const Slice& slice) {
     entry.referableBytes = segment.dataBytes();
     return;
   }
+  keepSmall(entry, slice);
+}
+
+void HotBuffers::keepSmall(Entry& entry, const Slice& slice) {
+  entry.sends = 1;  // When it fails it is tried again after as many copies.
+  if (keptMax_ == 0) return;
+  while (kept_ >= keptMax_ && !entry.smallPages.isOpen()) {
+    Entry& other = entries_[hand_++ % kEntries];
+    if (other.smallPages.isOpen()) clear(other);
+  }
+  const Segment& segment = *slice.segment;
   Result<sys::Fd> kept =
       sys::keepPagesSmall(segment.readOnlyFd(), segment.slotOffset(slice.slot), slice.length);
-  if (kept.isOk()) {
-    entry.smallPages = kept.take();
-    entry.referableBytes = slice.length;
-  } else {
-    entry.sends = 1;  // Asked again after as many copies.
-  }
+  if (!kept.isOk()) return;
+  if (!entry.smallPages.isOpen()) ++kept_;
+  entry.smallPages = kept.take();
+  entry.referableBytes = slice.length;
+  entry.sends = copiesBefore_ + 1;
+}
+
+void HotBuffers::clear(Entry& entry) {
+  if (entry.smallPages.isOpen()) --kept_;
+  entry = Entry();
+}
+
+void HotBuffers::forget() {
+  for (Entry& entry : entries_) clear(entry);
 }
 
 }  // namespace iol::net

@@ -74,7 +74,16 @@ class Needle {
     const bool isTrusted = !isForeign(*aggregate);
     if (aggregate->sliceCount() == 1 && isTrusted) return;
     // Why asked: a few slices, repeated, can be more bytes than there is memory.
-    const uint64_t room = length_ < kAskBytesMin ? kAskBytesMin : sys::memoryRoom().availableBytes;
+    uint64_t room = kAskBytesMin;
+    if (length_ >= kAskBytesMin) {
+      const Result<sys::MemoryRoom> asked = sys::memoryRoom();
+      if (!asked.isOk()) {
+        isThere_ = false;
+        call.fail(asked.status());
+        return;
+      }
+      room = asked.value().availableBytes;
+    }
     if (length_ <= room) joined_.reset(new (std::nothrow) uint8_t[length_]);
     if (joined_ == nullptr) {
       isThere_ = false;

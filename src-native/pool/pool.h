@@ -63,6 +63,7 @@ class Draft {
 
 struct CommitJob;
 struct Span;
+struct ChunkRun;
 struct OwnSegment;
 
 class Pool {
@@ -147,6 +148,8 @@ class Pool {
   Result<Span*> tryCarveSpan(uint32_t unitBytes, uint32_t chunks, uint64_t bufferBytes,
                              uint64_t spanBytes, ClassList* list);
   bool giveUpStorage(OwnSegment& own, uint32_t first, uint32_t chunks);
+  void keepStorage(OwnSegment& own, uint32_t first, uint32_t chunks);
+  void settleKept();
   void releaseSpan(Span& span);
   bool makeRoom(const Status& shortage);
   void listSpan(Span& span);
@@ -167,7 +170,8 @@ class Pool {
   ClassList small_[kClassesPerUnit];
   ClassList medium_[kClassesPerUnit];
   std::vector<std::pair<OwnSegment*, uint32_t>> pending_;
-  size_t pendingAt_ = 0;  // Where the next look at them begins.
+  size_t pendingAt_ = 0;        // Where the next look at them begins.
+  std::vector<ChunkRun> kept_;  // Free, but the kernel may still read it.
   std::vector<std::shared_ptr<CommitJob>> jobs_;
   PoolFigures unseen_;          // When the domain's facts have no place.
   PoolFacts* facts_ = nullptr;  // In the domain's facts.

@@ -141,7 +141,30 @@ bool Pool::giveUpStorage(OwnSegment& own, uint32_t first, uint32_t chunks) {
   const uint64_t offset = own.segment->dataOffset() + first * kChunkBytes;
   const Status punched = sys::punchHole(own.segment->memory(), offset, chunks * kChunkBytes);
   IOL_CHECK(punched.isOk());
-  return sys::isHole(own.segment->memory(), offset, chunks * kChunkBytes);
+  if (!sys::isHole(own.segment->memory(), offset, chunks * kChunkBytes)) return false;
+  const uint64_t bytes = committedIn(own, first, chunks);
+  std::fill_n(own.pagesCommitted.begin() + first, chunks, uint8_t{0});
+  stats_.bytesCommitted -= bytes;
+  stats_.bytesReturned += bytes;
+  domain_.window().unreserve(bytes);
+  return true;
+}
+
+// Storage that could not be given up stays used until it can, or until nothing else of its segment
+// is: then that goes, whole.
+void Pool::keepStorage(OwnSegment& own, uint32_t first, uint32_t chunks) {
+  setUsed(own, first, chunks, true);
+  own.keptChunks += chunks;
+  kept_.push_back({&own, first, chunks});
+}
+
+void Pool::settleKept() {
+  std::erase_if(kept_, [this](const ChunkRun& run) {
+    if (!giveUpStorage(*run.segment, run.first, run.chunks)) return false;
+    setUsed(*run.segment, run.first, run.chunks, false);
+    run.segment->keptChunks -= run.chunks;
+    return true;
+  });
 }
 
 void Pool::releaseSpan(Span& span) {
@@ -157,16 +180,8 @@ void Pool::releaseSpan(Span& span) {
   }
   own.spans[first].reset();
   setUsed(own, first, chunks, false);
-  if (mustPunch && giveUpStorage(own, first, chunks)) {
-    const uint64_t bytes = committedIn(own, first, chunks);
-    std::fill_n(own.pagesCommitted.begin() + first, chunks, uint8_t{0});
-    stats_.bytesCommitted -= bytes;
-    stats_.bytesReturned += bytes;
-    domain_.window().unreserve(bytes);
-  } else if (mustPunch) {
-    setUsed(own, first, chunks, true);  // Until the segment retires, whole.
-  }
-  if (own.usedChunks == 0 && segments_.size() > 1 &&
+  if (mustPunch && !giveUpStorage(own, first, chunks)) keepStorage(own, first, chunks);
+  if (own.isIdle() && segments_.size() > 1 &&
       stats_.bytesCommitted > stats_.bytesInUse + options_.idleBytesMax) {
     retireSegment(own);
     return;
@@ -226,6 +241,7 @@ void Pool::retireSegment(OwnSegment& own) {
   domain_.window().unreserve(bytes);
   domain_.ordinalsUsed_[own.segment->ordinal()] = false;
   domain_.segments_.erase(own.segment->number());
+  std::erase_if(kept_, [&own](const ChunkRun& run) { return run.segment == &own; });
   if (own.isPublished && domain_.source_ != nullptr) domain_.source_->retire(*own.segment);
   if (domain_.viewListener_ != nullptr) domain_.viewListener_->onSegmentRetired(*own.segment);
   for (std::unique_ptr<Span>& span : own.spans) {
@@ -414,6 +430,7 @@ uint64_t Pool::punchFree(uint64_t keepBytes, bool onHelper) {
 uint64_t Pool::trim(uint64_t keepBytes) {
   settleJobs(true);
   const uint64_t before = stats_.bytesReturned;
+  settleKept();
   for (ClassList* lists : {small_, medium_}) {
     for (uint32_t sizeClass = 0; sizeClass < kClassesPerUnit; sizeClass++) {
       ClassList& list = lists[sizeClass];
@@ -424,7 +441,7 @@ uint64_t Pool::trim(uint64_t keepBytes) {
   }
   for (std::unique_ptr<OwnSegment>& own : segments_) {
     // Why not the large ones: each is one live buffer, and retires with it.
-    if (own == nullptr || own->isLarge || own->usedChunks > 0) continue;
+    if (own == nullptr || own->isLarge || !own->isIdle()) continue;
     if (stats_.bytesCommitted > stats_.bytesInUse + keepBytes) retireSegment(*own);
   }
   if (!options_.sealed) punchFree(keepBytes, false);

@@ -49,9 +49,17 @@ struct OwnSegment {
   bool isPublished = false;                  // The control plane knows the segment.
   std::vector<bool> watched;                 // By slot; empty until the first watchLastHold().
   uint32_t usedChunks = 0;
+  uint32_t keptChunks = 0;  // Of these, free but not to be filled: the kernel may still read them.
 
+  bool isIdle() const { return usedChunks == keptChunks; }
   bool isExported(uint32_t slot) const { return !exported.empty() && exported[slot]; }
   Span* spanAt(uint32_t chunk) const { return spans[spanOfChunk[chunk]].get(); }
+};
+
+struct ChunkRun {
+  OwnSegment* segment;
+  uint32_t first;
+  uint32_t chunks;
 };
 
 constexpr uint32_t kPagesPerChunk = kChunkBytes / 4096;

@@ -10,7 +10,7 @@
 // Ownership   the descriptor keeps one page for every 2 MiB of the range; closing it lets them go.
 // Threads     any.
 // Failure     BadDescriptor: the pages are huge, or nobody can tell. System with the call's name.
-// Cost        a dozen system calls and one descriptor, some 50 us.
+// Cost        some 30 system calls and a descriptor, 15 to 50 us.
 // May include base/
 #pragma once
 
@@ -23,8 +23,8 @@ namespace iol::sys {
 
 constexpr uint64_t kHugePageBytes = 2 << 20;
 
-// Where the administrator wants it so (shmem_enabled), one page is not to be had without its
-// neighbours. Also when that cannot be found out.
+// Where the administrator wants it so (shmem_enabled), or lets readers ask for it, one page is not to
+// be had without its neighbours. Also when that cannot be found out.
 bool areNewPagesLarge();
 
 // At most 16 MiB, since a pipe has 16 places, and written: of a page that is only allocated the

@@ -25,7 +25,10 @@ Window::Window(Options options) : Window(sys::randomId(), options) {
 }
 
 Window::Window(uint64_t id, Options options) : id_(id), maxBytes_(options.maxBytes) {
-  if (maxBytes_ == 0) maxBytes_ = sys::memoryRoom().totalBytes / 2;
+  if (maxBytes_ == 0) {
+    const Result<sys::MemoryRoom> room = sys::memoryRoom();
+    maxBytes_ = room.isOk() ? room.value().totalBytes / 2 : UINT64_MAX;  // Each commit asks again.
+  }
   sys::watchForks();
 }
 
@@ -100,11 +103,15 @@ Status Window::reserve(uint64_t bytes) {
     unreserve(bytes);
     return Status(Code::WindowFull, "window", before + bytes, maxBytes_);
   }
-  const sys::MemoryRoom room = sys::memoryRoom();
-  const uint64_t kept = headRoom(room.totalBytes);
-  if (room.availableBytes < bytes + kept) {
+  const Result<sys::MemoryRoom> room = sys::memoryRoom();
+  if (!room.isOk()) {
     unreserve(bytes);
-    return Status(Code::NoMemory, "memory", bytes + kept, room.availableBytes);
+    return room.status();
+  }
+  const uint64_t kept = headRoom(room.value().totalBytes);
+  if (room.value().availableBytes < bytes + kept) {
+    unreserve(bytes);
+    return Status(Code::NoMemory, "memory", bytes + kept, room.value().availableBytes);
   }
   return {};
 }

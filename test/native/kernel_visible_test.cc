@@ -4,6 +4,7 @@
 //
 //   owner --name--> sender, a process --sendfile, MSG_ZEROCOPY--> [queue] --> the test, late
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
@@ -11,6 +12,7 @@
 #include <unistd.h>
 
 #include "holds_world.h"
+#include "huge_pages.h"
 #include "sys/small_pages.h"
 
 namespace iol {
@@ -145,6 +147,61 @@ TEST(anOwnersOwnSendIsProtectedLikeAnyOther) {
     CHECK_EQ(wrong > 0, !isMarked);
     owner.domain->release(other);
   }
+}
+
+// A huge page that is in use is not exchanged in part: its storage is not filled, and not lost.
+TEST(storageThatCannotBeGivenUpYetComesBackLater) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
+  Owner owner;
+  Pool::Options options;
+  options.maxBytes = 64 << 20;
+  owner.pool.reset();
+  owner.pool = Pool::create(*owner.domain, options).take();
+  const Slice kept = owner.make(kBytes, kSent);  // So that the segment does not go, whole.
+  const Slice slice = owner.make(kBytes, kSent);
+  const Segment& segment = *slice.segment;
+  const uint64_t hugePage = segment.slotOffset(slice.slot) / sys::kHugePageBytes;
+  if (test::mergePages(segment.readOnlyFd(), hugePage) != 0) SKIP("nobody's pages are merged here");
+  Connection connection;
+  off_t at = static_cast<off_t>(segment.slotOffset(slice.slot));
+  REQUIRE(::sendfile(connection.sender.get(), segment.readOnlyFd().get(), &at, 4096) == 4096);
+  owner.domain->ownHolds().setKernelVisible(segment.ordinal(), slice.slot, true);
+  owner.domain->release(slice);
+  owner.pool->trim(0);
+  const uint64_t committed = owner.pool->stats().bytesCommitted;
+  CHECK(committed >= 2 * kBytes);
+  CHECK_EQ(owner.pool->stats().bytesInUse, uint64_t{kBytes});
+  CHECK_EQ(connection.readAll(4096).size(), 4096u);
+  owner.pool->trim(0);
+  CHECK(owner.pool->stats().bytesCommitted + kBytes <= committed);
+  owner.domain->release(kept);
+}
+
+TEST(aPoolDoesNotFillUpWithStorageThatCannotBeGivenUp) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
+  Owner owner;
+  Pool::Options options;
+  options.maxBytes = 64 << 20;
+  owner.pool.reset();
+  owner.pool = Pool::create(*owner.domain, options).take();
+  std::vector<sys::Fd> kept;
+  for (int round = 0; round < 200; ++round) {
+    const Slice slice = owner.make(kBytes, kSent);  // Fails the test when there is no room.
+    const Segment& segment = *slice.segment;
+    const uint64_t hugePage = segment.slotOffset(slice.slot) / sys::kHugePageBytes;
+    (void)test::mergePages(segment.readOnlyFd(), hugePage);
+    int ends[2];
+    REQUIRE(::pipe2(ends, O_CLOEXEC) == 0);
+    kept.emplace_back(ends[0]);
+    const sys::Fd writing(ends[1]);
+    auto from = static_cast<off64_t>(hugePage * sys::kHugePageBytes);
+    CHECK_EQ(::splice(segment.readOnlyFd().get(), &from, ends[1], nullptr, 1, 0), 1);
+    owner.domain->ownHolds().setKernelVisible(segment.ordinal(), slice.slot, true);
+    owner.domain->release(slice);
+  }
+  kept.clear();
+  owner.pool->trim(0);
+  CHECK_EQ(owner.pool->stats().bytesCommitted, 0u);
 }
 
 CHILD(sendsByReference) {

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -42,6 +43,17 @@ int inForkedChild(Body body) {
     ::_exit(body());
   }
   return awaitChild(pid);
+}
+
+TEST(withoutADescriptorToLookWithNobodySaysThatThereIsNoMemory) {
+  World world;
+  const int error = inForkedChild([&] {
+    const rlimit none{0, 0};
+    ::setrlimit(RLIMIT_NOFILE, &none);
+    const Status status = world.window.reserve(1 << 20);
+    return status.code() == Code::System ? status.systemErrno() : 0;
+  });
+  CHECK_EQ(error, EMFILE);
 }
 
 TEST(aForkedChildOwnsNothing) {
@@ -156,7 +168,7 @@ TEST(aSegmentOfAnotherFormatIsRefused) {
 CHILD(growsUntilRefused) {
   if (!test::enterGroup(argv[0])) return 100;
   World world;
-  if (sys::memoryRoom().totalBytes != 64u << 20) return 101;
+  if (sys::memoryRoom().take().totalBytes != 64u << 20) return 101;
   std::vector<Slice> held;
   for (int step = 0; step < 1000; step++) {
     Result<Draft> draft = world.pool->allocate(100 << 10);

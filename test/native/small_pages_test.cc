@@ -69,6 +69,16 @@ TEST(aHoleInAHugePageThatIsOnItsWayIsNone) {
   }
 }
 
+TEST(whatKeepsPagesSmallTakesOfTheUsersPipesWhatItNeeds) {
+  if (sys::areNewPagesLarge()) SKIP("pages are large here");
+  const Memory memory;
+  const Result<sys::Fd> one = sys::keepPagesSmall(memory.readOnly, 3 * kMiB, kMiB);
+  const Result<sys::Fd> two = sys::keepPagesSmall(memory.readOnly, 3 * kMiB, kMiB + 4096);
+  REQUIRE(one.isOk() && two.isOk());
+  CHECK_EQ(::fcntl(one.value().get(), F_GETPIPE_SZ), 4096);
+  CHECK_EQ(::fcntl(two.value().get(), F_GETPIPE_SZ), 2 * 4096);
+}
+
 TEST(whatIsNoMemoryIsRefused) {
   const sys::Fd null(::open("/dev/null", O_RDONLY | O_CLOEXEC));
   CHECK(!sys::keepPagesSmall(null, 0, 4096).isOk());
