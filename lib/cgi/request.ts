@@ -111,7 +111,7 @@ export class CgiRequest {
     return this.#leaving.signal;
   }
 
-  /** Names and values of all headers in turn, as they were received. */
+  /** Names and values of all headers in turn, as they were received; `Host` of an absolute target is the target's. */
   get rawHeaders(): string[] {
     return this.#fieldsOf().flat();
   }
@@ -165,10 +165,14 @@ export class CgiRequest {
 
   #fieldsOf(): Fields {
     if (this.#fields !== undefined) return this.#fields;
-    const [, , ...lines] = this.#text.split('\n');
+    const [, requestLine = '', ...lines] = this.#text.split('\n');
+    const authority = /^\S+ https?:\/\/([^/?\s]*)/i.exec(requestLine)?.[1];
     this.#fields = lines.filter((line) => line !== '' && line !== '\r').map((line) => {
       const colon = line.indexOf(':');
-      return [line.slice(0, colon), line.slice(colon + 1).replace(/^[ \t]+|[ \t\r]+$/g, '')] as const;
+      const name = line.slice(0, colon);
+      // Whatever Host says, the request is for whom its target names (RFC 9112 section 3.2.2).
+      if (authority !== undefined && /^host$/i.test(name)) return [name, authority] as const;
+      return [name, line.slice(colon + 1).replace(/^[ \t]+|[ \t\r]+$/g, '')] as const;
     });
     return this.#fields;
   }

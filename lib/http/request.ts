@@ -171,7 +171,7 @@ export class HttpRequest {
   }
 
   /**
-   * Names and values of all headers in turn, as they were received.
+   * Names and values of all headers in turn, as they were received; `Host` of an absolute target is the target's.
    *
    * @throws {IolError} `ERR_IOL_CLOSED` as {@link header}.
    */

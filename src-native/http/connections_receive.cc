@@ -113,6 +113,8 @@ bool Connections::parseHead(Connection& connection) {
     case HeadStatus::kComplete: break;
   }
   Exchange& exchange = *std::exchange(connection.reading, nullptr);
+  // RFC 9112 section 3.2.2: whatever Host says, the request is for whom its target names.
+  if (exchange.head.targetForm == TargetForm::kAbsolute) exchange.head.setHost();
   // The next head has its own time.
   if (connection.timeout == TimeoutKind::Head) connection.timeout = TimeoutKind::Idle;
   dispatch(connection, exchange, spans);

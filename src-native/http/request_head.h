@@ -108,6 +108,12 @@ struct RequestHead {
   HeadRange valueOf(KnownHeader header) const {
     return fields[knownIndex[static_cast<uint32_t>(header)]].value;
   }
+  // A Host that there is gives the target's authority from now on.
+  void setHost() {
+    if (has(KnownHeader::kHost)) {
+      fields[knownIndex[static_cast<uint32_t>(KnownHeader::kHost)]].value = authority;
+    }
+  }
 };
 
 const char* methodName(Method method);

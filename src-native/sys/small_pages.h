@@ -23,8 +23,8 @@ namespace iol::sys {
 
 constexpr uint64_t kHugePageBytes = 2 << 20;
 
-// Where the administrator wants it so (shmem_enabled), or lets readers ask for it, one page is not to
-// be had without its neighbours. Also when that cannot be found out.
+// Where the administrator wants it so (shmem_enabled), or lets readers ask for it, one page is not
+// to be had without its neighbours. Also when that cannot be found out.
 bool areNewPagesLarge();
 
 // At most 16 MiB, since a pipe has 16 places, and written: of a page that is only allocated the

@@ -63,6 +63,9 @@ describe('workers', function () {
     assert.equal(variables['HTTP_PROXY'], undefined);
     const raw = await exchange(server, 'GET http://h/app/facts?q HTTP/1.0\r\nHost: h\r\nX-a: 1\r\nx-A: 2\r\n\r\n');
     assert.ok(raw.endsWith(JSON.stringify(['GET', '/app/facts?q', 0, '1, 2', 6])), raw);
+    const absolute = await exchange(server, 'GET http://other:77/app/env HTTP/1.0\r\nHost: h\r\n\r\n');
+    const named = JSON.parse(absolute.slice(absolute.indexOf('\r\n\r\n'))) as Record<string, string>;
+    assert.deepEqual([named['HTTP_HOST'], named['SERVER_NAME']], ['other:77', 'other']);
     const long = 'v'.repeat(5000);
     const facts = JSON.parse(await text('facts', { headers: { 'X-A': long } })) as unknown[];
     assert.equal(facts[3], long);

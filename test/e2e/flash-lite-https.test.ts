@@ -171,6 +171,7 @@ describe('Flash-Lite: HTTPS', () => {
         [ask('HEAD', '/none', `Host: localhost:${plain}`), `https://localhost:${secure}/none`],
         [ask('POST', '/a.txt', 'Host: [::1]:80', 'Content-Length: 3') + 'abc', `https://[::1]:${secure}/a.txt`],
         [ask('GET', 'http://h.example?q', 'Host: h.example'), `https://h.example:${secure}/?q`],
+        [ask('GET', 'http://h.example:77/z', 'Host: other'), `https://h.example:${secure}/z`],
         [ask('GET', '//elsewhere.example/', 'Host: h.example'), `https://h.example:${secure}//elsewhere.example/`],
         [ask('GET', '/.flash-lite/', 'Host: h.example'), `https://h.example:${secure}/.flash-lite/`],
         ['GET /a.txt HTTP/1.0\r\n\r\n', `https://127.0.0.1:${secure}/a.txt`],

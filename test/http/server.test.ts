@@ -57,6 +57,18 @@ describe('HttpServer', () => {
     ]);
   });
 
+  it('is for the host that an absolute target names, whatever Host says', async () => {
+    const hosts: unknown[] = [];
+    await world.listen((request) => {
+      hosts.push(request.header('host'), request.headers.host, request.rawHeaders.join(' '));
+      answer(request, '');
+    });
+    const peer = world.connect();
+    peer.socket.write('GET http://other:77/ HTTP/1.1\r\nhost: a\r\n\r\nGET http://other/ HTTP/1.0\r\n\r\n');
+    await peer.untilClosed();
+    assert.deepEqual(hosts, ['other:77', 'other:77', 'host other:77', undefined, undefined, '']);
+  });
+
   it('has one bit for every header that the parser knows', () => {
     const camelCase = (name: string): string =>
       name.replace(/(^|-)(\w)/g, (_, __, letter: string) => letter.toUpperCase());
