@@ -1,8 +1,8 @@
 // A worker that answers requests of Flash-Lite from memory of its own, which nobody copies:
 //
-//   npm start -- --app /app=examples/cgi-worker.mts
+//   npm start -- --app /app=examples/cgi-worker.mts --env NODE_OPTIONS=--import=tsx
 //
-// (Node before 22.18: NODE_OPTIONS=--import=tsx in front of it)
+// (Node from 24 on needs no --env.)
 //
 //   /app/again    the same bytes for everybody
 //   /app/count    made anew for each request

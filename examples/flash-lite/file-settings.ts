@@ -106,8 +106,8 @@ export const kFileSettings = {
   (status, path) => ({ status: Number(status), path })),
   fallback: optional(urlPath({
     name: 'fallback', argument: 'PATH',
-    help: 'what is served, with 200, for a path that is not there and has no dot in its last ' +
-      'name: the page of an application that has its own routes',
+    help: 'what is served, with 200, for a path that has no dot in its last name and is not there, or is ' +
+      'a directory without index and listing: the page of an application that has its own routes',
   })),
   compressBytes: fixed(byteSize({
     name: 'compress-bytes', argument: 'N',

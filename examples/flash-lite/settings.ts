@@ -19,7 +19,7 @@ const kSizeMax = 2 ** 40;
 
 export const kSettings = {
   root: optional(path({
-    name: 'root', argument: 'DIR', help: 'what to serve (default: the documentation of io-lite)',
+    name: 'root', argument: 'DIR', help: 'what to serve (default: the current directory; of npm start: the documentation of io-lite)',
   }, '')),
   host: fixed(text({
     name: 'host', argument: 'ADDRESS',

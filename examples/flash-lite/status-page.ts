@@ -216,7 +216,8 @@ function draw(now, at) {
     ['Timed out: body', http.bodyTimeouts], ['Timed out: sending', http.sendTimeouts],
     ['Timed out: answer', http.answerTimeouts], ['Clients lost', http.clientsLost],
     ['Short of memory', http.refusedForMemory], ['Accepting paused', http.acceptPauses],
-    ['Cut: too much waits', http.queueCuts],
+    ['Accepting failed', http.acceptFailures], ['Cut: too much waits', http.queueCuts],
+    ['TLS handshakes failed', http.tlsFailures],
   ].map(([name, value]) => [name, [countOf(value)]]));
 
   const programs = Object.entries(apps).map(([prefix, app]) =>

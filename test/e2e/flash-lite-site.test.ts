@@ -54,7 +54,7 @@ describe('Flash-Lite: the operator decides', () => {
     ]],
     [['--fallback', '/index.html'], [
       ['/users/7', 200, 'home'], ['/users/', 200, 'home'], ['/missing.js', 404], ['/a.txt', 200, 'a'],
-      ['/%', 400], ['/.env', 404], ['/sub', 301],
+      ['/%', 400], ['/.env', 404], ['/sub', 301], ['/sub/', 200, 'home'],
     ]],
     [['--error-page', '404=/404.html', '--error-page', '405=/missing.html'], [
       ['/nothing', 404, '<h1>gone</h1>'], ['/.env', 404, '<h1>gone</h1>'], ['/404.html', 200, '<h1>gone</h1>'],

@@ -113,6 +113,15 @@ describe('Flash-Lite: the status', () => {
     assert.doesNotMatch(html, /https?:|\/\/[a-z]|@import|url\(| style="| on[a-z]+="/);
   });
 
+  it('tells under "Trouble" all that the figures have of it', async () => {
+    const html = (await get(server, '/.flash-lite/')).body.toString();
+    const [, trouble = ''] = /fill\('trouble', \[(.*?)\]\.map/s.exec(html) ?? [];
+    const told = [...trouble.matchAll(/http\.(\w+)/g)].map(([, name]) => name as string).sort();
+    const { http } = await getStatus(server);
+    const kinds = /^(?!idle)(?:malformed|refusedForMemory|\w+(?:Timeouts|Failures|Pauses|Lost|Cuts))$/;
+    assert.deepEqual(told, Object.keys(http).filter((name) => kinds.test(name)).sort());
+  });
+
   it('answers HEAD, sends to the slash, and knows nothing else', async () => {
     const whole = await get(server, '/.flash-lite/');
     const head = await get(server, '/.flash-lite/', { method: 'HEAD' });
