@@ -4,7 +4,7 @@
 import { readFile, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 
-import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, type Document } from 'yaml';
+import { isMap, isNode, isScalar, isSeq, LineCounter, parseDocument, visit, type Document } from 'yaml';
 
 import { messageOf } from './failures';
 import { problemsWith, type Problem } from './schema-check';
@@ -37,7 +37,9 @@ export function parseConfig(content: string, file: string): Config {
   const document = parseDocument(content, { lineCounter: lines, prettyErrors: false });
   const faults = [...document.errors, ...document.warnings];
   if (faults.length > 0) {
-    return wrong(faults.map(({ pos, message }) => ({ offset: pos[0], text: message })), at);
+    return wrong(faults.map(({ pos: [offset], code, message }) => ({
+      offset, text: code === 'DUPLICATE_KEY' ? `${keyAt(document, offset)} is there twice` : message,
+    })), at);
   }
   let raw: unknown;
   try {
@@ -73,6 +75,16 @@ function wrong(
 ): Config {
   problems.sort((a, b) => a.offset - b.offset);
   return { kind: 'wrong', problems: problems.map(({ offset, text }) => `${at(offset)}: ${text}`) };
+}
+
+function keyAt(document: Document, offset: number): string {
+  let name = 'a name';
+  visit(document, {
+    Pair(_, { key }) {
+      if (isScalar(key) && key.range?.[0] === offset) name = String(key.value);
+    },
+  });
+  return name;
 }
 
 function textOf(document: Document, { path, isOfKey, message }: Problem): string {

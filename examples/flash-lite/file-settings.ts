@@ -22,12 +22,13 @@ const kHeader = `^(?:${kPattern}=)?(?!(?:${kForbidden}):)${kToken}:[\\t ]*[\\x21
 
 // In a file: `KEY: value`, line by line. What is given later comes first.
 function rules<T>(
-  common: Common, expected: string, keyPattern: string, value: Schema,
+  common: Common, example: readonly [key: string, value: string], keyPattern: string, value: Schema,
   toRule: (key: string, value: string) => T,
 ): Setting<readonly T[]> {
   const { fromText } = variables(common);
   return {
-    ...common, fallback: [], isFixed: false, expected, fromText,
+    ...common, fallback: [], isFixed: false, fromText,
+    expected: `like "${example.join('=')}"`, expectedInFile: `a mapping, like "${example[0]}": ${example[1]}`,
     schema: {
       type: 'object', propertyNames: { pattern: keyPattern }, additionalProperties: value,
     },
@@ -43,11 +44,13 @@ function headerOf(line: string): HeaderRule {
   return { pattern, name, value: value.trimEnd() };
 }
 
+const kHeaders = 'like "NAME: VALUE" or "PATTERN=NAME: VALUE", of a header that is not the server\'s own';
+
 function headers(common: Common): Setting<readonly HeaderRule[]> {
   const line = { type: 'string', pattern: kHeader };
   return {
     ...common, fallback: [], isFixed: false,
-    expected: 'like "NAME: VALUE" or "PATTERN=NAME: VALUE", of a header that is not the server\'s own',
+    expected: kHeaders, expectedInFile: `a text, or a list of texts, ${kHeaders}`,
     schema: { anyOf: [line, { type: 'array', items: line }] },
     fromText: (given) => given,
     toValue: (raw) => [raw as string | string[]].flat().reverse().map(headerOf),
@@ -64,7 +67,7 @@ function names(common: Common, fallback: readonly string[]): Setting<readonly st
   return {
     ...texts(common, fallback),
     schema: { type: 'array', items: name },
-    expected: 'names of files with commas between them (in a file: a list)',
+    expected: 'names of files with commas between them', expectedInFile: 'a list of names of files',
     fromText: (given) => given.split(','),
   };
 }
@@ -88,7 +91,7 @@ export const kFileSettings = {
     name: 'cache-control', argument: 'PATTERN=VALUE',
     help: 'Cache-Control for files: a pattern with a slash before it is for paths (/assets/**), any ' +
       'other for names (*.html); several are allowed, the last that matches wins',
-  }, 'like "/assets/**=max-age=3600"', `^${kPattern}$`, { type: 'string', pattern: `^${kLine}$` },
+  }, ['/assets/**', 'max-age=3600'], `^${kPattern}$`, { type: 'string', pattern: `^${kLine}$` },
   (pattern, value): HeaderRule => ({ pattern, name: 'Cache-Control', value })),
   headers: headers({
     name: 'header', argument: 'HEADER',
@@ -96,13 +99,13 @@ export const kFileSettings = {
   }),
   types: rules({
     name: 'type', argument: 'EXT=TYPE', help: 'Content-Type of files whose names end so',
-  }, 'like geojson=application/geo+json', '^\\.?[^./=]+$',
+  }, ['geojson', 'application/geo+json'], '^\\.?[^./=]+$',
   { type: 'string', pattern: `^${kToken}/${kToken}(?:; ?${kToken}=${kToken})*$` },
   (extension, type) => ({ extension: extension.replace('.', '').toLowerCase(), type })),
   errorPages: rules({
     name: 'error-page', argument: 'STATUS=PATH',
     help: `a page below the root for ${kErrorStatuses.join(', ')}`,
-  }, 'like 404=/404.html', `^(?:${kErrorStatuses.join('|')})$`, kUrlPath,
+  }, ['404', '/404.html'], `^(?:${kErrorStatuses.join('|')})$`, kUrlPath,
   (status, path) => ({ status: Number(status), path })),
   fallback: optional(urlPath({
     name: 'fallback', argument: 'PATH',

@@ -1,10 +1,11 @@
-// Holds what was said on the command line or in a file against the schema of the settings.
+// Holds what was said on the command line or in a file against the schema of the settings. What it tells
+// is for files.
 
 import Ajv from 'ajv';
 
 import { parsePlace } from './place';
 import { bytesOf } from './setting-kinds';
-import { kConfigSchema, propertyOf, settingOf } from './settings';
+import { kConfigSchema, propertyOf, settingOf, type Property } from './settings';
 
 export interface Problem {
   path: string[];    // From the top to the value; of an unknown name, to that name.
@@ -24,7 +25,7 @@ function validate(values: unknown): Ajv.ErrorObject[] {
       },
     });
     ajv.addKeyword('listenPlace', {
-      validate: (_: true, raw: unknown) => typeof raw !== 'string' || parsePlace(raw) !== undefined,
+      validate: (_: true, raw: unknown) => parsePlace(String(raw)) !== undefined,
     });
     validator = ajv.compile(kConfigSchema);
   }
@@ -53,8 +54,8 @@ function problemOf({ dataPath, keyword, params, propertyName }: Ajv.ErrorObject)
     return { path: [additionalProperty], isOfKey: true, message: 'is no setting' };
   }
   const property = propertyOf(path[0] as string);
-  const expected = property === undefined ? 'right' : settingOf(property).expected;
+  const { expected, expectedInFile } = settingOf(property as Property);
   const key = propertyName ?? (params as { propertyName?: string }).propertyName;
   if (key !== undefined) path.push(key);
-  return { path, isOfKey: key !== undefined, message: `must be ${expected}` };
+  return { path, isOfKey: key !== undefined, message: `must be ${expectedInFile ?? expected}` };
 }

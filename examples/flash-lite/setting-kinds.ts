@@ -13,7 +13,8 @@ export interface Setting<T> {
   help: string;
   fallback: T;
   schema: Schema;    // Of what a file says.
-  expected: string;  // Completes "must be ...".
+  expected: string;  // Completes "must be ..."; of a file, if it is written otherwise there, the next one.
+  expectedInFile?: string;
   isFixed: boolean;  // Only a new start changes it.
   // What a file would say, from a text of the command line; undefined: not of that form at all.
   fromText: (text: string) => unknown;
@@ -136,14 +137,15 @@ export function texts(common: Common, fallback: readonly string[]): Setting<read
   };
 }
 
+const kPlaces = 'like 8080, 0.0.0.0:80, https://[::]:443, unix:/run/web.sock or fd:3';
+
 // `listenPlace` is a keyword of our own, too.
 export function places(common: Common): Setting<readonly Place[]> {
-  const schema = { type: 'string', listenPlace: true };
-  const listOf = (raw: unknown): string[] => (Array.isArray(raw) ? raw as string[] : [raw as string]);
+  const schema = { type: ['string', 'integer'], listenPlace: true };
   return {
     ...common, fallback: [], schema: { anyOf: [schema, { type: 'array', items: schema }] },
-    expected: 'like 8080, 0.0.0.0:80, https://[::]:443, unix:/run/web.sock or fd:3', isFixed: false,
-    fromText: asIs, toValue: (raw) => listOf(raw).map((each) => parsePlace(each) as Place),
+    expected: kPlaces, expectedInFile: `a text, or a list of texts, ${kPlaces}`, isFixed: false,
+    fromText: asIs, toValue: (raw) => [raw].flat().map((each) => parsePlace(String(each)) as Place),
     merge: (first, second) => [...second, ...first], isReplaced: true,
   };
 }
@@ -169,6 +171,7 @@ export function routes(common: Common): Setting<readonly CgiRoute[]> {
   return {
     ...common, fallback: [], schema: mapSchema('^/[^=]*$'), isFixed: false,
     expected: 'like /prefix=/path/of/program',
+    expectedInFile: 'a mapping, like /prefix: /path/of/program',
     fromText(given) {
       const match = /^(\/[^=]*)=(.+)$/.exec(given);
       return match === null ? undefined : { [match[1] as string]: match[2] };
@@ -185,7 +188,7 @@ export function routes(common: Common): Setting<readonly CgiRoute[]> {
 export function variables(common: Common): Setting<Readonly<Record<string, string>>> {
   return {
     ...common, fallback: {}, schema: mapSchema('^[^=]+$'), isFixed: false,
-    expected: 'like NAME=VALUE',
+    expected: 'like NAME=VALUE', expectedInFile: 'a mapping to texts, like NAME: "value"',
     fromText(given) {
       const equals = given.indexOf('=');
       return equals < 1 ? undefined : { [given.slice(0, equals)]: given.slice(equals + 1) };

@@ -28,6 +28,13 @@ describe('Flash-Lite: the configuration file', () => {
       root: path.resolve('www'),
       cgi: [{ prefix: '/a', path: path.resolve('bin/a') }, { prefix: '/b', path: '/bin/b' }],
     }],
+    ['places and pages as numbers', 'listen: [8080, "[::]:80"]\nerror-page: { 404: /x }', {
+      listen: [
+        { kind: 'address', host: '127.0.0.1', port: 8080, isSecure: false },
+        { kind: 'address', host: '::', port: 80, isSecure: false },
+      ],
+      errorPages: [{ status: 404, path: '/x' }],
+    }],
     ['variables', 'env: { A: "1", B: x=y }', { environment: { A: '1', B: 'x=y' } }],
     ['an anchor', 'env: { A: &a "1", B: *a }', { environment: { A: '1', B: '1' } }],
   ];
@@ -56,13 +63,28 @@ describe('Flash-Lite: the configuration file', () => {
     ['all problems, in the order of the file', 'nonsense: 1\nport: -1\nenv: []\n', [
       'f:1:1: nonsense is no setting',
       'f:2:7: port must be a number from 0 to 65535, not -1',
-      'f:3:6: env must be like NAME=VALUE, not []',
+      'f:3:6: env must be a mapping to texts, like NAME: "value", not []',
     ]],
-    ['a prefix without a slash', 'cgi:\n  a: b\n', [/^f:2:3: cgi must be like .*, not "?a"?$/]],
+    ['a prefix without a slash', 'cgi:\n  a: b\n', [/^f:2:3: cgi must be a mapping, like \/prefix: \/path\/of\/program, not "?a"?$/]],
     ['a number for a text in a mapping', 'env:\n  A: x\n  B: 2\n', [/^f:3:6: env must be .*, not 2$/]],
     ['a list', '- port: 80\n', ['f:1:1: it must be settings, each as name: value']],
     ['one word', 'port', ['f:1:1: it must be settings, each as name: value']],
-    ['a name twice', 'port: 1\nport: 2\n', [/^f:2:1: Map keys must be unique/]],
+    ...Object.entries({
+      'cache-control: "/a=no-store"': 'a mapping, like "/assets/**": max-age=3600, not "/a=no-store"',
+      'error-page: 404=/404.html': 'a mapping, like "404": /404.html, not "404=/404.html"',
+      'type: x=text/plain': 'a mapping, like "geojson": application/geo+json, not "x=text/plain"',
+      'app: /x=y.mjs': 'a mapping, like /prefix: /path/of/program, not "/x=y.mjs"',
+      'header: { X-Frame-Options: DENY }':
+        'a text, or a list of texts, like "NAME: VALUE" or "PATTERN=NAME: VALUE", ' +
+        'of a header that is not the server\'s own, not {"X-Frame-Options":"DENY"}',
+      'listen: { port: 80 }': 'a text, or a list of texts, like 8080, 0.0.0.0:80, ' +
+        'https://[::]:443, unix:/run/web.sock or fd:3, not {"port":80}',
+      'index: a.html,b.html': 'a list of names of files, not "a.html,b.html"',
+    }).map(([content, expected]): typeof wrong[number] => {
+      const [name = ''] = content.split(':');
+      return [`the form of the command line: ${content}`, content, [`f:1:${name.length + 3}: ${name} must be ${expected}`]];
+    }),
+    ['names twice', 'port: 1\n"port": 2\nenv: { A: x, A: y }\n', ['f:2:1: port is there twice', 'f:3:14: A is there twice']],
     ['a bracket that stays open', '{"port": 80', [/^f:1:12: /]],
     ['wrong indentation', 'env:\n    A: x\n  B: y\n', [/^f:3:/]],
     ['two documents', 'port: 1\n---\nport: 2\n', [/^f:2:1: /]],
