@@ -13,7 +13,7 @@ import { log } from './log';
 import { openLogs } from './log-file';
 import { kHelp, parseCommandLine, type CommandLine } from './options';
 import { showAddress, showPlace, type Place } from './place';
-import { bindPlace, takeInherited, type Bound } from './places';
+import { bindPlace, remover, takeInherited, type Bound } from './places';
 import { dropPrivileges, writePidFile } from './privileges';
 import { Server } from './server';
 import { combine, kConfigSchema, propertyOf, settingOf, type Options } from './settings';
@@ -116,13 +116,17 @@ async function serve(
     const missing = missingForRedirect(places);
     if (missing !== undefined) return complain(`redirect-to-https needs ${missing}`, 2);
   }
+  const undo: (() => void)[] = [];  // Of a start that fails: files that others would take for a server.
   for (const place of places) {
     if (place.isSecure && credentials === undefined) {
       return complain(`${showPlace(place)} needs tls-cert and tls-key`, 1);
     }
     try {
-      sockets.push(await bindPlace(place, options));
+      const socket = await bindPlace(place, options);
+      sockets.push(socket);
+      undo.push(remover(socket));
     } catch (error) {
+      for (const step of undo) step();
       const shown = place.kind === 'address' ? showAddress(place) : showPlace(place);
       return complain(`cannot listen on ${shown}: ${explain(error)}`, 1);
     }
@@ -138,7 +142,7 @@ async function serve(
     const logs = await dropPrivileges(options, sockets, () => openLogs(options));
     server = await Server.listen(options, sockets, credentials, logs);
   } catch (error) {
-    removePidFile();
+    for (const step of [...undo, removePidFile]) step();
     return complain(`cannot start: ${await explainAt(commandLine, error)}`, 1);
   }
   for (const problem of problems) log(problem);

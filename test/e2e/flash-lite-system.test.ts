@@ -205,17 +205,17 @@ describe('Flash-Lite: the system', () => {
       assert.equal(readFileSync(tree.path('pid'), 'utf8'), '1\n');
     });
 
-    it('goes when the server cannot start after it was written, although the user may not remove it', async function () {
+    it('goes when the server cannot start after it was written, with its socket, although the user may not remove them', async function () {
       if (process.getuid!() !== 0) this.skip();
       chmodSync(tree.root, 0o755);
       for (const log of ['access-log', 'error-log']) {
-        const program = runFlashLite('--root', tree.path('www'), '--port', '0', '--pid-file', tree.path('pid2'),
-          '--user', 'nobody', `--${log}`, tree.path('theirs.log'));
+        const program = runFlashLite('--root', tree.path('www'), '--listen', `unix:${tree.path('sock2')}`,
+          '--pid-file', tree.path('pid2'), '--user', 'nobody', `--${log}`, tree.path('theirs.log'));
         const { code, stderr } = await program.exit;
         assert.equal(code, 1);
         assert.equal(stderr,
           `flash-lite: cannot start: --${log}: cannot write ${tree.path('theirs.log')}: permission denied (EACCES)\n`);
-        assert.equal(existsSync(tree.path('pid2')), false);
+        assert.deepEqual(['pid2', 'sock2'].filter((name) => existsSync(tree.path(name))), []);
       }
     });
   });
