@@ -149,14 +149,20 @@ TEST(anOwnersOwnSendIsProtectedLikeAnyOther) {
   }
 }
 
+// Whose pool may have 64 MiB.
+struct SmallOwner : Owner {
+  SmallOwner() {
+    Pool::Options options;
+    options.maxBytes = 64 << 20;
+    pool.reset();
+    pool = Pool::create(*domain, options).take();
+  }
+};
+
 // A huge page that is in use is not exchanged in part: its storage is not filled, and not lost.
 TEST(storageThatCannotBeGivenUpYetComesBackLater) {
   if (sys::areNewPagesLarge()) SKIP("pages are large here");
-  Owner owner;
-  Pool::Options options;
-  options.maxBytes = 64 << 20;
-  owner.pool.reset();
-  owner.pool = Pool::create(*owner.domain, options).take();
+  SmallOwner owner;
   const Slice kept = owner.make(kBytes, kSent);  // So that the segment does not go, whole.
   const Slice slice = owner.make(kBytes, kSent);
   const Segment& segment = *slice.segment;
@@ -179,11 +185,7 @@ TEST(storageThatCannotBeGivenUpYetComesBackLater) {
 
 TEST(aPoolDoesNotFillUpWithStorageThatCannotBeGivenUp) {
   if (sys::areNewPagesLarge()) SKIP("pages are large here");
-  Owner owner;
-  Pool::Options options;
-  options.maxBytes = 64 << 20;
-  owner.pool.reset();
-  owner.pool = Pool::create(*owner.domain, options).take();
+  SmallOwner owner;
   std::vector<sys::Fd> kept;
   for (int round = 0; round < 200; ++round) {
     const Slice slice = owner.make(kBytes, kSent);  // Fails the test when there is no room.
