@@ -38,12 +38,13 @@ export async function main(argv: readonly string[], defaultRoot = '.'): Promise<
       return;
     case 'serve': {
       const settings = await settingsOf(commandLine, defaultRoot);
-      const problems = settings.kind === 'wrong' || commandLine.isCheck ? settings.problems : [];
-      const exitCode = settings.kind === 'wrong' ? settings.exitCode : 1;
-      for (const problem of problems) complain(problem, exitCode);
-      if (settings.kind === 'wrong' || problems.length > 0) return;
-      if (commandLine.isCheck) process.stdout.write('flash-lite: the settings are right\n');
-      else await serve(commandLine, settings, defaultRoot);
+      if (settings.kind === 'wrong') return complainOfAll(settings.problems, settings.exitCode);
+      const places = placesOf(settings.options);
+      const misfit = misfitOf(places, settings);
+      if (misfit !== undefined) return complainOfAll([misfit], 2);
+      if (!commandLine.isCheck) return serve(commandLine, settings, places, defaultRoot);
+      complainOfAll(settings.problems, 1);
+      if (settings.problems.length === 0) process.stdout.write('flash-lite: the settings are right\n');
     }
   }
 }
@@ -108,19 +109,12 @@ async function optionsOf({ values, configFile }: Serve): Promise<Options | { pro
 }
 
 async function serve(
-  commandLine: Serve, { options, credentials, problems }: Settings, defaultRoot: string,
+  commandLine: Serve, { options, credentials, problems }: Settings, places: readonly Place[],
+  defaultRoot: string,
 ): Promise<void> {
   const sockets: Bound[] = [];
-  const places = placesOf(options);
-  if (options.redirectsToHttps) {
-    const missing = missingForRedirect(places);
-    if (missing !== undefined) return complain(`redirect-to-https needs ${missing}`, 2);
-  }
   const undo: (() => void)[] = [];  // Of a start that fails: files that others would take for a server.
   for (const place of places) {
-    if (place.isSecure && credentials === undefined) {
-      return complain(`${showPlace(place)} needs tls-cert and tls-key`, 1);
-    }
     try {
       const socket = await bindPlace(place, options);
       sockets.push(socket);
@@ -150,6 +144,14 @@ async function serve(
   const shown = server.listeners.map(({ host, port, path, isSecure }) => showPlace(path === undefined
     ? { kind: 'address', host, port, isSecure } : { kind: 'path', path, isSecure }));
   process.stdout.write(`flash-lite: serving ${options.root} on ${shown.join(', ')}\n`);
+}
+
+// What is wrong with the places as a whole, those that we inherit among them.
+function misfitOf(places: readonly Place[], { options, credentials }: Settings): string | undefined {
+  const bare = places.find(({ isSecure }) => isSecure && credentials === undefined);
+  if (bare !== undefined) return `${showPlace(bare)} needs tls-cert and tls-key`;
+  const missing = options.redirectsToHttps ? missingForRedirect(places) : undefined;
+  return missing === undefined ? undefined : `redirect-to-https needs ${missing}`;
 }
 
 function missingForRedirect(places: readonly Place[]): string | undefined {
@@ -223,6 +225,10 @@ function stopOnSignals(server: Server, removePidFile: () => void): void {
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+}
+
+function complainOfAll(messages: readonly string[], exitCode: number): void {
+  for (const message of messages) complain(message, exitCode);
 }
 
 function complain(message: string, exitCode: number): void {

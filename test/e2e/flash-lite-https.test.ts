@@ -206,9 +206,11 @@ describe('Flash-Lite: HTTPS', () => {
       const { code, stderr } = await runFlashLite('--check', '--config', tree.path('c.yaml')).exit;
       assert.equal(code, 2);
       assert.match(stderr, /c\.yaml:2:20: redirect-to-https: it needs tls-cert and tls-key/);
-      const alone = await runFlashLite('--root', tree.path('www'), '--port', '0', '--redirect-to-https', ...credentials()).exit;
-      assert.equal(alone.code, 2);
-      assert.match(alone.stderr, /redirect-to-https needs a place for plain HTTP, too/);
+      for (const how of ['--listing', '--check']) {
+        const alone = await runFlashLite('--root', tree.path('www'), '--port', '0', '--redirect-to-https', ...credentials(), how).exit;
+        assert.deepEqual([alone.code, alone.stdout], [2, '']);
+        assert.match(alone.stderr, /redirect-to-https needs a place for plain HTTP, too/);
+      }
     });
   });
 

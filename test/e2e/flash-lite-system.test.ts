@@ -106,7 +106,7 @@ describe('Flash-Lite: the system', () => {
     it('named https without a certificate are refused', async () => {
       const program = activate([await bindListener({ port: 0 })], 'LISTEN_PID=$$ LISTEN_FDS=1 LISTEN_FDNAMES=https');
       const { code, stderr } = await program.exit;
-      assert.equal(code, 1);
+      assert.equal(code, 2);
       assert.match(stderr, /https:fd:3 needs tls-cert and tls-key/);
     });
   });
