@@ -82,11 +82,13 @@ describe('Flash-Lite: the status', () => {
     const classes = families.get('flash_lite_responses_total')?.samples;
     assert.deepEqual([...(classes?.keys() ?? [])], [1, 2, 3, 4, 5].map((digit) => `class="${digit}xx"`));
     assert.equal(classes?.get('class="4xx"'), 1);
+    // Between two answers, since the worker that is started again and again has something to say meanwhile.
+    const after = await getStatus(server);
     for (const [reason, { times, bytes }] of Object.entries(before.copies)) {
-      // The questions themselves may cost some, and what the worker says that is started again and again.
-      if (['write', 'head', 'copyOut'].includes(reason)) continue;
-      assert.equal(valueOf('flash_lite_copies_total', `reason="${reason}"`), times, reason);
-      assert.equal(valueOf('flash_lite_copied_bytes_total', `reason="${reason}"`), bytes, reason);
+      const [metricTimes = -1, metricBytes = -1] = ['copies', 'copied_bytes'].map((name) =>
+        valueOf(`flash_lite_${name}_total`, `reason="${reason}"`));
+      assert.ok(times <= metricTimes && metricTimes <= after.copies[reason]!.times, `${reason}: ${metricTimes}`);
+      assert.ok(bytes <= metricBytes && metricBytes <= after.copies[reason]!.bytes, `${reason}: ${metricBytes}`);
     }
     assert.ok((valueOf('flash_lite_copies_total', 'reason="write"') ?? 0) > (before.copies['write']?.times ?? 0));
     assert.equal(valueOf('flash_lite_cache_hits_total'), before.cache.hits);
