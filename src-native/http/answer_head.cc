@@ -1,27 +1,24 @@
 #include "http/answer_head.h"
 
+#include <utility>
+
 #include "aggregate/slice_iterator.h"
 
 namespace iol::http {
 namespace {
 
-// Lines of at least one character, each ended by CRLF; no CR, LF or NUL anywhere else.
+// Lines in which there is something to see, each ended by CRLF; no CR, LF or NUL anywhere else.
 class LineCheck {
  public:
   bool accept(uint8_t byte) {
-    if (byte > '\r') {
-      isLineEmpty_ = false;
-      return !isAfterReturn_;
-    }
+    if (isAfterReturn_ != (byte == '\n')) return false;
     if (byte == '\n') {
-      const bool endsLine = isAfterReturn_ && !isLineEmpty_;
       isAfterReturn_ = false;
-      isLineEmpty_ = true;
-      return endsLine;
+      return !std::exchange(isLineEmpty_, true);
     }
-    const bool isFirstReturn = !isAfterReturn_;
     isAfterReturn_ = byte == '\r';
-    return isFirstReturn && byte != '\0';
+    if (byte > ' ') isLineEmpty_ = false;
+    return byte != '\0';
   }
   bool isAtLineEnd() const { return isLineEmpty_ && !isAfterReturn_; }
 

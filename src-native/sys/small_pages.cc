@@ -6,8 +6,6 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
-#include <algorithm>
-
 #include "sys/memory.h"
 #include "sys/uninterrupted.h"
 

@@ -53,6 +53,7 @@ describe('a request handler', () => {
     ['that begins with an empty line', '\r\nHTTP/1.1 200 OK\r\nContent-Length: 0\r\n'],
     ['with a line that LF alone ends', 'HTTP/1.1 200 OK\r\nX: a\nContent-Length: 0\r\n'],
     ['with a CR in a value', 'HTTP/1.1 200 OK\r\nX: a\rb\r\nContent-Length: 0\r\n'],
+    ['with a line of blanks', 'HTTP/1.1 200 OK\r\n \t\r\nContent-Length: 0\r\n'],
     ['with two CRs', 'HTTP/1.1 200 OK\r\nX: a\r\r\nContent-Length: 0\r\n'],
     ['with a NUL', 'HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 0\r\n'],
     ['without a status line', 'Content-Length: 0\r\n'],
